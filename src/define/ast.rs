@@ -1,0 +1,404 @@
+//! What a pack's author wrote, with the place of every word.
+//!
+//! The tree keeps `Option`s, names and spans; nothing here is resolved or type-checked. [`crate::define::compile`]
+//! turns it into a plan without either. The slow oracle interprets this tree directly.
+
+use std::sync::Arc;
+
+/// A place in a pack: which file (index into [`Pack::files`]), line and column (both from 1, in characters), length.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span {
+    pub file: u16,
+    pub line: u32,
+    pub col: u32,
+    pub len: u32,
+}
+
+/// A written thing and where it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spanned<T> {
+    pub node: T,
+    pub span: Span,
+}
+
+/// A written name (of an event, fact, segment, journey, channel, tag, …).
+pub type Name = Spanned<String>;
+
+/// One file of the pack: its path as shown to people, and its text.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    pub path: String,
+    pub text: Arc<str>,
+}
+
+/// All definitions of one pack, in the order of files (sorted by path) and of lines.
+#[derive(Clone, Debug, Default)]
+pub struct Pack {
+    pub files: Vec<SourceFile>,
+    pub events: Vec<EventDecl>,
+    pub currency: Option<Currency>,
+    pub sessions: Option<Sessions>,
+    pub facts: Vec<FactDef>,
+    pub segments: Vec<SegmentDef>,
+    pub journeys: Vec<JourneyDef>,
+    pub policy: Option<Policy>,
+    pub tests: Vec<TestDef>,
+}
+
+/// A CEL expression: the text, where it stands, and the tree of the `cel` crate's parser.
+/// `offsets` maps a node's id to its first character (index in `text`), for messages that point inside.
+#[derive(Clone, Debug)]
+pub struct Expr {
+    pub text: String,
+    pub span: Span,
+    pub tree: Arc<cel::common::ast::IdedExpr>,
+    pub offsets: Arc<std::collections::BTreeMap<u64, u32>>,
+}
+
+/// Milliseconds; written `90s`, `30m`, `1h`, `2d`, `1w` or a sum of them such as `1d 12h`.
+pub type Millis = Spanned<i64>;
+
+/// Local wall-clock time, minutes after midnight; written `"09:30"`.
+pub type ClockTime = Spanned<u16>;
+
+/// `events:` one declared event and the types of its properties (dotted paths for nested ones).
+#[derive(Clone, Debug)]
+pub struct EventDecl {
+    pub name: Name,
+    pub properties: Vec<(Name, Spanned<PropertyType>)>,
+}
+
+/// The declared type of a property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PropertyType {
+    String,
+    Number,
+    Boolean,
+    /// RFC 3339 instant, or milliseconds since the epoch.
+    Time,
+    /// A calendar date `YYYY-MM-DD`.
+    Date,
+    /// A number in the currency that the event's `currency` property names; read in the pack's base currency.
+    Money,
+}
+
+/// `currency:` the base currency, what one unit of another is worth in it, and what counts when the event names none.
+#[derive(Clone, Debug)]
+pub struct Currency {
+    pub base: Name,
+    /// Rates as exact decimal text has been read to millionths of the base currency.
+    pub rates: Vec<(Name, Spanned<i64>)>,
+    pub default: Option<Name>,
+}
+
+/// `sessions:` what belongs to a session (empty: every event) and the silence that ends it.
+#[derive(Clone, Debug)]
+pub struct Sessions {
+    pub gap: Millis,
+    pub of: Vec<Name>,
+}
+
+/// One entry of `facts:`.
+#[derive(Clone, Debug)]
+pub struct FactDef {
+    pub name: Name,
+    pub kind: FactKind,
+}
+
+#[derive(Clone, Debug)]
+pub enum FactKind {
+    /// `{ trait: email, type: string }`
+    Trait { name: Name, of_type: Option<Spanned<PropertyType>> },
+    /// `{ sum: Order Completed, of: …, where: …, over: 7d, … }`
+    Fold(FoldDef),
+    /// `{ basket: Product Added, minus: …, until: …, of: …, quantity: …, price: …, per: cart_id }`
+    Basket(BasketDef),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Aggregate {
+    Count,
+    Sum,
+    Min,
+    Max,
+    Average,
+    First,
+    Last,
+    /// The number of different values.
+    Distinct,
+    /// The last k different values, newest last, each once at its latest place.
+    Recent,
+    /// The most frequent value; of equally frequent ones the one seen last.
+    Top,
+}
+
+#[derive(Clone, Debug)]
+pub struct FoldDef {
+    pub aggregate: Spanned<Aggregate>,
+    pub on: Vec<Name>,
+    pub of: Option<Expr>,
+    pub condition: Option<Expr>,
+    pub window: Option<Spanned<Window>>,
+    /// `per: cart_id`: one value per value of this property.
+    pub per: Option<Name>,
+    /// Subtracts (count, sum) or removes the value (distinct, recent, top).
+    pub minus: Vec<Name>,
+    /// Starts again from nothing.
+    pub until: Vec<Name>,
+    /// `recent` only.
+    pub keep: Option<Spanned<u32>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct BasketDef {
+    pub on: Vec<Name>,
+    pub minus: Vec<Name>,
+    pub until: Vec<Name>,
+    pub of: Option<Expr>,
+    pub quantity: Option<Expr>,
+    pub price: Option<Expr>,
+    pub per: Option<Name>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Window {
+    /// (t − d, t]
+    Sliding(i64),
+    /// The calendar period that holds t, in the person's time zone.
+    Calendar(Period),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    Day,
+    /// Monday to Sunday.
+    Week,
+    Month,
+    Year,
+}
+
+/// One entry of `segments:`; a list has no condition and changes only by `add_to` and `remove_from`.
+#[derive(Clone, Debug)]
+pub struct SegmentDef {
+    pub name: Name,
+    pub kind: SegmentKind,
+}
+
+#[derive(Clone, Debug)]
+pub enum SegmentKind {
+    When(Expr),
+    List,
+}
+
+/// One entry of `journeys:`.
+#[derive(Clone, Debug)]
+pub struct JourneyDef {
+    pub name: Name,
+    pub enter: Enter,
+    pub exit: Vec<Exit>,
+    /// 0 (least) to 100; default 50.
+    pub priority: Option<Spanned<u32>>,
+    pub valid_for: Option<Millis>,
+    pub suppress_while: Option<Name>,
+    pub steps: Vec<Spanned<Step>>,
+    /// The journey's definition as written, from which its version is derived.
+    pub text: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Enter {
+    pub span: Span,
+    pub trigger: EnterTrigger,
+    /// `where:` (about the event) for `on`; `when:` for the others. Both land here.
+    pub condition: Option<Expr>,
+    pub per: Option<Name>,
+    pub again: Again,
+}
+
+#[derive(Clone, Debug)]
+pub enum EnterTrigger {
+    /// `on:` one or several events.
+    Event(Vec<Name>),
+    /// `entered: SEGMENT`
+    Entered(Name),
+    /// `left: SEGMENT`
+    Left(Name),
+    /// `date: FACT`, `every: year|once`, `offset: -7d` (whole days), `at: "09:00"` (default 00:00).
+    Date { fact: Name, yearly: bool, offset_days: Spanned<i32>, at: Option<ClockTime> },
+    /// `quiet_for: 60d`, `of: [events]` (empty: every event).
+    Silence { quiet_for: Millis, of: Vec<Name> },
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Again {
+    Never,
+    #[default]
+    AfterExit,
+    /// No open instance, and at least this long after the last entry.
+    After(i64),
+    Always,
+}
+
+/// One entry of `exit:`.
+#[derive(Clone, Debug)]
+pub struct Exit {
+    pub span: Span,
+    pub rule: ExitRule,
+    pub goal: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum ExitRule {
+    /// `on: Order Completed`, `where: event.order_id == entry.order_id`
+    Event { on: Vec<Name>, condition: Option<Expr> },
+    /// `when: size(cart.product_ids) == 0`
+    When(Expr),
+}
+
+#[derive(Clone, Debug)]
+pub enum Step {
+    Wait(Wait),
+    Choose(Vec<Branch>),
+    Split(Vec<Arm>),
+    Send(Send),
+    Emit { event: Name, with: Vec<(Name, Expr)> },
+    /// `set: { loyalty: "gold" }`
+    Set(Vec<(Name, Expr)>),
+    AddTo(Name),
+    RemoveFrom(Name),
+    End,
+}
+
+#[derive(Clone, Debug)]
+pub enum Wait {
+    /// `wait: 1h`
+    For(Millis),
+    /// `wait: { until: "10:00" }`: the next such time, now included.
+    UntilTime(ClockTime),
+    /// `wait: { until: day 2 at 10:00 }`: day 1 is the calendar day of the entry.
+    UntilDay { day: Spanned<u32>, at: ClockTime },
+    /// `wait: { until: warranty_end - 14d at 10:00 }`; without `at`, a date means its midnight, a time itself.
+    UntilFact { fact: Name, offset: Millis, at: Option<ClockTime> },
+    /// `wait: { quiet_for: 1h, of: [Product Added] }`; empty `of`: every event.
+    Quiet { quiet_for: Millis, of: Vec<Name> },
+    /// `wait: { on: Product Reviewed, where: …, timeout: 14d, then: [...], else: [...] }`
+    Event {
+        on: Vec<Name>,
+        condition: Option<Expr>,
+        timeout: Millis,
+        then: Vec<Spanned<Step>>,
+        otherwise: Vec<Spanned<Step>>,
+    },
+}
+
+/// One branch of `choose:`; `when` is absent for `else`, which is last.
+#[derive(Clone, Debug)]
+pub struct Branch {
+    pub span: Span,
+    pub when: Option<Expr>,
+    pub steps: Vec<Spanned<Step>>,
+}
+
+/// One arm of `split:`.
+#[derive(Clone, Debug)]
+pub struct Arm {
+    pub name: Name,
+    /// In hundredths of a per cent (45 % is 4500), so that 33.33 can be said.
+    pub share: Spanned<u32>,
+    pub hold_out: bool,
+    pub steps: Vec<Spanned<Step>>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Send {
+    pub channel: Name,
+    pub template: Name,
+    /// Default `marketing`.
+    pub purpose: Option<Name>,
+    pub tags: Vec<Name>,
+    pub valid_for: Option<Millis>,
+    pub with: Vec<(Name, Expr)>,
+}
+
+/// `policy:`
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    pub span: Span,
+    /// IANA name; default UTC.
+    pub time_zone: Option<Name>,
+    pub consent: Vec<ConsentRule>,
+    pub suppress: Vec<Suppress>,
+    pub quiet_hours: Vec<QuietHours>,
+    pub caps: Vec<Cap>,
+}
+
+/// A message of this channel and purpose (absent: any) needs this consent.
+#[derive(Clone, Debug)]
+pub struct ConsentRule {
+    pub span: Span,
+    pub channel: Option<Name>,
+    pub purpose: Option<Name>,
+    pub proof: ConsentProof,
+    /// What holds for a person who has said nothing: `granted` is true, `denied` (the default) false.
+    pub default: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum ConsentProof {
+    /// `category: Advertising`: `context.consent.categoryPreferences` of any event.
+    Category(Name),
+    /// `trait: email_consent`: a boolean trait.
+    Trait(Name),
+}
+
+/// `suppress: [ { while: open-ticket, except: [transactional] } ]`
+#[derive(Clone, Debug)]
+pub struct Suppress {
+    pub segment: Name,
+    pub except: Vec<Name>,
+}
+
+/// `quiet_hours: { from: "21:00", to: "08:00", then: defer, channels: [sms], except: [transactional] }`
+#[derive(Clone, Debug)]
+pub struct QuietHours {
+    pub span: Span,
+    pub from: ClockTime,
+    pub to: ClockTime,
+    /// False: drop.
+    pub defer: bool,
+    /// Empty: all.
+    pub channels: Vec<Name>,
+    /// Tags or purposes.
+    pub except: Vec<Name>,
+}
+
+/// One frequency cap. What is not named matches everything.
+#[derive(Clone, Debug)]
+pub struct Cap {
+    pub span: Span,
+    /// Shown in reasons; default made from what it matches, e.g. `sms 1 per day`.
+    pub name: Option<Name>,
+    pub channel: Option<Name>,
+    pub tag: Option<Name>,
+    pub journey: Option<Name>,
+    pub max: Spanned<u32>,
+    pub window: Spanned<Window>,
+    pub on_limit: OnLimit,
+    /// Tags or purposes that neither count nor are held.
+    pub except: Vec<Name>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnLimit {
+    #[default]
+    Drop,
+    Wait,
+    Exit,
+}
+
+/// One entry of `tests:`: a script in the language of `dataflows/README.md`, kept as lines with their places.
+#[derive(Clone, Debug)]
+pub struct TestDef {
+    pub name: Name,
+    pub lines: Vec<Spanned<String>>,
+}
