@@ -1,0 +1,111 @@
+//! What an event touches: for each kind of event the facts to update and the segments to ask again.
+
+use super::{Compiler, FactId, FactRule, Kind, SegmentId, SessionPlan};
+use crate::define::plan::Expr;
+use std::collections::BTreeSet;
+
+/// What an expression depends on.
+#[derive(Default)]
+pub(super) struct Needs {
+    pub(super) facts: BTreeSet<FactId>,
+    pub(super) segments: BTreeSet<u16>,
+    pub(super) sessions: bool,
+}
+
+impl Needs {
+    /// Adds what `expr` reads.
+    pub(super) fn add(&mut self, expr: &Expr) {
+        match expr {
+            Expr::Fact(fact) | Expr::Basket(fact, _) => {
+                self.facts.insert(*fact);
+            }
+            Expr::Segment(segment) => {
+                self.segments.insert(segment.0);
+            }
+            Expr::Session(_) => self.sessions = true,
+            Expr::Const(_)
+            | Expr::Property(_)
+            | Expr::EventTime
+            | Expr::Entry(_)
+            | Expr::EntryTime
+            | Expr::Key
+            | Expr::Now => {}
+            Expr::Not(a)
+            | Expr::Negate(a)
+            | Expr::Has(a)
+            | Expr::Size(a)
+            | Expr::Units(_, a)
+            | Expr::Lower(a)
+            | Expr::Math(_, a)
+            | Expr::Hour(a)
+            | Expr::Weekday(a) => self.add(a),
+            Expr::And(all) | Expr::Or(all) | Expr::List(all) => {
+                all.iter().for_each(|part| self.add(part));
+            }
+            Expr::Choose(three) => three.iter().for_each(|part| self.add(part)),
+            Expr::Compare(_, two)
+            | Expr::Arithmetic(_, two)
+            | Expr::Text(_, two)
+            | Expr::In(two)
+            | Expr::Least(two)
+            | Expr::Greatest(two)
+            | Expr::Default(two) => two.iter().for_each(|part| self.add(part)),
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// For each kind, the facts that such an event touches. Traits are not among them: any event can carry them.
+    pub(super) fn facts_of_kind(&self) -> Vec<Vec<FactId>> {
+        let touches = |fact: &FactRule, kind: Kind| match fact {
+            FactRule::Trait { .. } => false,
+            FactRule::Fold(fold) => {
+                fold.on.has(kind) || fold.minus.has(kind) || fold.until.has(kind)
+            }
+            FactRule::Basket(basket) => {
+                basket.on.has(kind) || basket.minus.has(kind) || basket.until.has(kind)
+            }
+        };
+        (0..self.inputs.kinds.len())
+            .map(|kind| {
+                let kind = Kind(kind as u16);
+                let facts = self.facts.iter().enumerate();
+                let touched = facts.filter(|(_, fact)| touches(&fact.rule, kind));
+                touched.map(|(at, _)| FactId(at as u16)).collect()
+            })
+            .collect()
+    }
+
+    /// For each kind, the segments that such an event can move, directly or through other segments.
+    pub(super) fn segments_of_kind(
+        &self,
+        facts_of_kind: &[Vec<FactId>],
+        sessions: Option<&SessionPlan>,
+    ) -> Vec<Vec<SegmentId>> {
+        let needs: Vec<Needs> = self.segments.iter().map(|segment| needs_of(&segment.condition)).collect();
+        facts_of_kind
+            .iter()
+            .enumerate()
+            .map(|(kind, facts)| {
+                let in_session = sessions.is_some_and(|plan| plan.of.has(Kind(kind as u16)));
+                let mut moved: Vec<SegmentId> = Vec::new();
+                for (at, needs) in needs.iter().enumerate() {
+                    let by_segment = |id: &SegmentId| needs.segments.contains(&id.0);
+                    if facts.iter().any(|fact| needs.facts.contains(fact))
+                        || (needs.sessions && in_session)
+                        || moved.iter().any(by_segment)
+                    {
+                        moved.push(SegmentId(at as u16));
+                    }
+                }
+                moved
+            })
+            .collect()
+    }
+}
+
+fn needs_of(condition: &Option<Expr>) -> Needs {
+    let mut needs = Needs::default();
+    condition.iter().for_each(|expr| needs.add(expr));
+    needs
+}

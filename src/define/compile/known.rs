@@ -1,0 +1,75 @@
+//! Names of events are free, so that a slip in one cannot be an error by itself; a slip of a known name is.
+
+use super::{Compiler, did_you_mean};
+use crate::define::ast::{self, EnterTrigger, ExitRule, FactKind, Name, Step, Wait};
+use crate::event::names;
+
+impl Compiler<'_> {
+    /// Reports names of events that are one or two letters away from a declared, emitted or well-known one.
+    pub(super) fn event_names(&mut self) {
+        let (mut named, mut emitted) = (Vec::new(), Vec::new());
+        let pack = self.pack;
+        pack.facts.iter().for_each(|fact| names_in_fact(&fact.kind, &mut named));
+        named.extend(pack.sessions.iter().flat_map(|sessions| &sessions.of));
+        for journey in &pack.journeys {
+            match &journey.enter.trigger {
+                EnterTrigger::Event(on) | EnterTrigger::Silence { of: on, .. } => named.extend(on),
+                _ => {}
+            }
+            for exit in &journey.exit {
+                if let ExitRule::Event { on, .. } = &exit.rule {
+                    named.extend(on);
+                }
+            }
+            names_in_steps(&journey.steps, &mut named, &mut emitted);
+        }
+        let declared = self.pack.events.iter().map(|event| event.name.node.clone());
+        let known: Vec<String> = (declared.chain(emitted))
+            .chain(names::WELL_KNOWN.map(String::from))
+            .collect();
+        for name in named {
+            if known.iter().any(|known| known == names::current(&name.node)) {
+                continue;
+            }
+            if let Some(hint) = did_you_mean(&name.node, known.clone()) {
+                let message = format!("the event `{}` is not known", name.node);
+                let hint = format!("{hint} (if the name is right, declare it under `events:`)");
+                self.mistake(name.span, message, Some(hint));
+            }
+        }
+    }
+}
+
+fn names_in_steps<'n>(
+    steps: &'n [ast::Spanned<Step>],
+    named: &mut Vec<&'n Name>,
+    emitted: &mut Vec<String>,
+) {
+    for step in steps {
+        match &step.node {
+            Step::Emit { event, .. } => emitted.push(event.node.clone()),
+            Step::Wait(Wait::Quiet { of, .. }) => named.extend(of),
+            Step::Wait(Wait::Event { on, then, otherwise, .. }) => {
+                named.extend(on);
+                names_in_steps(then, named, emitted);
+                names_in_steps(otherwise, named, emitted);
+            }
+            Step::Choose(branches) => {
+                branches.iter().for_each(|b| names_in_steps(&b.steps, named, emitted));
+            }
+            Step::Split(arms) => arms.iter().for_each(|a| names_in_steps(&a.steps, named, emitted)),
+            _ => {}
+        }
+    }
+}
+
+/// Names of events in a fact.
+fn names_in_fact<'n>(kind: &'n FactKind, named: &mut Vec<&'n Name>) {
+    match kind {
+        FactKind::Trait { .. } => {}
+        FactKind::Fold(fold) => named.extend(fold.on.iter().chain(&fold.minus).chain(&fold.until)),
+        FactKind::Basket(basket) => {
+            named.extend(basket.on.iter().chain(&basket.minus).chain(&basket.until));
+        }
+    }
+}

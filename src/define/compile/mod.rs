@@ -1,0 +1,372 @@
+//! The written pack → a plan, or every mistake in it.
+//!
+//! Facts are compiled when something names them, so that nothing is kept that nothing uses. Knows nothing of events
+//! that arrive, persons or time.
+
+mod demand;
+mod expression;
+mod facts;
+mod journeys;
+mod known;
+mod policy;
+mod steps;
+mod types;
+
+use super::ast::{self, Pack, Span};
+use super::diagnostic::{Diagnostic, did_you_mean};
+use super::plan::{
+    Consumer, FactId, FactPlan, FactRule, Inputs, JourneyId, JourneyPlan, Kinds, Plan, PolicyPlan,
+    PropertyPath, PropertyType, Rates, SegmentId, SegmentPlan, SendPlan, SessionPlan,
+};
+use crate::event::{Kind, Num};
+use crate::time::zone::Zone;
+use expression::{Checker, Scope};
+use std::collections::BTreeMap;
+use types::Type;
+
+/// Which facts a plan keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    /// Those that a segment, a journey or the policy uses.
+    Used,
+    /// All, because somebody will read them (`--facts`, tests).
+    All,
+}
+
+/// Compiles a pack that was parsed without mistakes.
+///
+/// # Errors
+/// Every mistake of names, types and cycles, in no particular order.
+pub fn compile(pack: &Pack, keep: Keep) -> Result<Plan, Vec<Diagnostic>> {
+    let mut compiler = Compiler::new(pack);
+    compiler.type_facts();
+    if keep == Keep::All {
+        for def in &pack.facts {
+            let _ = compiler.materialise(&def.name.node);
+        }
+    }
+    for def in &pack.segments {
+        let _ = compiler.segment(&def.name.node);
+    }
+    compiler.journeys();
+    let policy = compiler.policy();
+    compiler.event_names();
+    if compiler.mistakes.is_empty() {
+        Ok(compiler.finish(policy, keep))
+    } else {
+        Err(compiler.mistakes)
+    }
+}
+
+/// Why a fact cannot be read where it is named.
+enum FactError {
+    Unknown,
+    /// It is kept per this property, which the place does not have.
+    Keyed(String),
+    /// Its own definition has mistakes, already reported.
+    Broken,
+}
+
+/// Whether a segment is compiled yet.
+#[derive(Clone, Copy)]
+enum SegmentState {
+    Fresh,
+    InProgress,
+    Done(SegmentId),
+}
+
+struct Compiler<'a> {
+    pack: &'a Pack,
+    inputs: Inputs,
+    mistakes: Vec<Diagnostic>,
+    /// Mistakes are already known; say nothing.
+    silent: bool,
+    /// The type of each sound fact, by name; a basket has none.
+    fact_types: BTreeMap<&'a str, Option<Type>>,
+    facts: Vec<FactPlan>,
+    fact_ids: BTreeMap<String, FactId>,
+    segments: Vec<SegmentPlan>,
+    segment_states: Vec<SegmentState>,
+    journeys: Vec<JourneyPlan>,
+    sends: Vec<SendPlan>,
+    /// Property slots that the journey at hand reads of its entering event.
+    entry_slots: Vec<u16>,
+    sessions_used: bool,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(pack: &'a Pack) -> Compiler<'a> {
+        Compiler {
+            pack,
+            inputs: fresh_inputs(),
+            mistakes: Vec::new(),
+            silent: false,
+            fact_types: BTreeMap::new(),
+            facts: Vec::new(),
+            fact_ids: BTreeMap::new(),
+            segments: Vec::new(),
+            segment_states: vec![SegmentState::Fresh; pack.segments.len()],
+            journeys: Vec::new(),
+            sends: Vec::new(),
+            entry_slots: Vec::new(),
+            sessions_used: pack.sessions.is_some(),
+        }
+    }
+
+    fn mistake(&mut self, span: Span, message: String, hint: Option<String>) {
+        if !self.silent {
+            self.mistakes.push(Diagnostic { span, message, hint });
+        }
+    }
+
+    /// Compiles an expression that must give a value of the wanted type.
+    fn expression(&mut self, written: &ast::Expr, scope: &Scope, wanted: &Type) -> Option<super::plan::Expr> {
+        Checker { compiler: self, written, scope: scope.clone() }.check(wanted)
+    }
+
+    fn any_expression(&mut self, written: &ast::Expr, scope: &Scope) -> Option<(super::plan::Expr, Type)> {
+        Checker { compiler: self, written, scope: scope.clone() }.check_any()
+    }
+
+    /// The number of an event name, made if it is new.
+    fn kind(&mut self, name: &str) -> Kind {
+        let name = crate::event::names::current(name);
+        match self.inputs.kinds.iter().position(|kind| kind == name) {
+            Some(at) => Kind(at as u16),
+            None => {
+                self.inputs.kinds.push(name.to_owned());
+                self.inputs.wanted.push(Vec::new());
+                Kind((self.inputs.kinds.len() - 1) as u16)
+            }
+        }
+    }
+
+    fn kinds(&mut self, names: &[ast::Name]) -> Vec<Kind> {
+        names.iter().map(|name| self.kind(&name.node)).collect()
+    }
+
+    /// The set of these events; none named means every event.
+    fn kinds_or_any(&mut self, names: &[ast::Name]) -> Kinds {
+        if names.is_empty() { Kinds::any() } else { self.kinds(names).into_iter().collect() }
+    }
+
+    /// The slot of a path, made if it is new.
+    fn slot(&mut self, from: Consumer, path: &[String]) -> u16 {
+        let path = PropertyPath { from, path: path.to_vec() };
+        match self.inputs.paths.iter().position(|known| *known == path) {
+            Some(at) => at as u16,
+            None => {
+                self.inputs.paths.push(path);
+                (self.inputs.paths.len() - 1) as u16
+            }
+        }
+    }
+
+    fn want(&mut self, kind: Kind, slot: u16) {
+        let wanted = &mut self.inputs.wanted[kind.0 as usize];
+        if wanted.len() <= slot as usize {
+            wanted.resize(slot as usize + 1, false);
+        }
+        wanted[slot as usize] = true;
+    }
+
+    /// The slot and type of a property of these kinds of events.
+    fn property(&mut self, kinds: &[Kind], path: &[String]) -> (u16, Type) {
+        let slot = self.slot(Consumer::Event, path);
+        let mut of: Option<Type> = None;
+        for &kind in kinds {
+            self.want(kind, slot);
+            let declared = self.declared(kind, &path.join(".")).map_or(Type::Any, Type::of_property);
+            of = Some(of.map_or(declared.clone(), |of| of.join(&declared).unwrap_or(Type::Any)));
+        }
+        (slot, of.unwrap_or(Type::Any))
+    }
+
+    fn declared(&self, kind: Kind, path: &str) -> Option<PropertyType> {
+        let name = &self.inputs.kinds[kind.0 as usize];
+        let events = &self.pack.events;
+        let event = events.iter().find(|event| crate::event::names::current(&event.name.node) == name)?;
+        let property = event.properties.iter().find(|(property, _)| property.node == path)?;
+        Some(property.1.node)
+    }
+
+    /// The place of a property among those that the journey at hand keeps of its entering event.
+    fn entry_slot(&mut self, slot: u16) -> u16 {
+        let at = self.entry_slots.iter().position(|known| *known == slot).unwrap_or_else(|| {
+            self.entry_slots.push(slot);
+            self.entry_slots.len() - 1
+        });
+        at as u16
+    }
+
+    fn use_sessions(&mut self) {
+        self.sessions_used = true;
+    }
+
+    fn fact_names(&self) -> Vec<String> {
+        self.pack.facts.iter().map(|fact| fact.name.node.clone()).collect()
+    }
+
+    /// A segment, compiled now if it was not yet.
+    ///
+    /// # Errors
+    /// There is none of this name: perhaps the one that was meant.
+    fn segment(&mut self, name: &str) -> Result<SegmentId, Option<String>> {
+        let pack = self.pack;
+        let Some(at) = pack.segments.iter().position(|segment| segment.name.node == name) else {
+            return Err(did_you_mean(name, pack.segments.iter().map(|s| s.name.node.clone())));
+        };
+        match self.segment_states[at] {
+            SegmentState::Done(id) => return Ok(id),
+            SegmentState::InProgress => {
+                let hint = "a segment cannot depend on itself, directly or by way of others".into();
+                let span = pack.segments[at].name.span;
+                self.mistake(span, format!("the segment `{name}` asks itself"), Some(hint));
+                return Ok(SegmentId(0));
+            }
+            SegmentState::Fresh => self.segment_states[at] = SegmentState::InProgress,
+        }
+        let condition = match &pack.segments[at].kind {
+            ast::SegmentKind::List => None,
+            ast::SegmentKind::When(written) => {
+                let scope = Scope { person: true, ..Scope::default() };
+                self.expression(written, &scope, &Type::Bool)
+            }
+        };
+        let id = SegmentId(self.segments.len() as u16);
+        self.segments.push(SegmentPlan { name: name.to_owned(), condition });
+        self.segment_states[at] = SegmentState::Done(id);
+        Ok(id)
+    }
+
+    /// A segment named outside an expression; a mistake is reported there.
+    fn segment_at(&mut self, name: &ast::Name) -> Option<SegmentId> {
+        match self.segment(&name.node) {
+            Ok(id) => Some(id),
+            Err(hint) => {
+                self.mistake(name.span, format!("there is no segment `{}`", name.node), hint);
+                None
+            }
+        }
+    }
+
+    fn finish(mut self, policy: PolicyPlan, keep: Keep) -> Plan {
+        let sessions = self.sessions();
+        self.declare_inputs();
+        let facts_of_kind = self.facts_of_kind();
+        let segments_of_kind = self.segments_of_kind(&facts_of_kind, sessions.as_ref());
+        let mut segments_by_name: Vec<SegmentId> =
+            (0..self.segments.len()).map(|at| SegmentId(at as u16)).collect();
+        segments_by_name.sort_by_key(|id| &self.segments[id.0 as usize].name);
+        let conditions = (0..self.segments.len())
+            .filter(|&at| self.segments[at].condition.is_some())
+            .map(|at| SegmentId(at as u16))
+            .collect();
+        Plan {
+            fingerprint: fingerprint(self.pack, keep),
+            facts_of_kind,
+            traits: (self.facts.iter().enumerate())
+                .filter(|(_, fact)| matches!(fact.rule, FactRule::Trait { .. }))
+                .map(|(at, _)| FactId(at as u16))
+                .collect(),
+            segments_by_name,
+            segments_of_kind,
+            conditions,
+            entered_by_kind: self.entered_by_kind(),
+            watches: self.watches(),
+            inputs: self.inputs,
+            facts: self.facts,
+            segments: self.segments,
+            journeys: self.journeys,
+            sends: self.sends,
+            sessions,
+            policy,
+            tests: self.pack.tests.clone(),
+        }
+    }
+
+    fn sessions(&mut self) -> Option<SessionPlan> {
+        if !self.sessions_used {
+            return None;
+        }
+        let pages = [self.kind("page"), self.kind("screen")];
+        let path = self.slot(Consumer::Event, &["path".into()]);
+        let context_path = self.slot(Consumer::ContextPage, &["path".into()]);
+        let name = self.slot(Consumer::Event, &["name".into()]);
+        for kind in pages {
+            [path, context_path, name].into_iter().for_each(|slot| self.want(kind, slot));
+        }
+        let (gap, of) = match &self.pack.sessions {
+            Some(written) => (written.gap.node, self.kinds_or_any(&written.of)),
+            None => (30 * crate::time::MINUTE, Kinds::any()),
+        };
+        Some(SessionPlan { gap, of, path, context_path, name })
+    }
+
+    /// Declared properties of declared events are checked whether or not anything reads them.
+    fn declare_inputs(&mut self) {
+        for event in &self.pack.events {
+            let kind = self.kind(&event.name.node);
+            for (property, of) in &event.properties {
+                self.inputs.declared.push((kind, property.node.clone(), of.node));
+                let path: Vec<String> = property.node.split('.').map(String::from).collect();
+                let slot = self.slot(Consumer::Event, &path);
+                self.want(kind, slot);
+                if of.node == PropertyType::Money {
+                    let currency = self.slot(Consumer::Event, &["currency".into()]);
+                    self.want(kind, currency);
+                }
+            }
+        }
+        self.inputs.currency = self.pack.currency.as_ref().map(|currency| {
+            let rates = currency.rates.iter().map(|(name, rate)| (name.node.clone(), Num(rate.node)));
+            let base = (currency.base.node.clone(), Num::ONE);
+            Rates {
+                rates: rates.chain([base]).collect(),
+                default: currency.default.as_ref().map(|name| name.node.clone()),
+            }
+        });
+    }
+
+    fn entered_by_kind(&self) -> Vec<Vec<JourneyId>> {
+        let mut by_kind = vec![Vec::new(); self.inputs.kinds.len()];
+        for (at, journey) in self.journeys.iter().enumerate() {
+            if let super::plan::EnterTrigger::Event(kinds) = &journey.enter.trigger {
+                for (kind, journeys) in by_kind.iter_mut().enumerate() {
+                    if kinds.has(Kind(kind as u16)) {
+                        journeys.push(JourneyId(at as u16));
+                    }
+                }
+            }
+        }
+        by_kind
+    }
+
+    fn watches(&self) -> Vec<JourneyId> {
+        use super::plan::EnterTrigger::{Date, Silence};
+        (0..self.journeys.len())
+            .filter(|&at| matches!(self.journeys[at].enter.trigger, Date { .. } | Silence { .. }))
+            .map(|at| JourneyId(at as u16))
+            .collect()
+    }
+}
+
+fn fresh_inputs() -> Inputs {
+    Inputs { kinds: vec![String::new()], wanted: vec![Vec::new()], ..Inputs::default() }
+}
+
+/// A hash of all that was written: of the files' texts, not of their names or places.
+fn fingerprint(pack: &Pack, keep: Keep) -> u64 {
+    let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    for file in &pack.files {
+        hasher.update(&(file.text.len() as u64).to_le_bytes());
+        hasher.update(file.text.as_bytes());
+    }
+    hasher.update(&[u8::from(keep == Keep::All)]);
+    hasher.digest()
+}
+
+/// The policy's zone as written, else UTC. The parser has checked the name.
+fn zone_named(name: Option<&ast::Name>) -> Zone {
+    name.and_then(|name| Zone::named(&name.node)).unwrap_or(Zone::UTC)
+}

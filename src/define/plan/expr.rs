@@ -1,0 +1,95 @@
+//! A typed expression, ready to be evaluated (in [`crate::person`]) for every event without a name being looked up.
+
+use super::{FactId, SegmentId};
+use crate::event::Value;
+
+#[derive(Clone, Debug)]
+pub enum Expr {
+    Const(Value),
+    /// A property of the event at hand, by slot.
+    Property(u16),
+    EventTime,
+    /// A property of the entering event, by its place in the journey's `entry_slots`.
+    Entry(u16),
+    EntryTime,
+    Key,
+    Fact(FactId),
+    Basket(FactId, BasketField),
+    Session(SessionField),
+    Now,
+    Segment(SegmentId),
+    Not(Box<Expr>),
+    And(Box<[Expr]>),
+    Or(Box<[Expr]>),
+    /// Condition, then, else.
+    Choose(Box<[Expr; 3]>),
+    Compare(Comparison, Box<[Expr; 2]>),
+    In(Box<[Expr; 2]>),
+    Arithmetic(Operator, Box<[Expr; 2]>),
+    Negate(Box<Expr>),
+    Has(Box<Expr>),
+    Size(Box<Expr>),
+    List(Box<[Expr]>),
+    /// A duration of so many units of the given length in milliseconds.
+    Units(i64, Box<Expr>),
+    Text(TextTest, Box<[Expr; 2]>),
+    Lower(Box<Expr>),
+    Math(Math, Box<Expr>),
+    Least(Box<[Expr; 2]>),
+    Greatest(Box<[Expr; 2]>),
+    Hour(Box<Expr>),
+    Weekday(Box<Expr>),
+    Default(Box<[Expr; 2]>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BasketField {
+    ProductIds,
+    Items,
+    Value,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionField {
+    Active,
+    Start,
+    Events,
+    Pages,
+    Duration,
+    EntryPage,
+    Count,
+    PreviousEnd,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextTest {
+    Contains,
+    StartsWith,
+    EndsWith,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Math {
+    Abs,
+    Floor,
+    Round,
+}

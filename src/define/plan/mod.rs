@@ -1,0 +1,222 @@
+//! What will run: every name resolved to a number, every expression typed, no text to look up and nothing optional that
+//! is not truly optional.
+
+pub mod expr;
+mod inputs;
+mod journeys;
+
+pub use expr::Expr;
+pub use inputs::{Consumer, Inputs, PropertyPath, Use};
+pub use journeys::{
+    Arm, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, SendPlan,
+};
+
+pub use super::ast::{Again, Aggregate, OnLimit, PropertyType, Window};
+use crate::event::Kind;
+use crate::time::zone::Zone;
+use compact_str::CompactString;
+
+/// A fact's number: the index into [`Plan::facts`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FactId(pub u16);
+
+/// A segment's number: the index into [`Plan::segments`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentId(pub u16);
+
+/// A journey's number: the index into [`Plan::journeys`], which are in the order of their names.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct JourneyId(pub u16);
+
+/// A `send` step's number over all journeys: the index into [`Plan::sends`].
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct SendId(pub u16);
+
+/// A pack, compiled.
+#[derive(Debug)]
+pub struct Plan {
+    /// A hash of everything that was written; a store made under another one does not fit.
+    pub fingerprint: u64,
+    pub inputs: Inputs,
+    pub facts: Vec<FactPlan>,
+    /// For each [`Kind`] the facts that such an event touches, by number.
+    pub facts_of_kind: Vec<Vec<FactId>>,
+    /// Facts that are traits or consents, which any event can carry.
+    pub traits: Vec<FactId>,
+    /// In an order in which every segment comes after those it asks.
+    pub segments: Vec<SegmentPlan>,
+    /// Segments in the order of their names, the order of announcements.
+    pub segments_by_name: Vec<SegmentId>,
+    /// For each [`Kind`] the segments to ask again after such an event, in order of evaluation.
+    pub segments_of_kind: Vec<Vec<SegmentId>>,
+    /// All segments with a condition, in order of evaluation.
+    pub conditions: Vec<SegmentId>,
+    pub journeys: Vec<JourneyPlan>,
+    /// For each [`Kind`] the journeys that such an event can make enter.
+    pub entered_by_kind: Vec<Vec<JourneyId>>,
+    /// Journeys entered by date or silence, which keep a deadline per person.
+    pub watches: Vec<JourneyId>,
+    pub sends: Vec<SendPlan>,
+    pub sessions: Option<SessionPlan>,
+    pub policy: PolicyPlan,
+    /// Tests of the pack, as written.
+    pub tests: Vec<super::ast::TestDef>,
+}
+
+impl Plan {
+    /// The fact of this name.
+    pub fn fact_named(&self, name: &str) -> Option<FactId> {
+        self.facts.iter().position(|fact| fact.name == name).map(|at| FactId(at as u16))
+    }
+
+    /// The segment of this name.
+    pub fn segment_named(&self, name: &str) -> Option<SegmentId> {
+        self.segments.iter().position(|segment| segment.name == name).map(|at| SegmentId(at as u16))
+    }
+
+    /// The journey of this name.
+    pub fn journey_named(&self, name: &str) -> Option<JourneyId> {
+        self.journeys.iter().position(|journey| journey.name == name).map(|at| JourneyId(at as u16))
+    }
+}
+
+/// A set of event kinds.
+#[derive(Clone, Debug, Default)]
+pub struct Kinds {
+    any: bool,
+    bits: Vec<u64>,
+}
+
+impl Kinds {
+    /// Every event.
+    pub fn any() -> Kinds {
+        Kinds { any: true, bits: Vec::new() }
+    }
+
+    pub fn insert(&mut self, kind: Kind) {
+        let (word, bit) = (kind.0 as usize / 64, kind.0 % 64);
+        if self.bits.len() <= word {
+            self.bits.resize(word + 1, 0);
+        }
+        self.bits[word] |= 1 << bit;
+    }
+
+    /// Takes in all of another set.
+    pub fn extend(&mut self, other: &Kinds) {
+        self.any |= other.any;
+        self.bits.resize(self.bits.len().max(other.bits.len()), 0);
+        self.bits.iter_mut().zip(&other.bits).for_each(|(word, more)| *word |= more);
+    }
+
+    pub fn has(&self, kind: Kind) -> bool {
+        let word = self.bits.get(kind.0 as usize / 64).copied().unwrap_or(0);
+        self.any || word >> (kind.0 % 64) & 1 == 1
+    }
+}
+
+impl FromIterator<Kind> for Kinds {
+    fn from_iter<I: IntoIterator<Item = Kind>>(kinds: I) -> Kinds {
+        let mut set = Kinds::default();
+        kinds.into_iter().for_each(|kind| set.insert(kind));
+        set
+    }
+}
+
+/// One fact.
+#[derive(Debug)]
+pub struct FactPlan {
+    pub name: String,
+    pub rule: FactRule,
+    /// The property slot whose value keys it.
+    pub per: Option<u16>,
+}
+
+#[derive(Debug)]
+pub enum FactRule {
+    Trait { slot: u16, name: String, of_type: Option<PropertyType> },
+    Fold(FoldPlan),
+    Basket(BasketPlan),
+}
+
+#[derive(Debug)]
+pub struct FoldPlan {
+    pub aggregate: Aggregate,
+    pub on: Kinds,
+    pub minus: Kinds,
+    pub until: Kinds,
+    /// Absent for `count`.
+    pub of: Option<Expr>,
+    pub condition: Option<Expr>,
+    pub window: Option<Window>,
+    pub keep: usize,
+    /// Whether single entries are kept: windows, resets and removals need their times.
+    pub entries: bool,
+}
+
+#[derive(Debug)]
+pub struct BasketPlan {
+    pub on: Kinds,
+    pub minus: Kinds,
+    pub until: Kinds,
+    pub of: Expr,
+    pub quantity: Option<Expr>,
+    pub price: Option<Expr>,
+}
+
+#[derive(Debug)]
+pub struct SegmentPlan {
+    pub name: String,
+    /// `None` for a list.
+    pub condition: Option<Expr>,
+}
+
+#[derive(Debug)]
+pub struct SessionPlan {
+    pub gap: i64,
+    pub of: Kinds,
+    /// Slots of `path` in the properties and in `context.page`, and of a page's name.
+    pub path: u16,
+    pub context_path: u16,
+    pub name: u16,
+}
+
+/// The contact policy.
+#[derive(Debug)]
+pub struct PolicyPlan {
+    pub zone: Zone,
+    pub consents: Vec<ConsentPlan>,
+    pub quiet_hours: Vec<QuietPlan>,
+    pub caps: Vec<CapPlan>,
+    /// How long a send is remembered: the longest window of any cap that counts it.
+    pub memory: i64,
+}
+
+#[derive(Debug)]
+pub struct ConsentPlan {
+    /// The hidden trait fact that holds the latest word.
+    pub fact: FactId,
+    pub default: bool,
+}
+
+#[derive(Debug)]
+pub struct QuietPlan {
+    /// Minutes after midnight, included.
+    pub from: u16,
+    /// Not included.
+    pub to: u16,
+    pub defer: bool,
+}
+
+#[derive(Debug)]
+pub struct CapPlan {
+    pub name: CompactString,
+    pub max: usize,
+    pub window: Window,
+    pub on_limit: OnLimit,
+    /// For each [`SendId`] whether it counts in this cap.
+    pub counts: Vec<bool>,
+}

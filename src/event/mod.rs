@@ -1,0 +1,124 @@
+//! The vocabulary of what happens: events, values, exact numbers, and why a line could not be read.
+//!
+//! Plain data. No I/O, no clock, no timely.
+
+pub mod names;
+mod number;
+mod value;
+
+pub use number::Num;
+pub use value::{Value, list};
+
+use compact_str::CompactString;
+
+/// The number that a plan gives to an event name. [`Kind::OTHER`] is every name that no definition mentions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Kind(pub u16);
+
+impl Kind {
+    /// An event whose name no definition mentions; it still counts for sessions, silences and first sight.
+    pub const OTHER: Kind = Kind(0);
+}
+
+/// Segment's six calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    Track,
+    Identify,
+    Page,
+    Screen,
+    Group,
+    Alias,
+}
+
+/// Where an input stands: which source (file or partition, in the order of the configuration) and which place in it
+/// (line from 1, or offset). Its order is the order of arrival within one source and the tie-break between sources.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+pub struct Origin {
+    pub source: u16,
+    pub position: u64,
+}
+
+/// One event, holding only what the plan reads of it.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Milliseconds since the Unix epoch, never later than the arrival.
+    pub time: i64,
+    pub origin: Origin,
+    /// The leaf it came in under, such as `user:42`.
+    pub leaf: CompactString,
+    /// [`leaf_hash`] of `leaf`.
+    pub hash: u64,
+    /// Empty if the event has none.
+    pub message_id: CompactString,
+    pub kind: Kind,
+    pub call: Call,
+    /// Values by the plan's property slot, in no order, each slot at most once.
+    pub values: Vec<(u16, Value)>,
+    /// Whether `values` holds a trait or a consent of the person.
+    pub about_person: bool,
+    /// A time zone that the event names and the tz database knows.
+    pub zone: Option<CompactString>,
+}
+
+impl Event {
+    /// The value in a property slot; missing if the event has none.
+    pub fn value(&self, slot: u16) -> &Value {
+        self.values.iter().find(|(s, _)| *s == slot).map_or(&Value::Missing, |(_, v)| v)
+    }
+}
+
+/// The frozen hash that routes leaves and persons to key groups. Stores depend on it: it never changes.
+pub fn leaf_hash(leaf: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(leaf.as_bytes())
+}
+
+/// A line that could not be taken in: why, where, and the bytes themselves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Reject {
+    pub origin: Origin,
+    pub reason: Reason,
+    /// What exactly, for people: a position, a name, a value.
+    pub detail: String,
+    /// The line; of an oversized one, its beginning.
+    pub raw: Vec<u8>,
+    /// The line's full length in bytes.
+    pub bytes: u64,
+}
+
+/// Why a line is rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    TooLong,
+    NotUtf8,
+    NotJson,
+    TooDeep,
+    NotAnEvent,
+    NoIdentifier,
+    NoTimestamp,
+    AbsurdTimestamp,
+    NumberOutOfRange,
+    WrongType,
+    UnknownCurrency,
+}
+
+impl Reason {
+    /// The word in `rejects` and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::TooLong => "too long",
+            Reason::NotUtf8 => "not UTF-8",
+            Reason::NotJson => "not JSON",
+            Reason::TooDeep => "nested too deep",
+            Reason::NotAnEvent => "not an event",
+            Reason::NoIdentifier => "no identifier",
+            Reason::NoTimestamp => "no timestamp",
+            Reason::AbsurdTimestamp => "absurd timestamp",
+            Reason::NumberOutOfRange => "number out of range",
+            Reason::WrongType => "wrong type",
+            Reason::UnknownCurrency => "unknown currency",
+        }
+    }
+}

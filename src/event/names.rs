@@ -1,0 +1,62 @@
+//! Names of events in Segment's e-commerce specification, old and new.
+
+/// The second edition's name of an event of the first, any other name as it is.
+pub fn current(name: &str) -> &str {
+    match name {
+        "Viewed Product Category" => "Product List Viewed",
+        "Viewed Promotion" => "Promotion Viewed",
+        "Clicked Promotion" => "Promotion Clicked",
+        "Clicked Product" => "Product Clicked",
+        "Viewed Product" => "Product Viewed",
+        "Added Product" => "Product Added",
+        "Removed Product" => "Product Removed",
+        "Started Order" => "Checkout Started",
+        "Viewed Checkout Step" => "Checkout Step Viewed",
+        "Completed Checkout Step" => "Checkout Step Completed",
+        "Updated Order" => "Order Updated",
+        "Completed Order" => "Order Completed",
+        other => other,
+    }
+}
+
+/// The names that the specification knows, for hints, with Segment's calls.
+pub const WELL_KNOWN: [&str; 38] = [
+    "Products Searched",
+    "Product List Viewed",
+    "Product List Filtered",
+    "Promotion Viewed",
+    "Promotion Clicked",
+    "Product Clicked",
+    "Product Viewed",
+    "Product Added",
+    "Product Removed",
+    "Cart Viewed",
+    "Checkout Started",
+    "Checkout Step Viewed",
+    "Checkout Step Completed",
+    "Payment Info Entered",
+    "Order Updated",
+    "Order Completed",
+    "Order Refunded",
+    "Order Cancelled",
+    "Coupon Entered",
+    "Coupon Applied",
+    "Coupon Denied",
+    "Coupon Removed",
+    "Product Added to Wishlist",
+    "Product Removed from Wishlist",
+    "Wishlist Product Added to Cart",
+    "Product Shared",
+    "Cart Shared",
+    "Product Reviewed",
+    "Order Delivered",
+    "Signed Up",
+    "Signed In",
+    "Segment Consent Preference Updated",
+    "identify",
+    "page",
+    "screen",
+    "group",
+    "alias",
+    "Application Installed",
+];

@@ -1,0 +1,43 @@
+//! Every bound of the running system, in one place, each with what happens beyond it.
+
+/// Bytes of one line; a longer one is rejected (Segment's own limit for an event).
+pub const LINE_BYTES_MAX: usize = 32 * 1024;
+
+/// Nesting of objects and lists in one event; a deeper one is rejected.
+pub const NESTING_MAX: usize = 64;
+
+/// Contributions that one window, or one fact with `until`, remembers per person and key. The oldest goes: a person
+/// with more of them in one window is a machine.
+pub const ENTRIES_MAX: usize = 4096;
+
+/// Keys (carts, orders) that one keyed fact remembers per person. The one touched longest ago goes.
+pub const KEYS_MAX: usize = 32;
+
+/// Different values that an all-time `distinct` or `top` remembers per person. New ones are not counted beyond it.
+pub const VALUES_MAX: usize = 4096;
+
+/// Open instances per person; a further entry is ignored.
+pub const INSTANCES_MAX: usize = 64;
+
+/// Remembered entries per person for `again: never` and `after d`; the oldest goes.
+pub const HISTORY_MAX: usize = 256;
+
+/// Messages decided for one person at one instant; further ones are dropped with reason `limit`.
+pub const MESSAGES_PER_INSTANT_MAX: u32 = 64;
+
+/// Events emitted for one person at one instant; further ones are not emitted.
+pub const EMITTED_PER_INSTANT_MAX: u32 = 16;
+
+/// Rounds of announcing and deciding for one person at one instant; what is left waits for the next instant.
+pub const ROUNDS_PER_INSTANT_MAX: u32 = 256;
+const _: () = assert!(MESSAGES_PER_INSTANT_MAX + EMITTED_PER_INSTANT_MAX < ROUNDS_PER_INSTANT_MAX);
+
+/// Message ids that are remembered per person, however long the horizon; the oldest goes.
+pub const MESSAGE_IDS_MAX: usize = 4096;
+
+/// Key groups: the fixed number of shares into which persons are divided, so that a store made by one number of workers
+/// can be opened by another.
+pub const KEY_GROUPS: usize = 256;
+
+/// Persons of one key group whose timers are worked off in one epoch; the rest is first in the next one.
+pub const TIMERS_PER_GROUP_AND_EPOCH: usize = 512;

@@ -1,0 +1,106 @@
+//! Journeys entered by a date or by silence: one deadline per person and journey.
+
+use super::Person;
+use super::facts;
+use crate::define::plan::{EnterTrigger, JourneyId, Plan};
+use crate::event::{Event, Value};
+use crate::time::zone::{Zone, anniversary, year_of};
+use crate::time::{DAY, NEVER};
+use serde::{Deserialize, Serialize};
+
+/// The deadline at which a journey is entered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Watch {
+    pub(super) journey: JourneyId,
+    pub(super) deadline: i64,
+    /// The last instant at which it fired; a date does not fire twice at one.
+    fired: i64,
+}
+
+/// Silences start again with every event of their set.
+pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
+    for &journey in &plan.watches {
+        let EnterTrigger::Silence { quiet_for, of } = &trigger(plan, journey) else { continue };
+        if of.has(event.kind) {
+            let watch = watch_mut(person, journey);
+            let deadline = event.time.saturating_add(*quiet_for);
+            let running = if watch.deadline == NEVER { i64::MIN } else { watch.deadline };
+            watch.deadline = running.max(deadline);
+        }
+    }
+}
+
+/// Dates are looked up again, because their facts or the person's zone may have changed.
+pub(super) fn look_up(person: &mut Person, plan: &Plan) {
+    for &journey in &plan.watches {
+        if matches!(trigger(plan, journey), EnterTrigger::Date { .. }) {
+            let fired = person.watches.iter().find(|w| w.journey == journey).map(|w| w.fired);
+            let after = person.now.max(fired.map_or(i64::MIN, |fired| fired.saturating_add(1)));
+            let next = next_date(person, plan, journey, after);
+            if next != NEVER || fired.is_some() {
+                watch_mut(person, journey).deadline = next;
+            }
+        }
+    }
+}
+
+/// Takes the watches that are due at `now` and sets their next deadlines.
+pub(super) fn due(person: &mut Person, plan: &Plan, now: i64) -> Vec<(i64, JourneyId)> {
+    let mut due = Vec::new();
+    for at in 0..person.watches.len() {
+        let Watch { journey, deadline, .. } = person.watches[at];
+        if deadline > now {
+            continue;
+        }
+        due.push((deadline, journey));
+        person.watches[at].fired = now;
+        person.watches[at].deadline = match trigger(plan, journey) {
+            EnterTrigger::Date { yearly: true, .. } => {
+                next_date(person, plan, journey, now.saturating_add(1))
+            }
+            _ => NEVER,
+        };
+    }
+    due
+}
+
+fn trigger(plan: &Plan, journey: JourneyId) -> &EnterTrigger {
+    &plan.journeys[journey.0 as usize].enter.trigger
+}
+
+fn watch_mut(person: &mut Person, journey: JourneyId) -> &mut Watch {
+    let at = person.watches.iter().position(|watch| watch.journey == journey);
+    let at = at.unwrap_or_else(|| {
+        person.watches.push(Watch { journey, deadline: NEVER, fired: i64::MIN });
+        person.watches.len() - 1
+    });
+    &mut person.watches[at]
+}
+
+/// The first instant from `after` on at which the date comes; [`NEVER`] if the fact is missing or it came once.
+fn next_date(person: &Person, plan: &Plan, journey: JourneyId, after: i64) -> i64 {
+    let EnterTrigger::Date { fact, is_date, yearly, offset_days, at } = trigger(plan, journey) else {
+        return NEVER;
+    };
+    let cx = super::eval::Cx::of(plan, person, person.now);
+    let Value::Time(time) = facts::read(&cx, *fact).into_value() else { return NEVER };
+    let zone = person.zone(plan);
+    let day = local_day(&zone, time, *is_date);
+    let instant = |day: i64| zone.at(day + offset_days, *at);
+    if !yearly {
+        return Some(instant(day)).filter(|&at| at >= after).unwrap_or(NEVER);
+    }
+    let this_year = year_of(zone.day(after));
+    // An offset of at most a year can move a return into the year before or after.
+    let years = this_year.saturating_sub(2)..=this_year.saturating_add(3);
+    years
+        .filter(|&year| year > year_of(day))
+        .map(|year| instant(anniversary(day, year)))
+        .find(|&at| at >= after)
+        .unwrap_or(NEVER)
+}
+
+/// The calendar day that a date or a time means for this person.
+pub(super) fn local_day(zone: &Zone, time: i64, is_date: bool) -> i64 {
+    if is_date { time.div_euclid(DAY) } else { zone.day(time) }
+}

@@ -1,0 +1,97 @@
+//! What a person's step gives: changes of segments and journeys, decisions, closed sessions. Plain data with plan
+//! numbers; the sink turns it into text.
+
+use super::facts::session::Open;
+use crate::define::plan::{FactId, JourneyId, SegmentId, SendId};
+use crate::event::{Origin, Value};
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+/// An input that led to something.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Cause {
+    pub origin: Origin,
+    pub message_id: CompactString,
+}
+
+/// Something that went out of one person at the instant `time`.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    Segment { time: i64, segment: SegmentId, entered: bool },
+    Journey { time: i64, journey: JourneyId, key: Option<CompactString>, number: u32, change: Change },
+    Decision(Box<Decision>),
+    Session { time: i64, number: u32, session: Box<Open> },
+}
+
+/// What happened to an instance.
+#[derive(Clone, Debug)]
+pub enum Change {
+    Entered { by: Cause },
+    /// It has come to the step of this operation.
+    Reached { place: u16 },
+    Exited { reason: ExitReason, place: u16 },
+    Added(SegmentId),
+    Removed(SegmentId),
+    Emitted { place: u16, with: Vec<Value> },
+    Set { place: u16, value: Value },
+    /// A late event would have exited it before it sent at `sent`.
+    Regret { sent: i64, by: Cause },
+}
+
+/// Why an instance is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExitReason {
+    Finished,
+    Exit,
+    Goal,
+    Cap,
+}
+
+impl ExitReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ExitReason::Finished => "finished",
+            ExitReason::Exit => "exit",
+            ExitReason::Goal => "goal",
+            ExitReason::Cap => "cap",
+        }
+    }
+}
+
+/// The outcome for one message.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    pub time: i64,
+    pub journey: JourneyId,
+    pub key: Option<CompactString>,
+    pub number: u32,
+    pub place: u16,
+    pub send: SendId,
+    pub outcome: Outcome,
+    /// When the message first became due.
+    pub due: i64,
+    /// The values of `with`, in its order; empty unless sent.
+    pub with: Vec<Value>,
+    pub inputs: Vec<Cause>,
+    pub facts: Vec<(FactId, Value)>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Send,
+    Defer { until: i64, reason: Reason },
+    Drop { reason: Reason },
+}
+
+/// The gate that held a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Expired,
+    HoldOut,
+    Consent,
+    Suppressed(SegmentId),
+    QuietHours,
+    /// The index of the cap in the policy.
+    Cap(u16),
+    Limit,
+}

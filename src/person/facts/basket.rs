@@ -1,0 +1,108 @@
+//! A basket: products, quantities and prices, replayed from what was put in and taken out.
+
+use super::{Change, Contribution};
+use crate::define::plan::BasketPlan;
+use crate::event::Num;
+use crate::limits::ENTRIES_MAX;
+use crate::person::eval::{Cx, eval};
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+/// A product as one event tells of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Product {
+    id: CompactString,
+    quantity: Option<Num>,
+    price: Option<Num>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Move {
+    time: i64,
+    minus: bool,
+    product: Product,
+}
+
+/// Moves by time since the last reset.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Basket {
+    moves: Vec<Move>,
+    reset: Option<i64>,
+}
+
+/// A product that is in the basket now.
+pub(super) struct Line {
+    pub(super) id: CompactString,
+    pub(super) quantity: Num,
+    pub(super) price: Num,
+}
+
+/// The product that an event speaks of; without an id it speaks of none.
+pub(super) fn contribution(plan: &BasketPlan, cx: &Cx) -> Option<Product> {
+    let number = |expr: &Option<_>| {
+        let value = expr.as_ref().map(|expr| eval(expr, cx).into_value());
+        value.and_then(|value| value.num())
+    };
+    Some(Product {
+        id: eval(&plan.of, cx).into_value().key()?,
+        quantity: number(&plan.quantity),
+        price: number(&plan.price),
+    })
+}
+
+impl Basket {
+    pub(super) fn apply(&mut self, change: Change) {
+        if change.reset {
+            self.moves.retain(|one| one.time > change.time);
+            self.reset = self.reset.max(Some(change.time));
+        }
+        for (contribution, minus) in [(change.add, false), (change.minus, true)] {
+            if let Some(Contribution::Product(product)) = contribution {
+                self.insert(Move { time: change.time, minus, product });
+            }
+        }
+    }
+
+    fn insert(&mut self, one: Move) {
+        if self.reset.is_some_and(|reset| one.time < reset) {
+            return;
+        }
+        let at = self.moves.partition_point(|known| known.time <= one.time);
+        self.moves.insert(at, one);
+        if self.moves.len() > ENTRIES_MAX {
+            self.moves.remove(0);
+        }
+    }
+
+    /// What is in it, in the order in which products were first put in since they were last absent.
+    pub(super) fn contents(&self) -> Vec<Line> {
+        let mut lines: Vec<Line> = Vec::new();
+        for Move { minus, product, .. } in &self.moves {
+            let at = lines.iter().position(|line| line.id == product.id);
+            match (minus, at) {
+                (true, None) => {}
+                (true, Some(at)) => {
+                    let left = product.quantity.and_then(|n| lines[at].quantity.sub(n));
+                    match left {
+                        Some(left) if left > Num::ZERO => lines[at].quantity = left,
+                        _ => drop(lines.remove(at)),
+                    }
+                }
+                (false, at) => {
+                    let at = at.unwrap_or_else(|| {
+                        let (id, none) = (product.id.clone(), Num::ZERO);
+                        lines.push(Line { id, quantity: none, price: none });
+                        lines.len() - 1
+                    });
+                    let added = lines[at].quantity.add(product.quantity.unwrap_or(Num::ONE));
+                    lines[at].quantity = added.unwrap_or(lines[at].quantity);
+                    lines[at].price = product.price.unwrap_or(lines[at].price);
+                    if lines[at].quantity <= Num::ZERO {
+                        lines.remove(at);
+                    }
+                }
+            }
+        }
+        lines
+    }
+}

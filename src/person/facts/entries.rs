@@ -1,0 +1,93 @@
+//! Single contributions in the order of their times: what windows, resets and removals need.
+
+use crate::define::plan::Window;
+use crate::event::Value;
+use crate::limits::ENTRIES_MAX;
+use crate::time::DAY;
+use crate::time::zone::{Period, Zone};
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub(super) time: i64,
+    pub(super) minus: bool,
+    pub(super) value: Value,
+}
+
+/// Contributions by time, those of one time in the order of arrival.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Entries {
+    list: VecDeque<Entry>,
+    /// Whether any entry takes away.
+    minuses: bool,
+    /// The time of the latest reset: what is before it does not count any more, though it come late.
+    reset: Option<i64>,
+}
+
+impl Entries {
+    pub(super) fn insert(&mut self, time: i64, minus: bool, value: Value) {
+        if self.reset.is_some_and(|reset| time < reset) {
+            return;
+        }
+        let at = self.list.partition_point(|entry| entry.time <= time);
+        self.list.insert(at, Entry { time, minus, value });
+        self.minuses |= minus;
+        if self.list.len() > ENTRIES_MAX {
+            self.list.pop_front();
+        }
+    }
+
+    /// Forgets what lies at or before `time`.
+    pub(super) fn reset(&mut self, time: i64) {
+        let gone = self.list.partition_point(|entry| entry.time <= time);
+        self.list.drain(..gone);
+        self.reset = self.reset.max(Some(time));
+    }
+
+    /// The entries that count at `now`, and the instant at which the first of them no longer does.
+    pub(super) fn at(
+        &self,
+        window: Option<Window>,
+        now: i64,
+        zone: impl FnOnce() -> Zone,
+    ) -> (impl ExactSizeIterator<Item = &Entry>, Option<i64>) {
+        let (from, turn) = match window {
+            None => (0, None),
+            Some(Window::Sliding(length)) => {
+                let from = self.list.partition_point(|entry| entry.time <= now - length);
+                (from, self.list.get(from).map(|entry| entry.time + length))
+            }
+            Some(Window::Calendar(_)) if self.list.is_empty() => (0, None),
+            Some(Window::Calendar(period)) => {
+                let zone = zone();
+                let start = zone.period_start(now, period);
+                let from = self.list.partition_point(|entry| entry.time < start);
+                let turn = (from < self.list.len()).then(|| zone.next_period(now, period));
+                (from, turn)
+            }
+        };
+        (self.list.range(from..), turn)
+    }
+
+    /// Whether any entry takes away; if not, the number of entries is the count.
+    pub(super) fn has_minuses(&self) -> bool {
+        self.minuses
+    }
+
+    /// Drops entries that no instant from `now` on can see.
+    pub(super) fn prune(&mut self, window: Option<Window>, now: i64) {
+        let reach = match window {
+            None => return,
+            Some(Window::Sliding(length)) => length,
+            // A day of slack: the person's zone may move.
+            Some(Window::Calendar(Period::Day)) => 2 * DAY,
+            Some(Window::Calendar(Period::Week)) => 8 * DAY,
+            Some(Window::Calendar(Period::Month)) => 32 * DAY,
+            Some(Window::Calendar(Period::Year)) => 367 * DAY,
+        };
+        let gone = self.list.partition_point(|entry| entry.time <= now.saturating_sub(reach));
+        self.list.drain(..gone);
+        self.list.shrink_to_fit();
+    }
+}

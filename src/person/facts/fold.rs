@@ -1,0 +1,221 @@
+//! Aggregates over events.
+
+use super::entries::{Entries, Entry};
+use super::{Change, Contribution, FactState};
+use crate::define::plan::{Aggregate, FoldPlan};
+use crate::event::{Num, Value};
+use crate::limits::VALUES_MAX;
+use crate::person::eval::{Cx, Val, eval};
+use serde::{Deserialize, Serialize};
+
+/// How often a value came, and when it came last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tally {
+    value: Value,
+    count: u64,
+    last: i64,
+    /// Numbers occurrences in the order of arrival, to tell which of two at one time was seen last.
+    order: u64,
+}
+
+/// What an event adds (or takes away): nothing if the condition does not hold or the value is missing.
+pub(super) fn contribution(plan: &FoldPlan, cx: &Cx) -> Option<Value> {
+    if plan.condition.as_ref().is_some_and(|condition| !cx.holds(condition)) {
+        return None;
+    }
+    match &plan.of {
+        None => Some(Value::Bool(true)),
+        Some(of) => match eval(of, cx).into_value() {
+            Value::Missing => None,
+            value => Some(value),
+        },
+    }
+}
+
+/// The state of a fact to which nothing has happened.
+pub(super) fn empty(plan: &FoldPlan) -> FactState {
+    if plan.entries {
+        return FactState::Entries(Box::default());
+    }
+    fresh(plan.aggregate)
+}
+
+/// The running state of an all-time aggregate.
+fn fresh(aggregate: Aggregate) -> FactState {
+    match aggregate {
+        Aggregate::Count => FactState::Count(0),
+        Aggregate::Sum => FactState::Sum(0),
+        Aggregate::Average => FactState::Mean { sum: 0, count: 0 },
+        Aggregate::Min | Aggregate::Max => FactState::Extreme(Value::Missing),
+        Aggregate::First | Aggregate::Last => FactState::At(i64::MIN, Value::Missing),
+        Aggregate::Distinct => FactState::Distinct(Vec::new()),
+        Aggregate::Recent => FactState::Recent(Vec::new()),
+        Aggregate::Top => FactState::Top(Vec::new()),
+    }
+}
+
+pub(super) fn apply(plan: &FoldPlan, state: &mut FactState, change: Change, now: i64) {
+    if let FactState::Entries(entries) = state
+        && change.reset
+    {
+        entries.reset(change.time);
+    }
+    for (contribution, minus) in [(change.add, false), (change.minus, true)] {
+        if let Some(Contribution::Value(value)) = contribution {
+            value.each(&mut |value| add(plan, state, change.time, minus, value));
+        }
+    }
+    if let FactState::Entries(entries) = state {
+        entries.prune(plan.window, now);
+    }
+}
+
+fn add(plan: &FoldPlan, state: &mut FactState, time: i64, minus: bool, value: &Value) {
+    let sign = if minus { -1 } else { 1 };
+    match state {
+        FactState::Entries(entries) => entries.insert(time, minus, value.clone()),
+        FactState::Count(count) => *count += sign,
+        FactState::Sum(sum) => {
+            *sum += i128::from(sign) * value.num().map_or(0, |n| i128::from(n.0));
+        }
+        FactState::Mean { sum, count } => {
+            if let Some(n) = value.num() {
+                *sum += i128::from(n.0);
+                *count += 1;
+            }
+        }
+        FactState::Extreme(extreme) => widen(plan.aggregate, extreme, value),
+        FactState::At(at, held) => {
+            let replaces = match plan.aggregate {
+                Aggregate::First => held.is_missing() || time < *at,
+                _ => held.is_missing() || time >= *at,
+            };
+            if replaces {
+                (*at, *held) = (time, value.clone());
+            }
+        }
+        FactState::Distinct(values) => {
+            if let Err(at) = values.binary_search(value)
+                && values.len() < VALUES_MAX
+            {
+                values.insert(at, value.clone());
+            }
+        }
+        FactState::Recent(values) => remember(values, time, value, plan.keep),
+        FactState::Top(tallies) => tally(tallies, time, value),
+        FactState::Basket(_) | FactState::Keyed(_) => {}
+    }
+}
+
+/// Keeps the smaller (min) or larger (max) of two numbers, times or durations; other values add nothing.
+fn widen(aggregate: Aggregate, extreme: &mut Value, value: &Value) {
+    if !matches!(value, Value::Num(_) | Value::Time(_) | Value::Duration(_)) {
+        return;
+    }
+    let better = if aggregate == Aggregate::Min { value < extreme } else { value > extreme };
+    if extreme.is_missing() || better {
+        *extreme = value.clone();
+    }
+}
+
+/// Puts a value at its latest time into the list of the last `keep` different ones.
+fn remember(values: &mut Vec<(i64, Value)>, time: i64, value: &Value, keep: usize) {
+    if let Some(at) = values.iter().position(|(_, known)| known == value) {
+        if values[at].0 > time {
+            return;
+        }
+        values.remove(at);
+    }
+    let at = values.partition_point(|(known, _)| *known <= time);
+    values.insert(at, (time, value.clone()));
+    if values.len() > keep {
+        values.remove(0);
+    }
+}
+
+fn tally(tallies: &mut Vec<Tally>, time: i64, value: &Value) {
+    let order = tallies.iter().map(|tally| tally.order + 1).max().unwrap_or(0);
+    match tallies.iter_mut().find(|tally| tally.value == *value) {
+        Some(tally) => {
+            tally.count += 1;
+            if time >= tally.last {
+                (tally.last, tally.order) = (time, order);
+            }
+        }
+        None if tallies.len() < VALUES_MAX => {
+            tallies.push(Tally { value: value.clone(), count: 1, last: time, order });
+        }
+        None => {}
+    }
+}
+
+fn top(tallies: &[Tally]) -> Option<&Value> {
+    let best = tallies.iter().max_by_key(|tally| (tally.count, tally.last, tally.order));
+    best.map(|tally| &tally.value)
+}
+
+/// The aggregate's value at the instant of `cx`.
+pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a>) -> Val<'a> {
+    let nothing = match plan.aggregate {
+        Aggregate::Count | Aggregate::Sum | Aggregate::Distinct => Val::Num(Num::ZERO),
+        Aggregate::Recent => Val::List(&[]),
+        _ => Val::Missing,
+    };
+    match state {
+        None => nothing,
+        Some(FactState::Entries(entries)) => over_entries(plan, entries, cx),
+        Some(FactState::Recent(values)) => {
+            Val::Items(values.iter().map(|(_, value)| value.clone()).collect())
+        }
+        Some(FactState::At(_, value) | FactState::Extreme(value)) => Val::from(value),
+        Some(FactState::Top(tallies)) => top(tallies).map_or(Val::Missing, Val::from),
+        Some(state) => summary(state),
+    }
+}
+
+fn summary<'a>(state: &FactState) -> Val<'a> {
+    let number = match state {
+        FactState::Count(count) => Num::whole(*count),
+        FactState::Sum(sum) => i64::try_from(*sum).ok().map(Num),
+        FactState::Mean { sum, count } => Num::mean(*sum, *count),
+        FactState::Distinct(values) => Some(Num::count(values.len())),
+        _ => None,
+    };
+    number.map_or(Val::Missing, Val::Num)
+}
+
+fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'a> {
+    let (within, turn) = entries.at(plan.window, cx.now, || cx.person.zone(cx.plan));
+    if let Some(turn) = turn {
+        cx.recheck_at(turn);
+    }
+    if plan.aggregate == Aggregate::Count && !entries.has_minuses() {
+        return Val::Num(Num::count(within.len()));
+    }
+    let mut state = fresh(plan.aggregate);
+    for entry in survivors(plan.aggregate, within) {
+        add(plan, &mut state, entry.time, entry.minus, &entry.value);
+    }
+    match state {
+        FactState::Recent(values) => {
+            Val::Items(values.into_iter().map(|(_, value)| value).collect())
+        }
+        FactState::At(_, value) | FactState::Extreme(value) => Val::owned(value),
+        FactState::Top(tallies) => top(&tallies).cloned().map_or(Val::Missing, Val::owned),
+        state => summary(&state),
+    }
+}
+
+/// Entries that still count: for aggregates of values, a removal takes out what was there before it.
+fn survivors<'a>(aggregate: Aggregate, entries: impl Iterator<Item = &'a Entry>) -> Vec<&'a Entry> {
+    let mut kept: Vec<&Entry> = Vec::new();
+    for entry in entries {
+        match aggregate {
+            Aggregate::Distinct | Aggregate::Recent | Aggregate::Top if entry.minus => {
+                kept.retain(|earlier| earlier.value != entry.value);
+            }
+            _ => kept.push(entry),
+        }
+    }
+    kept
+}

@@ -1,0 +1,84 @@
+//! Keyed facts: one state for each value of a property, such as each cart.
+
+use super::{Change, FactState, apply, empty};
+use crate::define::plan::{FactRule, Window};
+use crate::limits::KEYS_MAX;
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct KeyState {
+    key: CompactString,
+    /// The latest event time that touched it.
+    touched: i64,
+    state: FactState,
+}
+
+/// States by key.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Keyed {
+    states: Vec<KeyState>,
+    /// The time of the latest reset of all keys.
+    reset: Option<i64>,
+}
+
+impl Keyed {
+    pub(super) fn get(&self, key: &str) -> Option<&FactState> {
+        self.states.iter().find(|state| state.key == key).map(|state| &state.state)
+    }
+
+    pub(super) fn keys(&self) -> Vec<CompactString> {
+        let mut keys: Vec<_> = self.states.iter().map(|state| state.key.clone()).collect();
+        keys.sort();
+        keys
+    }
+
+    /// An event with a key changes that key's state; a reset without one changes all.
+    pub(super) fn apply(
+        &mut self,
+        rule: &FactRule,
+        key: Option<CompactString>,
+        change: Change,
+        now: i64,
+    ) {
+        match key {
+            Some(key) => {
+                let state = self.state_mut(rule, key, change.time);
+                apply(rule, state, change, now);
+            }
+            None if change.reset => {
+                self.reset = self.reset.max(Some(change.time));
+                for state in &mut self.states {
+                    apply(rule, &mut state.state, Change::reset_at(change.time), now);
+                }
+            }
+            None => {}
+        }
+    }
+
+    fn state_mut(&mut self, rule: &FactRule, key: CompactString, time: i64) -> &mut FactState {
+        if let Some(at) = self.states.iter().position(|state| state.key == key) {
+            let found = &mut self.states[at];
+            found.touched = found.touched.max(time);
+            return &mut found.state;
+        }
+        if self.states.len() >= KEYS_MAX {
+            let oldest = (0..self.states.len()).min_by_key(|&at| self.states[at].touched);
+            self.states.remove(oldest.expect("the list is full"));
+        }
+        let mut state = empty(rule);
+        if let Some(reset) = self.reset {
+            apply(rule, &mut state, Change::reset_at(reset), time);
+        }
+        self.states.push(KeyState { key, touched: time, state });
+        &mut self.states.last_mut().expect("just pushed").state
+    }
+
+    pub(super) fn prune(&mut self, window: Option<Window>, now: i64) {
+        for state in &mut self.states {
+            if let FactState::Entries(entries) = &mut state.state {
+                entries.prune(window, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! Facts: what is kept, how an event changes it, and what it is worth at an instant.
+//!
+//! A state is a function of the events taken in (with their times), not of how they were cut into epochs.
+
+mod basket;
+mod entries;
+mod fold;
+mod keys;
+pub mod session;
+mod traits;
+
+pub(super) use traits::{set_named, take_traits};
+
+use super::Person;
+use super::eval::{Cx, Val};
+use crate::define::plan::expr::BasketField;
+use crate::define::plan::{FactId, FactPlan, FactRule, Plan};
+use crate::event::{Event, Num, Value};
+use basket::Basket;
+use compact_str::CompactString;
+use entries::Entries;
+use keys::Keyed;
+use serde::{Deserialize, Serialize};
+
+/// What one fact holds for one person (and one key).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum FactState {
+    /// How many, less the removals.
+    Count(i64),
+    /// Millionths. Wider than a number, so that the order of additions does not matter.
+    Sum(i128),
+    Mean { sum: i128, count: u64 },
+    /// The smallest or largest value.
+    Extreme(Value),
+    /// First, last, or a trait: the value and its event time.
+    At(i64, Value),
+    /// Different values, sorted.
+    Distinct(Vec<Value>),
+    /// Different values at their latest times, oldest first.
+    Recent(Vec<(i64, Value)>),
+    Top(Vec<fold::Tally>),
+    /// Single contributions, for windows, resets and removals.
+    Entries(Box<Entries>),
+    Basket(Box<Basket>),
+    Keyed(Box<Keyed>),
+}
+
+/// What one event does to one fact.
+struct Change {
+    time: i64,
+    reset: bool,
+    add: Option<Contribution>,
+    minus: Option<Contribution>,
+}
+
+enum Contribution {
+    Value(Value),
+    Product(basket::Product),
+}
+
+/// Lets an event change the facts that it touches. Their conditions and values see only the event.
+pub(super) fn take(person: &mut Person, plan: &Plan, event: &Event) {
+    for &fact in &plan.facts_of_kind[event.kind.0 as usize] {
+        let rule = &plan.facts[fact.0 as usize];
+        let cx = Cx { event: Some(event), ..Cx::of(plan, person, event.time) };
+        let Some(change) = change_of(rule, event, &cx) else { continue };
+        let now = person.now;
+        match rule.per {
+            None => {
+                let state = state_mut(person, fact, || empty(&rule.rule));
+                apply(&rule.rule, state, change, now);
+            }
+            Some(property) => {
+                let key = event.value(property).key();
+                let state = state_mut(person, fact, || FactState::Keyed(Box::default()));
+                if let FactState::Keyed(keyed) = state {
+                    keyed.apply(&rule.rule, key, change, now);
+                }
+            }
+        }
+    }
+}
+
+fn change_of(fact: &FactPlan, event: &Event, cx: &Cx) -> Option<Change> {
+    let (on, minus, until) = match &fact.rule {
+        FactRule::Trait { .. } => return None,
+        FactRule::Fold(fold) => (&fold.on, &fold.minus, &fold.until),
+        FactRule::Basket(basket) => (&basket.on, &basket.minus, &basket.until),
+    };
+    let contribution = |wanted: bool| match &fact.rule {
+        FactRule::Fold(fold) if wanted => fold::contribution(fold, cx).map(Contribution::Value),
+        FactRule::Basket(plan) if wanted => {
+            basket::contribution(plan, cx).map(Contribution::Product)
+        }
+        _ => None,
+    };
+    let change = Change {
+        time: event.time,
+        reset: until.has(event.kind),
+        add: contribution(on.has(event.kind)),
+        minus: contribution(minus.has(event.kind)),
+    };
+    (change.reset || change.add.is_some() || change.minus.is_some()).then_some(change)
+}
+
+fn empty(rule: &FactRule) -> FactState {
+    match rule {
+        FactRule::Trait { .. } => FactState::At(i64::MIN, Value::Missing),
+        FactRule::Fold(plan) => fold::empty(plan),
+        FactRule::Basket(_) => FactState::Basket(Box::default()),
+    }
+}
+
+fn apply(rule: &FactRule, state: &mut FactState, change: Change, now: i64) {
+    match (rule, state) {
+        (FactRule::Fold(plan), state) => fold::apply(plan, state, change, now),
+        (FactRule::Basket(_), FactState::Basket(basket)) => basket.apply(change),
+        _ => {}
+    }
+}
+
+/// The state of a fact, made if there is none.
+fn state_mut(person: &mut Person, fact: FactId, make: impl FnOnce() -> FactState) -> &mut FactState {
+    let at = match person.facts.binary_search_by_key(&fact.0, |(known, _)| *known) {
+        Ok(at) => at,
+        Err(at) => {
+            person.facts.insert(at, (fact.0, make()));
+            at
+        }
+    };
+    &mut person.facts[at].1
+}
+
+fn state(person: &Person, fact: FactId) -> Option<&FactState> {
+    let at = person.facts.binary_search_by_key(&fact.0, |(known, _)| *known).ok()?;
+    Some(&person.facts[at].1)
+}
+
+/// The state that an expression means: of a keyed fact, the one for the key at hand.
+fn state_at<'a>(cx: &Cx<'a>, fact: FactId) -> Option<&'a FactState> {
+    match state(cx.person, fact)? {
+        FactState::Keyed(keyed) => keyed.get(cx.key?),
+        plain => Some(plain),
+    }
+}
+
+/// A fact's value. Notes the next instant at which it changes by itself.
+pub(super) fn read<'a>(cx: &Cx<'a>, fact: FactId) -> Val<'a> {
+    let state = state_at(cx, fact);
+    match &cx.plan.facts[fact.0 as usize].rule {
+        FactRule::Trait { .. } => match state {
+            Some(FactState::At(_, value)) => Val::from(value),
+            _ => Val::Missing,
+        },
+        FactRule::Fold(plan) => fold::read(plan, state, cx),
+        FactRule::Basket(_) => Val::Missing,
+    }
+}
+
+/// A field of a basket; one never seen is empty.
+pub(super) fn read_basket<'a>(cx: &Cx<'a>, fact: FactId, field: BasketField) -> Val<'a> {
+    let contents = match state_at(cx, fact) {
+        Some(FactState::Basket(basket)) => basket.contents(),
+        _ => Vec::new(),
+    };
+    match field {
+        BasketField::ProductIds => {
+            Val::Items(contents.into_iter().map(|line| Value::Str(line.id)).collect())
+        }
+        BasketField::Items => sum(contents.iter().map(|line| Some(line.quantity))),
+        BasketField::Value => sum(contents.iter().map(|line| line.quantity.mul(line.price))),
+    }
+}
+
+fn sum<'a>(mut numbers: impl Iterator<Item = Option<Num>>) -> Val<'a> {
+    let total = numbers.try_fold(Num::ZERO, |total, number| total.add(number?));
+    total.map_or(Val::Missing, Val::Num)
+}
+
+/// The keys for which a keyed fact holds something, in their order.
+pub(super) fn keys(person: &Person, fact: FactId) -> Vec<CompactString> {
+    match state(person, fact) {
+        Some(FactState::Keyed(keyed)) => keyed.keys(),
+        _ => Vec::new(),
+    }
+}
+
+/// Drops what no instant from `now` on can see, so that an idle person is small.
+pub(super) fn prune(person: &mut Person, plan: &Plan) {
+    let now = person.now;
+    for (fact, state) in &mut person.facts {
+        let FactRule::Fold(fold) = &plan.facts[*fact as usize].rule else { continue };
+        match state {
+            FactState::Entries(entries) => entries.prune(fold.window, now),
+            FactState::Keyed(keyed) => keyed.prune(fold.window, now),
+            _ => {}
+        }
+    }
+}
+
+impl Change {
+    fn reset_at(time: i64) -> Change {
+        Change { time, reset: true, add: None, minus: None }
+    }
+}
+
+/// A fact's value for a decision's causes; of a basket, its list of products.
+pub(super) fn read_any(cx: &Cx, fact: FactId) -> Value {
+    match &cx.plan.facts[fact.0 as usize].rule {
+        FactRule::Basket(_) => read_basket(cx, fact, BasketField::ProductIds).into_value(),
+        _ => read(cx, fact).into_value(),
+    }
+}

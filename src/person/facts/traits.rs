@@ -1,0 +1,65 @@
+//! Traits and consents: the latest value by event time.
+
+use super::{FactState, state_mut};
+use crate::define::plan::{FactId, FactRule, Plan, PropertyType};
+use crate::event::{Event, Value};
+use crate::person::Person;
+use crate::time;
+
+/// Lets the traits and consents that an event carries replace older ones.
+pub(in crate::person) fn take_traits(person: &mut Person, plan: &Plan, event: &Event) {
+    for &fact in &plan.traits {
+        if let FactRule::Trait { slot, of_type, .. } = &plan.facts[fact.0 as usize].rule {
+            set(person, fact, *of_type, event.time, event.value(*slot));
+        }
+    }
+}
+
+/// Sets every fact of the trait of this name, as a journey's `set` does.
+pub(in crate::person) fn set_named(
+    person: &mut Person,
+    plan: &Plan,
+    name: &str,
+    time: i64,
+    value: &Value,
+) {
+    for &fact in &plan.traits {
+        match &plan.facts[fact.0 as usize].rule {
+            FactRule::Trait { name: known, of_type, .. } if known == name => {
+                set(person, fact, *of_type, time, value);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// A missing value, or one that the declared type cannot take, leaves what was known.
+fn set(person: &mut Person, fact: FactId, of: Option<PropertyType>, at: i64, value: &Value) {
+    let value = of.map_or_else(|| value.clone(), |of| typed(value, of));
+    if value.is_missing() {
+        return;
+    }
+    let state = state_mut(person, fact, || FactState::At(i64::MIN, Value::Missing));
+    if let FactState::At(known_at, known) = state
+        && *known_at <= at
+    {
+        (*known_at, *known) = (at, value);
+    }
+}
+
+/// A value as the declared type; missing if it is none.
+fn typed(value: &Value, of: PropertyType) -> Value {
+    match (of, value) {
+        (PropertyType::String, Value::Str(_))
+        | (PropertyType::Number | PropertyType::Money, Value::Num(_))
+        | (PropertyType::Boolean, Value::Bool(_))
+        | (PropertyType::Time | PropertyType::Date, Value::Time(_)) => value.clone(),
+        (PropertyType::Time, Value::Str(text)) => {
+            time::parse(text).map_or(Value::Missing, Value::Time)
+        }
+        (PropertyType::Date, Value::Str(text)) => {
+            time::parse_date(text).map_or(Value::Missing, Value::Time)
+        }
+        _ => Value::Missing,
+    }
+}

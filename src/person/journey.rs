@@ -1,0 +1,464 @@
+//! Journeys of one person: who enters, who exits, and how an instance goes on.
+
+use super::effect::{Cause, Change, Decision, ExitReason, Outcome};
+use super::eval::{Cx, eval};
+use super::instance::{History, Instance, Phase};
+use super::turn::{Turn, cause};
+use super::{dates, facts, segment};
+use crate::define::plan::{
+    Again, EnterTrigger, ExitRule, JourneyId, JourneyPlan, Op, Plan, SegmentId, SendId,
+};
+use crate::event::{Call, Event, Value};
+use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
+use crate::time::NEVER;
+use compact_str::CompactString;
+use std::cmp::Reverse;
+
+/// Whether an event speaks of this instance: one with another value of the keying property does not.
+fn concerns(journey: &JourneyPlan, instance: &Instance, event: &Event) -> bool {
+    let key = journey.enter.per.and_then(|slot| event.value(slot).key());
+    key.is_none() || key == instance.key
+}
+
+/// Exits by events, before anything else of the event moves.
+pub(super) fn exit_by_event(turn: &mut Turn, event: &Event) {
+    for at in 0..turn.person.instances.len() {
+        let instance = &turn.person.instances[at];
+        let journey = &turn.plan.journeys[instance.journey.0 as usize];
+        if !instance.is_open() || !journey.sees.has(event.kind) || !concerns(journey, instance, event) {
+            continue;
+        }
+        let cx = Cx {
+            event: Some(event),
+            ..Cx::of_instance(turn.plan, turn.person, turn.person.now, at)
+        };
+        let matching = journey.exits.iter().find(|exit| match &exit.rule {
+            ExitRule::Event { on, condition } => {
+                on.has(event.kind) && condition.as_ref().is_none_or(|condition| cx.holds(condition))
+            }
+            ExitRule::When(_) => false,
+        });
+        let Some(rule) = matching else { continue };
+        let sent = instance.last_sent;
+        if event.time < sent {
+            turn.note(at, Change::Regret { sent, by: cause(event) });
+        }
+        turn.person.instances[at].moved_by = Some(cause(event));
+        exit(turn, at, if rule.goal { ExitReason::Goal } else { ExitReason::Exit });
+    }
+}
+
+/// Exits by conditions. Leaves with each instance the next instant at which its conditions may turn.
+pub(super) fn exit_when(turn: &mut Turn) {
+    for at in 0..turn.person.instances.len() {
+        let instance = &turn.person.instances[at];
+        let journey = &turn.plan.journeys[instance.journey.0 as usize];
+        if !journey.has_when || !instance.is_open() {
+            continue;
+        }
+        let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
+        let matching = journey.exits.iter().find(|exit| match &exit.rule {
+            ExitRule::When(condition) => cx.holds(condition),
+            ExitRule::Event { .. } => false,
+        });
+        let (recheck, goal) = (cx.recheck.get(), matching.map(|exit| exit.goal));
+        turn.person.instances[at].recheck = recheck;
+        if let Some(goal) = goal {
+            exit(turn, at, if goal { ExitReason::Goal } else { ExitReason::Exit });
+        }
+    }
+}
+
+/// Ends an instance at the step where it stands.
+pub(super) fn exit(turn: &mut Turn, at: usize, reason: ExitReason) {
+    let place = turn.person.instances[at].place;
+    turn.person.instances[at].phase = Phase::Done;
+    turn.person.instances[at].recheck = NEVER;
+    turn.note(at, Change::Exited { reason, place });
+}
+
+/// Who an event moves: instances that wait for it, and journeys that it enters, by priority, journey name, key, age.
+pub(super) fn activate(turn: &mut Turn, event: &Event) {
+    let entered = &turn.plan.entered_by_kind[event.kind.0 as usize];
+    if entered.is_empty() && turn.person.instances.is_empty() {
+        return;
+    }
+    let mut moved = Vec::new();
+    for at in 0..turn.person.instances.len() {
+        if hears(turn, at, event) {
+            moved.push((turn.rank_of(at), Move::GoOn));
+        }
+    }
+    for &journey in entered {
+        let plan = &turn.plan.journeys[journey.0 as usize];
+        let key = plan.enter.per.map(|slot| event.value(slot).key());
+        if key != Some(None) {
+            let rank = (Reverse(plan.priority), journey, key.flatten(), u32::MAX);
+            moved.push((rank, Move::Enter));
+        }
+    }
+    moved.sort_by(|(a, _), (b, _)| a.cmp(b));
+    for ((_, journey, key, number), what) in moved {
+        match what {
+            Move::Enter => enter(turn, journey, key, Some(event)),
+            Move::GoOn => {
+                let Some(at) = turn.position(number) else { continue };
+                if matches!(turn.person.instances[at].phase, Phase::Listening { .. }) {
+                    turn.person.instances[at].moved_by = Some(cause(event));
+                    turn.person.instances[at].place += 1;
+                    advance(turn, at);
+                }
+            }
+        }
+    }
+}
+
+enum Move {
+    GoOn,
+    Enter,
+}
+
+/// Whether the event answers the instance's wait. An event that touches a wait for silence moves its deadline.
+fn hears(turn: &mut Turn, at: usize, event: &Event) -> bool {
+    let instance = &turn.person.instances[at];
+    let journey = &turn.plan.journeys[instance.journey.0 as usize];
+    if !journey.sees.has(event.kind) || !concerns(journey, instance, event) {
+        return false;
+    }
+    let Some(place) = journey.program.get(instance.place as usize) else { return false };
+    match (&place.op, instance.phase) {
+        (Op::WaitEvent { on, condition, .. }, Phase::Listening { .. }) if on.has(event.kind) => {
+            let now = turn.person.now;
+            let cx = Cx { event: Some(event), ..Cx::of_instance(turn.plan, turn.person, now, at) };
+            condition.as_ref().is_none_or(|condition| cx.holds(condition))
+        }
+        (Op::WaitQuiet { quiet_for, of }, Phase::Quiet { until }) if of.has(event.kind) => {
+            // What is past the deadline does not undo it.
+            if event.time <= until {
+                let until = until.max(event.time.saturating_add(*quiet_for));
+                let instance = &mut turn.person.instances[at];
+                instance.phase = Phase::Quiet { until };
+                instance.moved_by = Some(cause(event));
+            }
+            false
+        }
+        _ => false,
+    }
+}
+
+/// Journeys that announced changes make enter, by priority and name.
+pub(super) fn enter_by_segments(turn: &mut Turn, changes: &[(SegmentId, bool)]) {
+    let mut entered: Vec<(Reverse<u32>, JourneyId)> = Vec::new();
+    for (at, journey) in turn.plan.journeys.iter().enumerate() {
+        let enters = match journey.enter.trigger {
+            EnterTrigger::Entered(segment) => changes.contains(&(segment, true)),
+            EnterTrigger::Left(segment) => changes.contains(&(segment, false)),
+            _ => false,
+        };
+        if enters {
+            entered.push((Reverse(journey.priority), JourneyId(at as u16)));
+        }
+    }
+    entered.sort();
+    for (_, journey) in entered {
+        enter(turn, journey, None, None);
+    }
+}
+
+/// Begins an instance, if the condition holds and the re-entry rule allows it, and runs its first steps.
+pub(super) fn enter(
+    turn: &mut Turn,
+    id: JourneyId,
+    key: Option<CompactString>,
+    event: Option<&Event>,
+) {
+    let journey = &turn.plan.journeys[id.0 as usize];
+    let now = turn.person.now;
+    if !may_enter(turn, id, &key) {
+        return;
+    }
+    if let Some(condition) = &journey.enter.condition {
+        let cx = Cx { event, key: key.as_deref(), ..Cx::of(turn.plan, turn.person, now) };
+        if !cx.holds(condition) {
+            return;
+        }
+    }
+    remember_entry(turn, id, &key);
+    let entry = match event {
+        Some(event) => journey.entry_slots.iter().map(|&s| event.value(s).clone()).collect(),
+        None => Vec::new(),
+    };
+    let entered_by = event.map(cause).unwrap_or_default();
+    turn.person.entries += 1;
+    turn.person.instances.push(Instance {
+        journey: id,
+        key,
+        number: turn.person.entries,
+        entered_at: now,
+        place: 0,
+        phase: Phase::Running,
+        hold_out: false,
+        entry,
+        entered_by: entered_by.clone(),
+        moved_by: None,
+        last_sent: i64::MIN,
+        recheck: NEVER,
+    });
+    let at = turn.person.instances.len() - 1;
+    turn.note(at, Change::Entered { by: entered_by });
+    advance(turn, at);
+}
+
+fn may_enter(turn: &Turn, id: JourneyId, key: &Option<CompactString>) -> bool {
+    let instances = &turn.person.instances;
+    if instances.iter().filter(|instance| instance.is_open()).count() >= INSTANCES_MAX {
+        return false;
+    }
+    let same = |i: &Instance| i.journey == id && i.key == *key && i.is_open();
+    let is_open = || instances.iter().any(same);
+    let last = || {
+        let known = turn.person.history.iter().find(|h| h.journey == id && h.key == *key);
+        known.map(|history| history.last_entry)
+    };
+    match turn.plan.journeys[id.0 as usize].enter.again {
+        Again::Always => true,
+        Again::AfterExit => !is_open(),
+        Again::Never => last().is_none(),
+        Again::After(length) => {
+            !is_open() && last().is_none_or(|last| turn.person.now - last >= length)
+        }
+    }
+}
+
+fn remember_entry(turn: &mut Turn, journey: JourneyId, key: &Option<CompactString>) {
+    let again = turn.plan.journeys[journey.0 as usize].enter.again;
+    if !matches!(again, Again::Never | Again::After(_)) {
+        return;
+    }
+    let (history, now) = (&mut turn.person.history, turn.person.now);
+    history.retain(|known| known.journey != journey || known.key != *key);
+    if history.len() >= HISTORY_MAX {
+        history.remove(0);
+    }
+    history.push(History { journey, key: key.clone(), last_entry: now });
+}
+
+/// An instance whose wait is over goes on.
+pub(super) fn wake(turn: &mut Turn, number: u32) {
+    let Some(at) = turn.position(number) else { return };
+    let instance = &mut turn.person.instances[at];
+    match instance.phase {
+        Phase::Deferred { due, .. } => {
+            instance.phase = Phase::Pending { due };
+            return;
+        }
+        Phase::Listening { .. } => {
+            let journey = &turn.plan.journeys[instance.journey.0 as usize];
+            if let Op::WaitEvent { otherwise, .. } = &journey.program[instance.place as usize].op {
+                instance.place = *otherwise as u16;
+            }
+        }
+        Phase::Waiting { .. } | Phase::Quiet { .. } => instance.place += 1,
+        Phase::Running | Phase::Pending { .. } | Phase::Done => return,
+    }
+    advance(turn, at);
+}
+
+/// Runs steps until the instance waits, comes to a message, or is over.
+pub(super) fn advance(turn: &mut Turn, at: usize) {
+    turn.person.instances[at].phase = Phase::Running;
+    while turn.person.instances[at].phase == Phase::Running {
+        let instance = &turn.person.instances[at];
+        let journey = &turn.plan.journeys[instance.journey.0 as usize];
+        match journey.program.get(instance.place as usize) {
+            Some(place) => operate(turn, at, &place.op),
+            None => exit(turn, at, ExitReason::Finished),
+        }
+    }
+}
+
+fn operate(turn: &mut Turn, at: usize, op: &Op) {
+    let place = turn.person.instances[at].place;
+    if let Some(phase) = wait(turn, at, op) {
+        turn.note(at, Change::Reached { place });
+        match phase {
+            // An instant already past does not wait.
+            Phase::Waiting { until } if until <= turn.person.now => {
+                turn.person.instances[at].place += 1;
+            }
+            phase => turn.person.instances[at].phase = phase,
+        }
+        return;
+    }
+    let next = match op {
+        Op::Unless { condition, target } => {
+            let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
+            if cx.holds(condition) { place + 1 } else { *target as u16 }
+        }
+        Op::Jump(target) => *target as u16,
+        Op::Split { arms } => {
+            let share = split_share(turn, at, place);
+            let arm = arms.iter().find(|arm| share < arm.below).or(arms.last());
+            let Some(arm) = arm else { return turn.person.instances[at].place += 1 };
+            turn.person.instances[at].hold_out |= arm.hold_out;
+            arm.target as u16
+        }
+        Op::Emit { event, with } => {
+            emit(turn, at, event, with);
+            place + 1
+        }
+        Op::Set { name, value } => {
+            let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
+            let value = eval(value, &cx).into_value();
+            let now = turn.person.now;
+            facts::set_named(turn.person, turn.plan, name, now, &value);
+            turn.set_zone(name, &value);
+            dates::look_up(turn.person, turn.plan);
+            segment::follow_all(turn.person, turn.plan);
+            turn.note(at, Change::Set { place, value });
+            place + 1
+        }
+        Op::AddTo(list) => {
+            if segment::put(turn.person, turn.plan, *list, true) {
+                turn.note(at, Change::Added(*list));
+            }
+            place + 1
+        }
+        Op::RemoveFrom(list) => {
+            if segment::put(turn.person, turn.plan, *list, false) {
+                turn.note(at, Change::Removed(*list));
+            }
+            place + 1
+        }
+        _ => return exit(turn, at, ExitReason::Finished),
+    };
+    turn.person.instances[at].place = next;
+}
+
+/// The phase of a step at which an instance stops; `None` for the others.
+fn wait(turn: &Turn, at: usize, op: &Op) -> Option<Phase> {
+    let (person, plan, now) = (&*turn.person, turn.plan, turn.person.now);
+    let until = match op {
+        Op::WaitFor(length) => now.saturating_add(*length),
+        Op::WaitClock(minute) => person.zone(plan).next_clock(now, *minute),
+        Op::WaitDay { day, at: minute } => {
+            let zone = person.zone(plan);
+            zone.at(zone.day(person.instances[at].entered_at) + day - 1, *minute)
+        }
+        Op::WaitFact { fact, is_date, offset, at: minute } => {
+            let cx = Cx::of_instance(plan, person, now, at);
+            match facts::read(&cx, *fact).into_value() {
+                Value::Time(time) => until_fact(turn, time, *is_date, *offset, *minute),
+                _ => now,
+            }
+        }
+        Op::WaitQuiet { quiet_for, .. } => {
+            return Some(Phase::Quiet { until: now.saturating_add(*quiet_for) });
+        }
+        Op::WaitEvent { timeout, .. } => {
+            return Some(Phase::Listening { until: now.saturating_add(*timeout) });
+        }
+        Op::Send(_) => return Some(Phase::Pending { due: now }),
+        _ => return None,
+    };
+    Some(Phase::Waiting { until })
+}
+
+/// A date means its local midnight, a time itself; a written clock time replaces the time of that day.
+fn until_fact(turn: &Turn, time: i64, is_date: bool, offset: i64, minute: Option<u16>) -> i64 {
+    use crate::time::DAY;
+    let zone = turn.person.zone(turn.plan);
+    let day = dates::local_day(&zone, time, is_date);
+    match minute {
+        _ if is_date => {
+            let (days, rest) = (offset.div_euclid(DAY), offset.rem_euclid(DAY));
+            zone.at(day + days, minute.unwrap_or(0)).saturating_add(rest)
+        }
+        Some(minute) => zone.at(zone.day(time.saturating_add(offset)), minute),
+        None => time.saturating_add(offset),
+    }
+}
+
+/// The same number below 10,000 for the same person at the same split, every time.
+fn split_share(turn: &Turn, at: usize, place: u16) -> u64 {
+    let journey = &turn.plan.journeys[turn.person.instances[at].journey.0 as usize];
+    let path = &journey.program[place as usize].path;
+    let text = format!("{}\u{1f}{path}\u{1f}{}", journey.name, turn.person.id);
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes()) % 10_000
+}
+
+fn emit(turn: &mut Turn, at: usize, name: &str, with: &[(String, crate::define::plan::Expr)]) {
+    let (plan, now) = (turn.plan, turn.person.now);
+    let cx = Cx::of_instance(plan, turn.person, now, at);
+    let with: Vec<(&str, Value)> =
+        with.iter().map(|(name, expr)| (name.as_str(), eval(expr, &cx).into_value())).collect();
+    let instance = &turn.person.instances[at];
+    let by = instance.moved_by.as_ref().unwrap_or(&instance.entered_by);
+    let event = Event {
+        time: now,
+        origin: by.origin,
+        leaf: turn.person.id.clone(),
+        hash: 0,
+        // An emitted event repeats nothing; it is never a duplicate.
+        message_id: CompactString::default(),
+        kind: plan.inputs.kind(name),
+        call: Call::Track,
+        values: slots(plan, &with),
+        about_person: false,
+        zone: None,
+    };
+    let (place, values) = (instance.place, with.into_iter().map(|(_, value)| value).collect());
+    if turn.emit(event) {
+        turn.note(at, Change::Emitted { place, with: values });
+    }
+}
+
+/// Values under the slots by which definitions read them.
+fn slots(plan: &Plan, with: &[(&str, Value)]) -> Vec<(u16, Value)> {
+    let slot = |name: &str| {
+        let wanted = crate::define::plan::PropertyPath {
+            from: crate::define::plan::Consumer::Event,
+            path: name.split('.').map(String::from).collect(),
+        };
+        plan.inputs.paths.iter().position(|path| *path == wanted).map(|at| at as u16)
+    };
+    with.iter().filter_map(|(name, value)| Some((slot(name)?, value.clone()))).collect()
+}
+
+/// The decision about the message at which an instance stands, with what led to it.
+pub(super) fn decision(turn: &Turn, at: usize, send: SendId, due: i64, outcome: Outcome) -> Decision {
+    let instance = &turn.person.instances[at];
+    let message = &turn.plan.sends[send.0 as usize];
+    let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
+    let with = match outcome {
+        Outcome::Send => message.with.iter().map(|(_, e)| eval(e, &cx).into_value()).collect(),
+        _ => Vec::new(),
+    };
+    let causes = message.causes.iter();
+    let facts = causes.map(|&fact| (fact, facts::read_any(&cx, fact))).collect();
+    let known = |cause: &&Cause| !cause.message_id.is_empty() || cause.origin.position > 0;
+    let inputs = [Some(&instance.entered_by), instance.moved_by.as_ref()];
+    Decision {
+        time: turn.person.now,
+        journey: instance.journey,
+        key: instance.key.clone(),
+        number: instance.number,
+        place: instance.place,
+        send,
+        outcome,
+        due,
+        with,
+        inputs: inputs.into_iter().flatten().filter(known).cloned().collect(),
+        facts,
+    }
+}
+
+impl Turn<'_> {
+    /// The trait `timezone` is the person's zone, wherever it comes from.
+    fn set_zone(&mut self, name: &str, value: &Value) {
+        let known = value.str().filter(|zone| crate::time::zone::Zone::named(zone).is_some());
+        if let ("timezone", Some(zone)) = (name, known) {
+            self.person.zone = Some((self.person.now, zone.into()));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! One person: facts, segments, journeys and the contact policy as pure code, and the keyed operator around it.
+//!
+//! [`Person::run`] takes a person's events and the watermark and gives effects. It reads no clock, does no I/O, draws
+//! no random number and knows no timely type: the effects are a function of the plan, the person and the input.
+
+mod dates;
+mod dedup;
+mod effect;
+mod eval;
+pub mod facts;
+mod instance;
+pub mod keyed;
+mod journey;
+mod packed;
+mod policy;
+mod segment;
+mod table;
+mod timers;
+mod turn;
+
+pub use effect::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
+pub use instance::Instance;
+pub use timers::Timers;
+
+use crate::define::plan::{FactId, Plan, SegmentId, SendId};
+use crate::event::Value;
+use crate::time::NEVER;
+use crate::time::zone::Zone;
+use compact_str::CompactString;
+use dedup::MessageIds;
+use facts::FactState;
+use facts::session::Sessions;
+use instance::History;
+use serde::{Deserialize, Serialize};
+
+/// Everything that is kept of one person.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Person {
+    /// The leaf by which the person is known, such as `user:42`.
+    pub id: CompactString,
+    /// The last instant at which anything happened; time never goes back for a person.
+    now: i64,
+    /// The latest event's time of taking in, from which idleness is counted.
+    last_seen: i64,
+    /// The person's own time zone, and the event time at which it was said.
+    zone: Option<(i64, CompactString)>,
+    /// By fact number, only those that hold something.
+    facts: Vec<(u16, FactState)>,
+    sessions: Sessions,
+    /// One bit for each segment.
+    member: Vec<u64>,
+    /// Membership as it was last announced; differs from `member` only within an instant.
+    announced: Vec<u64>,
+    /// The next instant at which a segment may change by itself.
+    recheck: i64,
+    instances: Vec<Instance>,
+    /// Instances so far; numbers the next one.
+    entries: u32,
+    history: Vec<History>,
+    /// Sends that caps count, oldest first.
+    sends: Vec<(i64, SendId)>,
+    watches: Vec<dates::Watch>,
+    message_ids: MessageIds,
+}
+
+impl Person {
+    /// A person never seen before.
+    pub fn new(id: CompactString) -> Person {
+        Person { id, now: i64::MIN, last_seen: i64::MIN, recheck: i64::MIN, ..Person::default() }
+    }
+
+    fn zone(&self, plan: &Plan) -> Zone {
+        let own = self.zone.as_ref().and_then(|(_, name)| Zone::named(name));
+        own.unwrap_or_else(|| plan.policy.zone.clone())
+    }
+
+    fn is_member(&self, segment: SegmentId) -> bool {
+        bit(&self.member, segment)
+    }
+
+    /// The next deadline of any of the person's timers; [`NEVER`] if there is none.
+    pub fn next_deadline(&self, plan: &Plan) -> i64 {
+        let sessions = plan.sessions.as_ref().map_or(NEVER, |plan| self.sessions.deadline(plan.gap));
+        let instances = self.instances.iter().map(Instance::deadline).min().unwrap_or(NEVER);
+        let watches = self.watches.iter().map(|watch| watch.deadline).min().unwrap_or(NEVER);
+        // A person never seen has no timers; `recheck` is its mark.
+        let recheck = if self.recheck == i64::MIN { NEVER } else { self.recheck };
+        sessions.min(instances).min(watches).min(recheck)
+    }
+
+    /// Whether the person is in the segment.
+    pub fn in_segment(&self, segment: SegmentId) -> bool {
+        self.is_member(segment)
+    }
+
+    /// The journeys of which an instance is open.
+    pub fn open_instances(&self) -> impl Iterator<Item = &Instance> {
+        self.instances.iter()
+    }
+
+    /// A fact's value at the person's current instant or at `now` if that is later.
+    pub fn fact(&self, plan: &Plan, fact: FactId, key: Option<&str>, now: i64) -> Value {
+        let cx = eval::Cx { key, ..eval::Cx::of(plan, self, now.max(self.now)) };
+        facts::read(&cx, fact).into_value()
+    }
+
+    /// The keys for which a keyed fact holds something, in their order.
+    pub fn fact_keys(&self, fact: FactId) -> Vec<CompactString> {
+        facts::keys(self, fact)
+    }
+
+    /// Number of open instances and of timers, for figures that people watch.
+    pub fn counts(&self) -> (usize, usize) {
+        let timers = self.instances.len() + self.watches.len();
+        (self.instances.len(), timers + usize::from(self.sessions.is_open()))
+    }
+}
+
+fn bit(bits: &[u64], segment: SegmentId) -> bool {
+    bits.get(segment.0 as usize / 64).is_some_and(|word| word >> (segment.0 % 64) & 1 == 1)
+}
+
+fn set_bit(bits: &mut Vec<u64>, segment: SegmentId, value: bool) {
+    let (word, mask) = (segment.0 as usize / 64, 1u64 << (segment.0 % 64));
+    if bits.len() <= word {
+        bits.resize(word + 1, 0);
+    }
+    if value {
+        bits[word] |= mask;
+    } else {
+        bits[word] &= !mask;
+    }
+}

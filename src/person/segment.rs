@@ -1,0 +1,49 @@
+//! Membership follows the facts; what changed is announced at the end of the instant.
+
+use super::eval::Cx;
+use super::{Person, bit, set_bit};
+use crate::define::plan::{Plan, SegmentId};
+use crate::time::NEVER;
+
+/// Asks every condition again, and finds the next instant at which one may change by itself.
+pub(super) fn follow_all(person: &mut Person, plan: &Plan) {
+    person.recheck = NEVER;
+    follow(person, plan, &plan.conditions);
+}
+
+/// Asks some conditions again, in their order; the others keep their answers.
+pub(super) fn follow(person: &mut Person, plan: &Plan, segments: &[SegmentId]) {
+    for &segment in segments {
+        let Some(condition) = &plan.segments[segment.0 as usize].condition else { continue };
+        let cx = Cx::of(plan, person, person.now);
+        let member = cx.holds(condition);
+        let recheck = cx.recheck.get();
+        person.recheck = person.recheck.min(recheck);
+        set_bit(&mut person.member, segment, member);
+    }
+}
+
+/// Puts somebody on a list or takes them off; tells whether that changed anything.
+pub(super) fn put(person: &mut Person, plan: &Plan, list: SegmentId, member: bool) -> bool {
+    if person.is_member(list) == member {
+        return false;
+    }
+    set_bit(&mut person.member, list, member);
+    follow_all(person, plan);
+    true
+}
+
+/// Takes note of all changes since the last announcement: each segment and whether it was entered, by name.
+pub(super) fn announce(person: &mut Person, plan: &Plan) -> Vec<(SegmentId, bool)> {
+    if person.member == person.announced {
+        return Vec::new();
+    }
+    let changes: Vec<_> = plan
+        .segments_by_name
+        .iter()
+        .map(|&segment| (segment, person.is_member(segment)))
+        .filter(|&(segment, member)| bit(&person.announced, segment) != member)
+        .collect();
+    person.announced.clone_from(&person.member);
+    changes
+}

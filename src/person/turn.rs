@@ -1,0 +1,310 @@
+//! One person's way through time: events and timers in their order, instant by instant.
+//!
+//! The order within an instant is written in `dataflows/README.md`, "Order at one instant"; this file and
+//! [`super::journey`] are that text as code.
+
+use super::effect::{Cause, Change, Effect, ExitReason, Outcome, Reason};
+use super::instance::Phase;
+use super::{Person, dates, facts, journey, policy, segment};
+use crate::define::plan::{JourneyId, Op, Plan, SendId};
+use crate::event::Event;
+use crate::limits::{
+    EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX,
+};
+use crate::time::NEVER;
+use std::cmp::Reverse;
+
+/// What every step is given beside the person.
+pub struct Frame<'a> {
+    pub plan: &'a Plan,
+    /// How long a `messageId` is remembered, in milliseconds.
+    pub dedup_horizon: i64,
+    /// The watermark before the epoch: earlier events are late and taken in at it.
+    pub watermark: i64,
+    /// The watermark after the epoch: timers before it fire.
+    pub next_watermark: i64,
+}
+
+/// Counts of one person's step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub duplicates: u64,
+    pub late: u64,
+    pub timers: u64,
+}
+
+/// A person in the middle of a step.
+pub(super) struct Turn<'a> {
+    pub(super) person: &'a mut Person,
+    pub(super) plan: &'a Plan,
+    pub(super) effects: &'a mut Vec<Effect>,
+    /// Events that journeys emitted and that are not taken in yet.
+    pub(super) emitted: Vec<Event>,
+    /// How many were emitted at this instant.
+    pub(super) emitted_count: u32,
+}
+
+impl Person {
+    /// Takes in events (all of this person, sorted by time and arrival) and lets timers before the next watermark fire.
+    pub fn run(&mut self, frame: &Frame, events: &[Event], effects: &mut Vec<Effect>) -> Tally {
+        let mut tally = Tally::default();
+        let mut rest = events;
+        loop {
+            let event_at = rest.first().map_or(NEVER, |event| event.time.max(frame.watermark));
+            let deadline = self.next_deadline(frame.plan);
+            let timer_at =
+                if deadline < frame.next_watermark { deadline.max(self.now) } else { NEVER };
+            let now = event_at.min(timer_at);
+            if now == NEVER {
+                return tally;
+            }
+            self.now = self.now.max(now);
+            let count = rest.iter().take_while(|e| e.time.max(frame.watermark) <= now).count();
+            let (events, later) = rest.split_at(count);
+            rest = later;
+            tally.late += events.iter().filter(|event| event.time < frame.watermark).count() as u64;
+            let mut turn = Turn {
+                plan: frame.plan,
+                person: self,
+                effects,
+                emitted: Vec::new(),
+                emitted_count: 0,
+            };
+            tally.duplicates += turn.instant(events, frame);
+            tally.timers += u64::from(timer_at <= now);
+        }
+    }
+}
+
+impl Turn<'_> {
+    /// Everything at the person's `now`; returns how many events were repeats.
+    fn instant(&mut self, events: &[Event], frame: &Frame) -> u64 {
+        let now = self.person.now;
+        if now >= self.person.recheck {
+            segment::follow_all(self.person, self.plan);
+        }
+        let mut duplicates = 0;
+        for event in events {
+            if self.person.message_ids.is_new(&event.message_id, now, frame.dedup_horizon) {
+                self.person.last_seen = now;
+                self.take(event);
+            } else {
+                duplicates += 1;
+            }
+        }
+        if now < frame.next_watermark {
+            self.timers();
+        }
+        self.settle();
+        self.person.instances.retain(super::Instance::is_open);
+        duplicates
+    }
+
+    /// One event: facts and segments, exits, then whoever it moves or makes enter.
+    fn take(&mut self, event: &Event) {
+        let (plan, now) = (self.plan, self.person.now);
+        let late = event.time < now;
+        if let Some(zone) = &event.zone
+            && self.person.zone.as_ref().is_none_or(|(at, _)| *at <= event.time)
+        {
+            self.person.zone = Some((event.time, zone.clone()));
+        }
+        if event.about_person {
+            facts::take_traits(self.person, plan, event);
+        }
+        facts::take(self.person, plan, event);
+        if let Some(sessions) = &plan.sessions {
+            self.person.sessions.take(sessions, event, late);
+        }
+        if !plan.watches.is_empty() {
+            dates::hear(self.person, plan, event);
+            dates::look_up(self.person, plan);
+        }
+        if event.about_person || event.zone.is_some() {
+            segment::follow_all(self.person, plan);
+        } else {
+            segment::follow(self.person, plan, &plan.segments_of_kind[event.kind.0 as usize]);
+        }
+        if !self.person.instances.is_empty() {
+            journey::exit_by_event(self, event);
+            journey::exit_when(self);
+        }
+        journey::activate(self, event);
+    }
+
+    /// Timers due now: the session, then waits and watches by deadline, priority, journey, key and age.
+    fn timers(&mut self) {
+        let (plan, now) = (self.plan, self.person.now);
+        if let Some(sessions) = &plan.sessions
+            && self.person.sessions.deadline(sessions.gap) <= now
+        {
+            self.close_session();
+        }
+        let mut due: Vec<(i64, DueTimer)> = Vec::new();
+        for instance in &self.person.instances {
+            match instance.phase {
+                Phase::Waiting { until } | Phase::Quiet { until } | Phase::Listening { until }
+                | Phase::Deferred { until, .. }
+                    if until <= now =>
+                {
+                    due.push((until, DueTimer::Instance(instance.number)));
+                }
+                _ => {}
+            }
+        }
+        if !self.person.watches.is_empty() {
+            let watches = dates::due(self.person, plan, now);
+            due.extend(watches.into_iter().map(|(at, journey)| (at, DueTimer::Watch(journey))));
+        }
+        if due.len() > 1 {
+            due.sort_by_cached_key(|(at, timer)| (*at, self.rank(timer)));
+        }
+        for (_, timer) in due {
+            match timer {
+                DueTimer::Instance(number) => journey::wake(self, number),
+                DueTimer::Watch(journey) => journey::enter(self, journey, None, None),
+            }
+        }
+    }
+
+    fn rank(&self, timer: &DueTimer) -> Rank {
+        match timer {
+            DueTimer::Instance(number) => {
+                let at = self.position(*number).expect("it was listed a moment ago");
+                self.rank_of(at)
+            }
+            DueTimer::Watch(journey) => {
+                let priority = self.plan.journeys[journey.0 as usize].priority;
+                (Reverse(priority), *journey, None, u32::MAX)
+            }
+        }
+    }
+
+    /// The order of instances: priority, journey name, key, age.
+    pub(super) fn rank_of(&self, at: usize) -> Rank {
+        let instance = &self.person.instances[at];
+        let priority = self.plan.journeys[instance.journey.0 as usize].priority;
+        (Reverse(priority), instance.journey, instance.key.clone(), instance.number)
+    }
+
+    pub(super) fn position(&self, number: u32) -> Option<usize> {
+        self.person.instances.iter().position(|instance| instance.number == number)
+    }
+
+    fn close_session(&mut self) {
+        let number = self.person.sessions.count;
+        if let Some(session) = self.person.sessions.close() {
+            self.effects.push(Effect::Session { time: self.person.now, number, session });
+            segment::follow_all(self.person, self.plan);
+        }
+    }
+
+    /// Until nothing is left: announcements and what they move, emitted events, then one message, by priority.
+    fn settle(&mut self) {
+        let mut messages = 0;
+        for _ in 0..ROUNDS_PER_INSTANT_MAX {
+            let changes = segment::announce(self.person, self.plan);
+            for &(segment, entered) in &changes {
+                let time = self.person.now;
+                self.effects.push(Effect::Segment { time, segment, entered });
+            }
+            journey::exit_when(self);
+            if !changes.is_empty() {
+                journey::enter_by_segments(self, &changes);
+            }
+            if !self.emitted.is_empty() {
+                let event = self.emitted.remove(0);
+                self.take(&event);
+                continue;
+            }
+            if let Some(at) = self.next_message() {
+                messages += 1;
+                self.decide(at, messages > MESSAGES_PER_INSTANT_MAX);
+            } else if self.person.member == self.person.announced {
+                return;
+            }
+        }
+    }
+
+    /// The pending message of the highest priority.
+    fn next_message(&self) -> Option<usize> {
+        let instances = &self.person.instances;
+        let pending = |at: &usize| matches!(instances[*at].phase, Phase::Pending { .. });
+        let mut all = (0..instances.len()).filter(pending);
+        let first = all.next()?;
+        Some(all.fold(first, |best, at| if self.rank_of(at) < self.rank_of(best) { at } else { best }))
+    }
+
+    fn decide(&mut self, at: usize, over_limit: bool) {
+        let plan = self.plan;
+        let instance = &self.person.instances[at];
+        let journey = &plan.journeys[instance.journey.0 as usize];
+        let (Phase::Pending { due }, Op::Send(send)) =
+            (instance.phase, &journey.program[instance.place as usize].op)
+        else {
+            return;
+        };
+        let mut verdict = policy::decide(self.person, plan, instance, *send, due);
+        if over_limit {
+            verdict.outcome = Outcome::Drop { reason: Reason::Limit };
+        }
+        let decision = journey::decision(self, at, *send, due, verdict.outcome.clone());
+        self.effects.push(Effect::Decision(Box::new(decision)));
+        self.follow_verdict(at, *send, due, &verdict);
+    }
+
+    fn follow_verdict(&mut self, at: usize, send: SendId, due: i64, verdict: &policy::Verdict) {
+        let now = self.person.now;
+        match verdict.outcome {
+            Outcome::Defer { until, .. } => {
+                self.person.instances[at].phase = Phase::Deferred { due, until };
+                return;
+            }
+            Outcome::Send => {
+                policy::remember(self.person, self.plan, send);
+                self.person.instances[at].last_sent = now;
+            }
+            Outcome::Drop { .. } if verdict.exit => {
+                journey::exit(self, at, ExitReason::Cap);
+                return;
+            }
+            Outcome::Drop { .. } => {}
+        }
+        self.person.instances[at].place += 1;
+        journey::advance(self, at);
+    }
+
+    /// Records what happened to an instance.
+    pub(super) fn note(&mut self, at: usize, change: Change) {
+        let instance = &self.person.instances[at];
+        self.effects.push(Effect::Journey {
+            time: self.person.now,
+            journey: instance.journey,
+            key: instance.key.clone(),
+            number: instance.number,
+            change,
+        });
+    }
+
+    /// Queues an event that a journey emitted; beyond the limit it is not emitted.
+    pub(super) fn emit(&mut self, event: Event) -> bool {
+        if self.emitted_count >= EMITTED_PER_INSTANT_MAX {
+            return false;
+        }
+        self.emitted_count += 1;
+        self.emitted.push(event);
+        true
+    }
+}
+
+pub(super) type Rank = (Reverse<u32>, JourneyId, Option<compact_str::CompactString>, u32);
+
+enum DueTimer {
+    Instance(u32),
+    Watch(JourneyId),
+}
+
+/// The cause that an event is.
+pub(super) fn cause(event: &Event) -> Cause {
+    Cause { origin: event.origin, message_id: event.message_id.clone() }
+}
