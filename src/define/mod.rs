@@ -20,3 +20,6 @@ pub mod parse;
 pub mod script;
 
 pub mod schema;
+
+pub mod compile;
+pub mod plan;

@@ -34,7 +34,16 @@ pub enum Call {
 /// Where an input stands: which source (file or partition, in the order of the configuration) and which place in it
 /// (line from 1, or offset). Its order is the order of arrival within one source and the tie-break between sources.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub struct Origin {
     pub source: u16,
@@ -66,7 +75,10 @@ pub struct Event {
 impl Event {
     /// The value in a property slot; missing if the event has none.
     pub fn value(&self, slot: u16) -> &Value {
-        self.values.iter().find(|(s, _)| *s == slot).map_or(&Value::Missing, |(_, v)| v)
+        self.values
+            .iter()
+            .find(|(s, _)| *s == slot)
+            .map_or(&Value::Missing, |(_, v)| v)
     }
 }
 

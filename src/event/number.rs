@@ -4,7 +4,17 @@ use std::fmt;
 
 /// A decimal number in millionths; it reaches ±9,223,372,036,854.775807.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub struct Num(pub i64);
 
@@ -53,7 +63,11 @@ impl Num {
 
     /// The mean of `n` numbers whose sum in millionths is `sum`, rounded half to even.
     pub fn mean(sum: i128, n: u64) -> Option<Num> {
-        if n == 0 { None } else { div_half_even(sum, i128::from(n)).map(Num) }
+        if n == 0 {
+            None
+        } else {
+            div_half_even(sum, i128::from(n)).map(Num)
+        }
     }
 
     pub fn abs(self) -> Option<Num> {
@@ -98,7 +112,9 @@ impl Num {
             return None;
         }
         let magnitude = scale(whole, fraction, exponent)?;
-        i64::try_from(if negative { -magnitude } else { magnitude }).ok().map(Num)
+        i64::try_from(if negative { -magnitude } else { magnitude })
+            .ok()
+            .map(Num)
     }
 }
 
@@ -123,7 +139,9 @@ fn scale(whole: &str, fraction: &str, exponent: i32) -> Option<i128> {
         return Some(0);
     }
     if places >= 0 {
-        return (places < 20).then(|| value.checked_mul(10i128.pow(places as u32))).flatten();
+        return (places < 20)
+            .then(|| value.checked_mul(10i128.pow(places as u32)))
+            .flatten();
     }
     if places < -37 {
         return Some(0);
@@ -176,14 +194,29 @@ mod tests {
             ("1.5E-3", "0.0015"),
             ("0.0000005", "0"),
             ("0.0000015", "0.000002"),
-            ("0.00000050000000000000000000000000000000000000001", "0.000001"),
+            (
+                "0.00000050000000000000000000000000000000000000001",
+                "0.000001",
+            ),
             ("9223372036854.775807", "9223372036854.775807"),
             ("1e-400", "0"),
             ("0e400", "0"),
         ] {
-            assert_eq!(Num::parse(text).map(|n| n.to_string()).as_deref(), Some(shown), "{text}");
+            assert_eq!(
+                Num::parse(text).map(|n| n.to_string()).as_deref(),
+                Some(shown),
+                "{text}"
+            );
         }
-        for text in ["9223372036854.775808", "1e13", "1e400", "-1e400", "", "-", "."] {
+        for text in [
+            "9223372036854.775808",
+            "1e13",
+            "1e400",
+            "-1e400",
+            "",
+            "-",
+            ".",
+        ] {
             assert_eq!(Num::parse(text), None, "{text}");
         }
     }

@@ -6,7 +6,16 @@ use std::sync::Arc;
 
 /// A value. `Missing` is a value too: what is not known, not readable, or of a type that cannot be used.
 #[derive(
-    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Clone,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub enum Value {
     #[default]
@@ -27,11 +36,19 @@ impl Value {
     }
 
     pub fn num(&self) -> Option<Num> {
-        if let Value::Num(n) = self { Some(*n) } else { None }
+        if let Value::Num(n) = self {
+            Some(*n)
+        } else {
+            None
+        }
     }
 
     pub fn str(&self) -> Option<&str> {
-        if let Value::Str(s) = self { Some(s) } else { None }
+        if let Value::Str(s) = self {
+            Some(s)
+        } else {
+            None
+        }
     }
 
     /// The value as the key of a keyed fact or instance: text as it is, a number in its shortest form.

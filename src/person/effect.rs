@@ -17,25 +17,55 @@ pub struct Cause {
 /// Something that went out of one person at the instant `time`.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    Segment { time: i64, segment: SegmentId, entered: bool },
-    Journey { time: i64, journey: JourneyId, key: Option<CompactString>, number: u32, change: Change },
+    Segment {
+        time: i64,
+        segment: SegmentId,
+        entered: bool,
+    },
+    Journey {
+        time: i64,
+        journey: JourneyId,
+        key: Option<CompactString>,
+        number: u32,
+        change: Change,
+    },
     Decision(Box<Decision>),
-    Session { time: i64, number: u32, session: Box<Open> },
+    Session {
+        time: i64,
+        number: u32,
+        session: Box<Open>,
+    },
 }
 
 /// What happened to an instance.
 #[derive(Clone, Debug)]
 pub enum Change {
-    Entered { by: Cause },
+    Entered {
+        by: Cause,
+    },
     /// It has come to the step of this operation.
-    Reached { place: u16 },
-    Exited { reason: ExitReason, place: u16 },
+    Reached {
+        place: u16,
+    },
+    Exited {
+        reason: ExitReason,
+        place: u16,
+    },
     Added(SegmentId),
     Removed(SegmentId),
-    Emitted { place: u16, with: Vec<Value> },
-    Set { place: u16, value: Value },
+    Emitted {
+        place: u16,
+        with: Vec<Value>,
+    },
+    Set {
+        place: u16,
+        value: Value,
+    },
     /// A late event would have exited it before it sent at `sent`.
-    Regret { sent: i64, by: Cause },
+    Regret {
+        sent: i64,
+        by: Cause,
+    },
 }
 
 /// Why an instance is over.

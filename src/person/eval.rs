@@ -28,12 +28,24 @@ pub(super) struct Cx<'a> {
 impl<'a> Cx<'a> {
     pub(super) fn of(plan: &'a Plan, person: &'a Person, now: i64) -> Cx<'a> {
         let recheck = Cell::new(NEVER);
-        Cx { plan, person, now, event: None, instance: None, key: None, recheck }
+        Cx {
+            plan,
+            person,
+            now,
+            event: None,
+            instance: None,
+            key: None,
+            recheck,
+        }
     }
 
     pub(super) fn of_instance(plan: &'a Plan, person: &'a Person, now: i64, at: usize) -> Cx<'a> {
         let instance = &person.instances[at];
-        Cx { instance: Some(instance), key: instance.key.as_deref(), ..Cx::of(plan, person, now) }
+        Cx {
+            instance: Some(instance),
+            key: instance.key.as_deref(),
+            ..Cx::of(plan, person, now)
+        }
     }
 
     /// Notes that a value may change at `at`.
@@ -120,7 +132,11 @@ impl<'a> Val<'a> {
     }
 
     fn num(&self) -> Option<Num> {
-        if let Val::Num(n) = self { Some(*n) } else { None }
+        if let Val::Num(n) = self {
+            Some(*n)
+        } else {
+            None
+        }
     }
 }
 
@@ -134,10 +150,14 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         Expr::Property(slot) => cx.event.map_or(Val::Missing, |e| Val::from(e.value(*slot))),
         Expr::EventTime => cx.event.map_or(Val::Missing, |e| Val::Time(e.time, 0)),
         Expr::Entry(at) => {
-            let entry = cx.instance.and_then(|instance| instance.entry.get(*at as usize));
+            let entry = cx
+                .instance
+                .and_then(|instance| instance.entry.get(*at as usize));
             entry.map_or(Val::Missing, Val::from)
         }
-        Expr::EntryTime => cx.instance.map_or(Val::Missing, |i| Val::Time(i.entered_at, 0)),
+        Expr::EntryTime => cx
+            .instance
+            .map_or(Val::Missing, |i| Val::Time(i.entered_at, 0)),
         Expr::Key => cx.key.map_or(Val::Missing, Val::Str),
         Expr::Fact(fact) => facts::read(cx, *fact),
         Expr::Basket(fact, field) => facts::read_basket(cx, *fact, *field),
@@ -157,7 +177,9 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         }
         Expr::Negate(a) => match eval(a, cx) {
             Val::Num(n) => number(n.neg()),
-            Val::Duration(d, s) => d.checked_neg().map_or(Val::Missing, |d| Val::Duration(d, -s)),
+            Val::Duration(d, s) => d
+                .checked_neg()
+                .map_or(Val::Missing, |d| Val::Duration(d, -s)),
             _ => Val::Missing,
         },
         Expr::Has(a) => Val::Bool(!matches!(eval(a, cx), Val::Missing)),
@@ -183,7 +205,11 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
             Val::Time(t, slope) => {
                 let zone = cx.person.zone(cx.plan);
                 if slope != 0 {
-                    cx.recheck_at(if slope == 1 { cx.now + (zone.next_hour(t) - t) } else { cx.now + 1 });
+                    cx.recheck_at(if slope == 1 {
+                        cx.now + (zone.next_hour(t) - t)
+                    } else {
+                        cx.now + 1
+                    });
                 }
                 Val::Num(Num::count(zone.hour(t) as usize))
             }
@@ -195,7 +221,11 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
                 if slope != 0 {
                     // Days differ in length; an hour is short enough, and exact where the day turns.
                     let next = zone.next_hour(t).min(t + HOUR);
-                    cx.recheck_at(if slope == 1 { cx.now + (next - t) } else { cx.now + 1 });
+                    cx.recheck_at(if slope == 1 {
+                        cx.now + (next - t)
+                    } else {
+                        cx.now + 1
+                    });
                 }
                 Val::Num(Num::count(zone.weekday(t) as usize))
             }
@@ -267,7 +297,13 @@ fn contains<'a>(x: &Val, list: &Val) -> Val<'a> {
 
 fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
     use Operator::*;
-    let sum = |a: i64, b: i64| if operator == Add { a.checked_add(b) } else { a.checked_sub(b) };
+    let sum = |a: i64, b: i64| {
+        if operator == Add {
+            a.checked_add(b)
+        } else {
+            a.checked_sub(b)
+        }
+    };
     let slopes = |s: i64, t: i64| if operator == Add { s + t } else { s - t };
     match (operator, &a, &b) {
         (Add, Val::Num(a), Val::Num(b)) => number(a.add(*b)),
@@ -275,21 +311,20 @@ fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
         (Multiply, Val::Num(a), Val::Num(b)) => number(a.mul(*b)),
         (Divide, Val::Num(a), Val::Num(b)) => number(a.div(*b)),
         (Remainder, Val::Num(a), Val::Num(b)) => number(a.rem(*b)),
-        (Subtract, Val::Time(a, s), Val::Time(b, t)) => {
-            a.checked_sub(*b).map_or(Val::Missing, |d| Val::Duration(d, s - t))
-        }
+        (Subtract, Val::Time(a, s), Val::Time(b, t)) => a
+            .checked_sub(*b)
+            .map_or(Val::Missing, |d| Val::Duration(d, s - t)),
         (Add | Subtract, Val::Time(a, s), Val::Duration(b, t)) => {
             sum(*a, *b).map_or(Val::Missing, |at| Val::Time(at, slopes(*s, *t)))
         }
-        (Add, Val::Duration(a, s), Val::Time(b, t)) => {
-            a.checked_add(*b).map_or(Val::Missing, |at| Val::Time(at, s + t))
-        }
+        (Add, Val::Duration(a, s), Val::Time(b, t)) => a
+            .checked_add(*b)
+            .map_or(Val::Missing, |at| Val::Time(at, s + t)),
         (Add | Subtract, Val::Duration(a, s), Val::Duration(b, t)) => {
             sum(*a, *b).map_or(Val::Missing, |d| Val::Duration(d, slopes(*s, *t)))
         }
-        (Multiply, Val::Duration(d, 0), Val::Num(n)) | (Multiply, Val::Num(n), Val::Duration(d, 0)) => {
-            scaled(*d, *n)
-        }
+        (Multiply, Val::Duration(d, 0), Val::Num(n))
+        | (Multiply, Val::Num(n), Val::Duration(d, 0)) => scaled(*d, *n),
         (Divide, Val::Duration(d, 0), Val::Num(n)) if n.0 != 0 => {
             let millis = i128::from(*d) * 1_000_000 / i128::from(n.0);
             i64::try_from(millis).map_or(Val::Missing, |d| Val::Duration(d, 0))
@@ -317,7 +352,9 @@ fn size<'a>(of: &Val) -> Val<'a> {
 }
 
 fn text<'a>(test: TextTest, a: &Val, b: &Val) -> Val<'a> {
-    let (Some(a), Some(b)) = (a.str(), b.str()) else { return Val::Bool(false) };
+    let (Some(a), Some(b)) = (a.str(), b.str()) else {
+        return Val::Bool(false);
+    };
     Val::Bool(match test {
         TextTest::Contains => a.contains(b),
         TextTest::StartsWith => a.starts_with(b),
@@ -338,10 +375,16 @@ fn session<'a>(field: SessionField, cx: &Cx<'a>) -> Val<'a> {
     match field {
         SessionField::Active => Val::Bool(open.is_some()),
         SessionField::Count => Val::Num(Num::count(sessions.count as usize)),
-        SessionField::PreviousEnd => sessions.previous_end.map_or(Val::Missing, |t| Val::Time(t, 0)),
+        SessionField::PreviousEnd => sessions
+            .previous_end
+            .map_or(Val::Missing, |t| Val::Time(t, 0)),
         SessionField::Start => open.map_or(Val::Missing, |s| Val::Time(s.start, 0)),
-        SessionField::Events => open.map_or(Val::Missing, |s| Val::Num(Num::count(s.events as usize))),
-        SessionField::Pages => open.map_or(Val::Missing, |s| Val::Num(Num::count(s.pages as usize))),
+        SessionField::Events => {
+            open.map_or(Val::Missing, |s| Val::Num(Num::count(s.events as usize)))
+        }
+        SessionField::Pages => {
+            open.map_or(Val::Missing, |s| Val::Num(Num::count(s.pages as usize)))
+        }
         SessionField::Duration => open.map_or(Val::Missing, |s| Val::Duration(s.last - s.start, 0)),
         SessionField::EntryPage => {
             let page = open.and_then(|s| s.entry_page.as_ref());

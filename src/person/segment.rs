@@ -14,7 +14,9 @@ pub(super) fn follow_all(person: &mut Person, plan: &Plan) {
 /// Asks some conditions again, in their order; the others keep their answers.
 pub(super) fn follow(person: &mut Person, plan: &Plan, segments: &[SegmentId]) {
     for &segment in segments {
-        let Some(condition) = &plan.segments[segment.0 as usize].condition else { continue };
+        let Some(condition) = &plan.segments[segment.0 as usize].condition else {
+            continue;
+        };
         let cx = Cx::of(plan, person, person.now);
         let member = cx.holds(condition);
         let recheck = cx.recheck.get();

@@ -1,13 +1,10 @@
 //! CEL's tree → a typed expression: names resolved, types checked, what could fail at run time refused.
 
-use super::Compiler;
 use super::types::Type;
+use super::{Compiler, did_you_mean};
 use crate::define::ast;
-use crate::define::diagnostic::did_you_mean;
 use crate::define::plan::Expr;
-use crate::define::plan::expr::{
-    BasketField, Comparison, Math, Operator, SessionField, TextTest,
-};
+use crate::define::plan::expr::{BasketField, Comparison, Math, Operator, SessionField, TextTest};
 use crate::event::{Kind, Num, Value};
 use crate::time;
 use cel::common::ast::{CallExpr, Expr as Cel, IdedExpr, LiteralValue, SelectExpr};
@@ -36,7 +33,11 @@ pub(super) struct Typed {
 
 impl Typed {
     fn new(expr: Expr, of: Type) -> Typed {
-        Typed { expr, of, moving: false }
+        Typed {
+            expr,
+            of,
+            moving: false,
+        }
     }
 }
 
@@ -50,9 +51,32 @@ pub(super) struct Checker<'c, 'a> {
 type Checked = Option<Typed>;
 
 const FUNCTIONS: [&str; 26] = [
-    "has", "size", "days", "hours", "minutes", "seconds", "timestamp", "segment", "contains",
-    "starts_with", "ends_with", "lower", "min", "max", "abs", "floor", "round", "hour", "weekday",
-    "default", "startsWith", "endsWith", "weeks", "Has", "duration", "in",
+    "has",
+    "size",
+    "days",
+    "hours",
+    "minutes",
+    "seconds",
+    "timestamp",
+    "segment",
+    "contains",
+    "starts_with",
+    "ends_with",
+    "lower",
+    "min",
+    "max",
+    "abs",
+    "floor",
+    "round",
+    "hour",
+    "weekday",
+    "default",
+    "startsWith",
+    "endsWith",
+    "weeks",
+    "Has",
+    "duration",
+    "in",
 ];
 
 impl Checker<'_, '_> {
@@ -62,7 +86,11 @@ impl Checker<'_, '_> {
         if typed.of.fits(wanted) {
             return Some(typed.expr);
         }
-        self.mistake(&tree, format!("this is {}, where {wanted} is needed", typed.of), None);
+        self.mistake(
+            &tree,
+            format!("this is {}, where {wanted} is needed", typed.of),
+            None,
+        );
         None
     }
 
@@ -91,11 +119,19 @@ impl Checker<'_, '_> {
             Cel::List(list) => self.list(&list.elements),
             Cel::Call(call) => self.call(node, call),
             Cel::Comprehension(_) => {
-                self.mistake(node, "macros such as exists() and map() are not supported".into(), None);
+                self.mistake(
+                    node,
+                    "macros such as exists() and map() are not supported".into(),
+                    None,
+                );
                 None
             }
             _ => {
-                self.mistake(node, "this kind of expression is not supported".into(), None);
+                self.mistake(
+                    node,
+                    "this kind of expression is not supported".into(),
+                    None,
+                );
                 None
             }
         }
@@ -107,14 +143,21 @@ impl Checker<'_, '_> {
                 return Some(Typed::new(Expr::Const(Value::Bool(*b.inner())), Type::Bool));
             }
             LiteralValue::String(s) => {
-                return Some(Typed::new(Expr::Const(Value::Str(s.inner().into())), Type::Str));
+                return Some(Typed::new(
+                    Expr::Const(Value::Str(s.inner().into())),
+                    Type::Str,
+                ));
             }
             LiteralValue::Int(n) => Num::whole(*n.inner()),
             LiteralValue::UInt(n) => i64::try_from(*n.inner()).ok().and_then(Num::whole),
             LiteralValue::Double(n) => Num::parse(&n.inner().to_string()),
             LiteralValue::Null | LiteralValue::Bytes(_) => {
                 let hint = "ask has(x) whether x is known".to_string();
-                self.mistake(node, "null and bytes are not values here".into(), Some(hint));
+                self.mistake(
+                    node,
+                    "null and bytes are not values here".into(),
+                    Some(hint),
+                );
                 return None;
             }
         };
@@ -129,7 +172,9 @@ impl Checker<'_, '_> {
         let mut items = Vec::new();
         for element in elements {
             let item = self.visit(element)?;
-            let joined = of.as_ref().map_or(Some(item.of.clone()), |of| of.join(&item.of));
+            let joined = of
+                .as_ref()
+                .map_or(Some(item.of.clone()), |of| of.join(&item.of));
             of = Some(joined.unwrap_or(Type::Any));
             items.push(item.expr);
         }
@@ -147,7 +192,11 @@ impl Checker<'_, '_> {
     fn name(&mut self, node: &IdedExpr, name: &str) -> Checked {
         match name {
             "now" if self.scope.person => {
-                return Some(Typed { expr: Expr::Now, of: Type::Time, moving: true });
+                return Some(Typed {
+                    expr: Expr::Now,
+                    of: Type::Time,
+                    moving: true,
+                });
             }
             "key" if self.scope.per.is_some() => return Some(Typed::new(Expr::Key, Type::Str)),
             "event" | "entry" | "session" => {
@@ -160,14 +209,22 @@ impl Checker<'_, '_> {
                 } else {
                     "only a journey with `per` has a key"
                 };
-                self.mistake(node, format!("`{name}` is not known here"), Some(place.into()));
+                self.mistake(
+                    node,
+                    format!("`{name}` is not known here"),
+                    Some(place.into()),
+                );
                 return None;
             }
             _ => {}
         }
         if !self.scope.person {
             let hint = format!("did you mean event.{name}?");
-            self.mistake(node, format!("`{name}` is not known here: only event.… is"), Some(hint));
+            self.mistake(
+                node,
+                format!("`{name}` is not known here: only event.… is"),
+                Some(hint),
+            );
             return None;
         }
         match self.compiler.fact(name, self.scope.per) {
@@ -179,7 +236,11 @@ impl Checker<'_, '_> {
             }
             Err(super::FactError::Keyed(per)) => {
                 let hint = format!("it can be read in a journey with `per: {per}`");
-                self.mistake(node, format!("the fact `{name}` is kept per {per}"), Some(hint));
+                self.mistake(
+                    node,
+                    format!("the fact `{name}` is kept per {per}"),
+                    Some(hint),
+                );
                 None
             }
             Err(super::FactError::Unknown) => {
@@ -194,7 +255,10 @@ impl Checker<'_, '_> {
 
     fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Checked {
         if select.test {
-            let plain = SelectExpr { test: false, ..select.clone() };
+            let plain = SelectExpr {
+                test: false,
+                ..select.clone()
+            };
             let inner = self.select(node, &plain)?;
             return Some(Typed::new(Expr::Has(Box::new(inner.expr)), Type::Bool));
         }
@@ -212,7 +276,8 @@ impl Checker<'_, '_> {
 
     fn property(&mut self, node: &IdedExpr, path: &[String]) -> Checked {
         let Some(kinds) = self.scope.event else {
-            let hint = "facts keep what events said; `entry.…` is the event that entered".to_string();
+            let hint =
+                "facts keep what events said; `entry.…` is the event that entered".to_string();
             self.mistake(node, "there is no event here".into(), Some(hint));
             return None;
         };
@@ -229,7 +294,11 @@ impl Checker<'_, '_> {
         }
         let Some(kinds) = self.scope.entry else {
             let message = "no event enters here, so that entry.… has no properties".into();
-            self.mistake(node, message, Some("entry.at is known in every journey".into()));
+            self.mistake(
+                node,
+                message,
+                Some("entry.at is known in every journey".into()),
+            );
             return None;
         };
         let (slot, of) = self.compiler.property(kinds, path);
@@ -249,7 +318,11 @@ impl Checker<'_, '_> {
             ("previous_end", S::PreviousEnd),
         ];
         if !self.scope.person {
-            self.mistake(node, "sessions are not known here: only event.… is".into(), None);
+            self.mistake(
+                node,
+                "sessions are not known here: only event.… is".into(),
+                None,
+            );
             return None;
         }
         let written = path.join(".");
@@ -271,14 +344,22 @@ impl Checker<'_, '_> {
 
     fn basket(&mut self, node: &IdedExpr, fact: &str, path: &[String]) -> Checked {
         if !self.scope.person {
-            self.mistake(node, format!("`{fact}` is not known here: only event.… is"), None);
+            self.mistake(
+                node,
+                format!("`{fact}` is not known here: only event.… is"),
+                None,
+            );
             return None;
         }
         let (id, of) = match self.compiler.fact(fact, self.scope.per) {
             Ok(found) => found,
             Err(super::FactError::Keyed(per)) => {
                 let hint = format!("it can be read in a journey with `per: {per}`");
-                self.mistake(node, format!("the fact `{fact}` is kept per {per}"), Some(hint));
+                self.mistake(
+                    node,
+                    format!("the fact `{fact}` is kept per {per}"),
+                    Some(hint),
+                );
                 return None;
             }
             Err(super::FactError::Unknown) => {
@@ -341,7 +422,11 @@ impl Checker<'_, '_> {
         if typed.of.fits(wanted) {
             return Some(typed);
         }
-        self.mistake(node, format!("this is {}, where {wanted} is needed", typed.of), None);
+        self.mistake(
+            node,
+            format!("this is {}, where {wanted} is needed", typed.of),
+            None,
+        );
         None
     }
 
@@ -356,18 +441,35 @@ impl Checker<'_, '_> {
             self.mistake(a, format!("{} has no negative", inner.of), None);
             return None;
         }
-        Some(Typed { expr: Expr::Negate(Box::new(inner.expr)), ..inner })
+        Some(Typed {
+            expr: Expr::Negate(Box::new(inner.expr)),
+            ..inner
+        })
     }
 
-    fn conditional(&mut self, node: &IdedExpr, c: &IdedExpr, a: &IdedExpr, b: &IdedExpr) -> Checked {
+    fn conditional(
+        &mut self,
+        node: &IdedExpr,
+        c: &IdedExpr,
+        a: &IdedExpr,
+        b: &IdedExpr,
+    ) -> Checked {
         let (c, a, b) = (self.boolean(c), self.visit(a), self.visit(b));
         let (c, a, b) = (c?, a?, b?);
         let Some(of) = a.of.join(&b.of) else {
-            self.mistake(node, format!("the two sides are {} and {}", a.of, b.of), None);
+            self.mistake(
+                node,
+                format!("the two sides are {} and {}", a.of, b.of),
+                None,
+            );
             return None;
         };
         let moving = a.moving || b.moving;
-        Some(Typed { expr: Expr::Choose(Box::new([c, a.expr, b.expr])), of, moving })
+        Some(Typed {
+            expr: Expr::Choose(Box::new([c, a.expr, b.expr])),
+            of,
+            moving,
+        })
     }
 
     fn membership(&mut self, node: &IdedExpr, x: &IdedExpr, list: &IdedExpr) -> Checked {
@@ -381,7 +483,10 @@ impl Checker<'_, '_> {
             self.mistake(node, format!("{} cannot be in {}", x.of, list.of), None);
             return None;
         }
-        Some(Typed::new(Expr::In(Box::new([x.expr, list.expr])), Type::Bool))
+        Some(Typed::new(
+            Expr::In(Box::new([x.expr, list.expr])),
+            Type::Bool,
+        ))
     }
 
     fn compare(&mut self, node: &IdedExpr, name: &str, a: &IdedExpr, b: &IdedExpr) -> Checked {
@@ -390,10 +495,17 @@ impl Checker<'_, '_> {
         let comparison = comparison(name).expect("the caller asked");
         let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
         if !a.of.fits(&b.of) || !(equality || (a.of.ordered() && b.of.ordered())) {
-            self.mistake(node, format!("{} and {} cannot be compared so", a.of, b.of), None);
+            self.mistake(
+                node,
+                format!("{} and {} cannot be compared so", a.of, b.of),
+                None,
+            );
             return None;
         }
-        Some(Typed::new(Expr::Compare(comparison, Box::new([a.expr, b.expr])), Type::Bool))
+        Some(Typed::new(
+            Expr::Compare(comparison, Box::new([a.expr, b.expr])),
+            Type::Bool,
+        ))
     }
 
     fn arithmetic(&mut self, node: &IdedExpr, name: &str, a: &IdedExpr, b: &IdedExpr) -> Checked {
@@ -409,15 +521,27 @@ impl Checker<'_, '_> {
                 Operator::Divide => "divided",
                 Operator::Remainder => "divided with a remainder",
             };
-            self.mistake(node, format!("{} and {} cannot be {verb}", a.of, b.of), None);
+            self.mistake(
+                node,
+                format!("{} and {} cannot be {verb}", a.of, b.of),
+                None,
+            );
             return None;
         };
         if moving && !matches!(operator, Operator::Add | Operator::Subtract) {
             let hint = "compare durations instead: now - x > days(3)".to_string();
-            self.mistake(node, "what moves with `now` can only be added and compared".into(), Some(hint));
+            self.mistake(
+                node,
+                "what moves with `now` can only be added and compared".into(),
+                Some(hint),
+            );
             return None;
         }
-        Some(Typed { expr: Expr::Arithmetic(operator, Box::new([a.expr, b.expr])), of, moving })
+        Some(Typed {
+            expr: Expr::Arithmetic(operator, Box::new([a.expr, b.expr])),
+            of,
+            moving,
+        })
     }
 
     fn function(&mut self, node: &IdedExpr, name: &str, args: &[&IdedExpr]) -> Checked {
@@ -448,13 +572,20 @@ impl Checker<'_, '_> {
                     _ => Math::Round,
                 };
                 let number = self.expect(x, &Type::Number)?;
-                Some(Typed::new(Expr::Math(math, Box::new(number.expr)), Type::Number))
+                Some(Typed::new(
+                    Expr::Math(math, Box::new(number.expr)),
+                    Type::Number,
+                ))
             }
             ("hour" | "weekday", [x]) => self.calendar(name, x),
             ("min" | "max", [a, b]) => {
                 let (a, b) = (self.expect(a, &Type::Number), self.expect(b, &Type::Number));
                 let both = Box::new([a?.expr, b?.expr]);
-                let make = if name == "min" { Expr::Least } else { Expr::Greatest };
+                let make = if name == "min" {
+                    Expr::Least
+                } else {
+                    Expr::Greatest
+                };
                 Some(Typed::new(make(both), Type::Number))
             }
             ("default", [a, b]) => self.default(node, a, b),
@@ -482,12 +613,16 @@ impl Checker<'_, '_> {
 
     fn no_such_call(&mut self, node: &IdedExpr, name: &str, count: usize) -> Checked {
         if FUNCTIONS.contains(&name) {
-            self.mistake(node, format!("{name}() does not take {count} arguments"), None);
+            self.mistake(
+                node,
+                format!("{name}() does not take {count} arguments"),
+                None,
+            );
         } else {
             let hint = match name {
-                "percentile" | "rank" | "decile" | "similar" => {
-                    Some("it compares customers with one another, which this version does not do".into())
-                }
+                "percentile" | "rank" | "decile" | "similar" => Some(
+                    "it compares customers with one another, which this version does not do".into(),
+                ),
                 _ => did_you_mean(name, FUNCTIONS.map(String::from)),
             };
             self.mistake(node, format!("there is no function {name}()"), hint);
@@ -506,7 +641,11 @@ impl Checker<'_, '_> {
 
     fn segment(&mut self, x: &IdedExpr) -> Checked {
         if !self.scope.person {
-            self.mistake(x, "segments are not known here: only event.… is".into(), None);
+            self.mistake(
+                x,
+                "segments are not known here: only event.… is".into(),
+                None,
+            );
             return None;
         }
         let Cel::Literal(LiteralValue::String(name)) = &x.expr else {
@@ -529,7 +668,11 @@ impl Checker<'_, '_> {
         };
         let Some(at) = at else {
             let hint = "write timestamp(\"2026-03-01T00:00:00Z\")".to_string();
-            self.mistake(x, "timestamp() takes a time in RFC 3339, in quotes".into(), Some(hint));
+            self.mistake(
+                x,
+                "timestamp() takes a time in RFC 3339, in quotes".into(),
+                Some(hint),
+            );
             return None;
         };
         Some(Typed::new(Expr::Const(Value::Time(at)), Type::Time))
@@ -537,11 +680,19 @@ impl Checker<'_, '_> {
 
     fn calendar(&mut self, name: &str, x: &IdedExpr) -> Checked {
         if !self.scope.person {
-            self.mistake(x, format!("{name}() needs the person's time zone, unknown here"), None);
+            self.mistake(
+                x,
+                format!("{name}() needs the person's time zone, unknown here"),
+                None,
+            );
             return None;
         }
         let at = Box::new(self.expect(x, &Type::Time)?.expr);
-        let expr = if name == "hour" { Expr::Hour(at) } else { Expr::Weekday(at) };
+        let expr = if name == "hour" {
+            Expr::Hour(at)
+        } else {
+            Expr::Weekday(at)
+        };
         Some(Typed::new(expr, Type::Number))
     }
 
@@ -553,7 +704,11 @@ impl Checker<'_, '_> {
             return None;
         };
         let moving = a.moving || b.moving;
-        Some(Typed { expr: Expr::Default(Box::new([a.expr, b.expr])), of, moving })
+        Some(Typed {
+            expr: Expr::Default(Box::new([a.expr, b.expr])),
+            of,
+            moving,
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Names of events are free, so that a slip in one cannot be an error by itself; a slip of a known name is.
 
-use super::{Compiler, did_you_mean};
+use super::Compiler;
 use crate::define::ast::{self, EnterTrigger, ExitRule, FactKind, Name, Step, Wait};
 use crate::event::names;
 
@@ -9,7 +9,9 @@ impl Compiler<'_> {
     pub(super) fn event_names(&mut self) {
         let (mut named, mut emitted) = (Vec::new(), Vec::new());
         let pack = self.pack;
-        pack.facts.iter().for_each(|fact| names_in_fact(&fact.kind, &mut named));
+        pack.facts
+            .iter()
+            .for_each(|fact| names_in_fact(&fact.kind, &mut named));
         named.extend(pack.sessions.iter().flat_map(|sessions| &sessions.of));
         for journey in &pack.journeys {
             match &journey.enter.trigger {
@@ -28,16 +30,27 @@ impl Compiler<'_> {
             .chain(names::WELL_KNOWN.map(String::from))
             .collect();
         for name in named {
-            if known.iter().any(|known| known == names::current(&name.node)) {
+            if known
+                .iter()
+                .any(|known| known == names::current(&name.node))
+            {
                 continue;
             }
-            if let Some(hint) = did_you_mean(&name.node, known.clone()) {
+            if let Some(meant) = known.iter().find(|known| is_slip(&name.node, known)) {
                 let message = format!("the event `{}` is not known", name.node);
-                let hint = format!("{hint} (if the name is right, declare it under `events:`)");
+                let hint = format!(
+                    "did you mean \"{meant}\"? (if the name is right, declare it under `events:`)"
+                );
                 self.mistake(name.span, message, Some(hint));
             }
         }
     }
+}
+
+/// One or two letters away, and long enough that this is hardly chance.
+fn is_slip(name: &str, known: &str) -> bool {
+    let (name, known) = (name.to_lowercase(), known.to_lowercase());
+    name.len() > 5 && strsim::osa_distance(&name, &known) <= 2
 }
 
 fn names_in_steps<'n>(
@@ -49,15 +62,24 @@ fn names_in_steps<'n>(
         match &step.node {
             Step::Emit { event, .. } => emitted.push(event.node.clone()),
             Step::Wait(Wait::Quiet { of, .. }) => named.extend(of),
-            Step::Wait(Wait::Event { on, then, otherwise, .. }) => {
+            Step::Wait(Wait::Event {
+                on,
+                then,
+                otherwise,
+                ..
+            }) => {
                 named.extend(on);
                 names_in_steps(then, named, emitted);
                 names_in_steps(otherwise, named, emitted);
             }
             Step::Choose(branches) => {
-                branches.iter().for_each(|b| names_in_steps(&b.steps, named, emitted));
+                branches
+                    .iter()
+                    .for_each(|b| names_in_steps(&b.steps, named, emitted));
             }
-            Step::Split(arms) => arms.iter().for_each(|a| names_in_steps(&a.steps, named, emitted)),
+            Step::Split(arms) => arms
+                .iter()
+                .for_each(|a| names_in_steps(&a.steps, named, emitted)),
             _ => {}
         }
     }

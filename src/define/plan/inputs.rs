@@ -40,13 +40,6 @@ pub enum Consumer {
     ContextPage,
 }
 
-/// How a slot is used; decides which kinds want it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Use {
-    Everywhere,
-    Kind(Kind),
-}
-
 /// Exchange rates: what one unit is worth in the base currency.
 #[derive(Debug, Default)]
 pub struct Rates {
@@ -57,6 +50,9 @@ pub struct Rates {
 impl Inputs {
     /// The kind of an event name.
     pub fn kind(&self, name: &str) -> Kind {
-        self.kinds.iter().position(|kind| kind == name).map_or(Kind::OTHER, |at| Kind(at as u16))
+        self.kinds
+            .iter()
+            .position(|kind| kind == name)
+            .map_or(Kind::OTHER, |at| Kind(at as u16))
     }
 }

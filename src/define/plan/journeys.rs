@@ -34,8 +34,17 @@ pub enum EnterTrigger {
     Event(Kinds),
     Entered(SegmentId),
     Left(SegmentId),
-    Date { fact: FactId, is_date: bool, yearly: bool, offset_days: i64, at: u16 },
-    Silence { quiet_for: i64, of: Kinds },
+    Date {
+        fact: FactId,
+        is_date: bool,
+        yearly: bool,
+        offset_days: i64,
+        at: u16,
+    },
+    Silence {
+        quiet_for: i64,
+        of: Kinds,
+    },
 }
 
 #[derive(Debug)]
@@ -62,17 +71,44 @@ pub struct OpAt {
 pub enum Op {
     WaitFor(i64),
     WaitClock(u16),
-    WaitDay { day: i64, at: u16 },
-    WaitFact { fact: FactId, is_date: bool, offset: i64, at: Option<u16> },
-    WaitQuiet { quiet_for: i64, of: Kinds },
-    WaitEvent { on: Kinds, condition: Option<Expr>, timeout: i64, otherwise: usize },
+    WaitDay {
+        day: i64,
+        at: u16,
+    },
+    WaitFact {
+        fact: FactId,
+        is_date: bool,
+        offset: i64,
+        at: Option<u16>,
+    },
+    WaitQuiet {
+        quiet_for: i64,
+        of: Kinds,
+    },
+    WaitEvent {
+        on: Kinds,
+        condition: Option<Expr>,
+        timeout: i64,
+        otherwise: usize,
+    },
     /// Goes on with the next operation if the condition holds, else jumps.
-    Unless { condition: Expr, target: usize },
+    Unless {
+        condition: Expr,
+        target: usize,
+    },
     Jump(usize),
-    Split { arms: Vec<Arm> },
+    Split {
+        arms: Vec<Arm>,
+    },
     Send(SendId),
-    Emit { event: String, with: Vec<(String, Expr)> },
-    Set { name: String, value: Expr },
+    Emit {
+        event: String,
+        with: Vec<(String, Expr)>,
+    },
+    Set {
+        name: String,
+        value: Expr,
+    },
     AddTo(SegmentId),
     RemoveFrom(SegmentId),
     End,

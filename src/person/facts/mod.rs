@@ -29,7 +29,10 @@ pub enum FactState {
     Count(i64),
     /// Millionths. Wider than a number, so that the order of additions does not matter.
     Sum(i128),
-    Mean { sum: i128, count: u64 },
+    Mean {
+        sum: i128,
+        count: u64,
+    },
     /// The smallest or largest value.
     Extreme(Value),
     /// First, last, or a trait: the value and its event time.
@@ -62,8 +65,13 @@ enum Contribution {
 pub(super) fn take(person: &mut Person, plan: &Plan, event: &Event) {
     for &fact in &plan.facts_of_kind[event.kind.0 as usize] {
         let rule = &plan.facts[fact.0 as usize];
-        let cx = Cx { event: Some(event), ..Cx::of(plan, person, event.time) };
-        let Some(change) = change_of(rule, event, &cx) else { continue };
+        let cx = Cx {
+            event: Some(event),
+            ..Cx::of(plan, person, event.time)
+        };
+        let Some(change) = change_of(rule, event, &cx) else {
+            continue;
+        };
         let now = person.now;
         match rule.per {
             None => {
@@ -120,8 +128,15 @@ fn apply(rule: &FactRule, state: &mut FactState, change: Change, now: i64) {
 }
 
 /// The state of a fact, made if there is none.
-fn state_mut(person: &mut Person, fact: FactId, make: impl FnOnce() -> FactState) -> &mut FactState {
-    let at = match person.facts.binary_search_by_key(&fact.0, |(known, _)| *known) {
+fn state_mut(
+    person: &mut Person,
+    fact: FactId,
+    make: impl FnOnce() -> FactState,
+) -> &mut FactState {
+    let at = match person
+        .facts
+        .binary_search_by_key(&fact.0, |(known, _)| *known)
+    {
         Ok(at) => at,
         Err(at) => {
             person.facts.insert(at, (fact.0, make()));
@@ -132,7 +147,10 @@ fn state_mut(person: &mut Person, fact: FactId, make: impl FnOnce() -> FactState
 }
 
 fn state(person: &Person, fact: FactId) -> Option<&FactState> {
-    let at = person.facts.binary_search_by_key(&fact.0, |(known, _)| *known).ok()?;
+    let at = person
+        .facts
+        .binary_search_by_key(&fact.0, |(known, _)| *known)
+        .ok()?;
     Some(&person.facts[at].1)
 }
 
@@ -164,9 +182,12 @@ pub(super) fn read_basket<'a>(cx: &Cx<'a>, fact: FactId, field: BasketField) -> 
         _ => Vec::new(),
     };
     match field {
-        BasketField::ProductIds => {
-            Val::Items(contents.into_iter().map(|line| Value::Str(line.id)).collect())
-        }
+        BasketField::ProductIds => Val::Items(
+            contents
+                .into_iter()
+                .map(|line| Value::Str(line.id))
+                .collect(),
+        ),
         BasketField::Items => sum(contents.iter().map(|line| Some(line.quantity))),
         BasketField::Value => sum(contents.iter().map(|line| line.quantity.mul(line.price))),
     }
@@ -189,7 +210,9 @@ pub(super) fn keys(person: &Person, fact: FactId) -> Vec<CompactString> {
 pub(super) fn prune(person: &mut Person, plan: &Plan) {
     let now = person.now;
     for (fact, state) in &mut person.facts {
-        let FactRule::Fold(fold) = &plan.facts[*fact as usize].rule else { continue };
+        let FactRule::Fold(fold) = &plan.facts[*fact as usize].rule else {
+            continue;
+        };
         match state {
             FactState::Entries(entries) => entries.prune(fold.window, now),
             FactState::Keyed(keyed) => keyed.prune(fold.window, now),
@@ -200,7 +223,12 @@ pub(super) fn prune(person: &mut Person, plan: &Plan) {
 
 impl Change {
     fn reset_at(time: i64) -> Change {
-        Change { time, reset: true, add: None, minus: None }
+        Change {
+            time,
+            reset: true,
+            add: None,
+            minus: None,
+        }
     }
 }
 
