@@ -1,1 +1,4 @@
+//! Kairos: the real-time journey engine for retailers.
 
+pub mod sim;
+pub mod source;
