@@ -146,7 +146,6 @@ const BRANDS: &[&str] = &[
     "Hartwell",
     "Solano",
 ];
-const VARIANTS: &[&str] = &["navy", "black", "sand", "forest green", "burgundy", "ivory"];
 
 /// The assortment, shelf by shelf.
 #[derive(Debug)]
@@ -163,11 +162,6 @@ impl Catalogue {
     /// The article of that number.
     pub fn product(&self, number: u16) -> &Product {
         &self.products[usize::from(number) % self.products.len()]
-    }
-
-    /// The shelf of the article of that number.
-    pub fn category_of(number: u16) -> &'static Category {
-        &CATEGORIES[usize::from(number) / PER_CATEGORY % CATEGORIES.len()]
     }
 }
 
@@ -192,13 +186,13 @@ fn product(number: usize) -> Product {
     let category = &CATEGORIES[number / PER_CATEGORY];
     let mut rng = Rng::stream(0, number as u64);
     let name = format!("{} {}", rng.pick(STYLES), rng.pick(category.nouns));
-    let (brand, variant) = (rng.pick(BRANDS), rng.pick(VARIANTS));
+    let brand = rng.pick(BRANDS);
     // Shops like prices that end in 99 or 50.
     let cents = rng.between(category.from_cents.into(), category.to_cents.into()) as u32 / 100
         * 100
         + rng.pick(&[99, 99, 50]);
     let fields = format!(
-        r#""product_id":"p{id}","sku":"{sku}-{id}","category":"{category}","name":"{name}","brand":"{brand}","variant":"{variant}","price":{units}.{cents:02}"#,
+        r#""product_id":"p{id}","sku":"{sku}-{id}","category":"{category}","name":"{name}","brand":"{brand}","price":{units}.{cents:02}"#,
         id = 1000 + number,
         sku = category.slug[..3].to_ascii_uppercase(),
         category = category.name,

@@ -69,25 +69,19 @@ const LAST_NAMES: &[&str] = &[
 
 const BROWSERS: &[(&str, u32)] = &[
     (
-        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_3 like Mac OS X) AppleWebKit/605.1.15 Version/18.3",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_3 like Mac OS X) Version/18.3",
         30,
     ),
     (
-        "Mozilla/5.0 (Linux; Android 15; Pixel 9) AppleWebKit/537.36 Chrome/133.0.0.0 Mobile",
+        "Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/133.0 Mobile",
         32,
     ),
+    ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/133.0", 24),
     (
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/133.0.0.0",
-        24,
-    ),
-    (
-        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/605.1.15 Safari/605.1.15",
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Safari/605.1.15",
         9,
     ),
-    (
-        "Mozilla/5.0 (X11; Ubuntu; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0",
-        5,
-    ),
+    ("Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Firefox/135.0", 5),
 ];
 
 impl Customer {
@@ -98,11 +92,11 @@ impl Customer {
         let (zone, locale) = *rng.pick_weighted(ZONES);
         Customer {
             number,
-            first_name: *rng.pick(FIRST_NAMES),
-            last_name: *rng.pick(LAST_NAMES),
+            first_name: rng.pick::<&str>(FIRST_NAMES),
+            last_name: rng.pick::<&str>(LAST_NAMES),
             zone,
             locale,
-            browser: *rng.pick_weighted(BROWSERS),
+            browser: rng.pick_weighted::<&str>(BROWSERS),
             birthday: (
                 1945 + rng.below(63) as u16,
                 1 + rng.below(12) as u8,

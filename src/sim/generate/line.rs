@@ -18,8 +18,8 @@ const CAMPAIGNS: [&str; 4] = [
 ];
 const REFERRERS: [&str; 4] = [
     "https://www.google.com/",
-    "https://shop.example.com/",
-    "https://shop.example.com/sale",
+    "https://shop.example/",
+    "https://shop.example/sale",
     "https://www.instagram.com/",
 ];
 
@@ -58,7 +58,7 @@ impl Renderer {
         text(out, kind.name());
         // A bijection of the serial number: unique, and yet it looks like what a library makes up.
         let id = mix(serial.wrapping_add(mix(self.seed)));
-        text(out, r#"","messageId":"ajs-next-"#);
+        text(out, r#"","messageId":"ajs-"#);
         hex::<16>(out, id);
         self.identifiers(out, session);
         self.times(out, times, id);
@@ -159,17 +159,24 @@ impl Renderer {
         text(out, "}");
     }
 
-    /// Where on the site it happens, as `page` calls and `context.page` say it.
+    /// Where on the site it happens.
     fn place(&self, out: &mut Vec<u8>, session: &Session) {
-        let path = |out: &mut Vec<u8>| self.path(out, session);
+        self.path_and_title(out, session);
+        text(out, r#","url":"https://shop.example"#);
+        self.path(out, session);
+        text(out, "\"");
+        if session.kind == Kind::Page {
+            text(out, r#","referrer":""#);
+            text(out, REFERRERS[(session.number & 3) as usize]);
+            text(out, "\"");
+        }
+    }
+
+    fn path_and_title(&self, out: &mut Vec<u8>, session: &Session) {
         text(out, r#""path":""#);
-        path(out);
-        text(out, r#"","url":"https://shop.example.com"#);
-        path(out);
+        self.path(out, session);
         text(out, r#"","title":""#);
         text(out, self.title(session));
-        text(out, r#"","referrer":""#);
-        text(out, REFERRERS[(session.number & 3) as usize]);
         text(out, "\"");
     }
 
@@ -197,7 +204,7 @@ impl Renderer {
             Kind::ProductReviewed => text(out, "/account/reviews"),
             _ => text(
                 out,
-                if session.number % 3 == 0 {
+                if session.number.is_multiple_of(3) {
                     "/sale"
                 } else {
                     "/"
@@ -215,7 +222,7 @@ impl Renderer {
             Kind::ProductRemoved | Kind::CartViewed => "Your cart",
             Kind::CheckoutStarted => "Checkout",
             Kind::OrderCompleted => "Thank you",
-            _ => "Shop: fashion, home and more",
+            _ => "Fashion and more",
         }
     }
 
@@ -223,7 +230,7 @@ impl Renderer {
         text(out, r#","name":""#);
         text(
             out,
-            if session.number % 3 == 0 {
+            if session.number.is_multiple_of(3) {
                 "Sale"
             } else {
                 "Home"
@@ -231,7 +238,7 @@ impl Renderer {
         );
         text(out, r#"","properties":{"#);
         if session.kind == Kind::Page {
-            self.place(out, session);
+            self.path_and_title(out, session);
         } else {
             text(out, r#""tab":"discover""#);
         }
@@ -277,20 +284,14 @@ impl Renderer {
             Kind::TicketOpened | Kind::TicketResolved => {
                 id(out, r#""ticket_id":"tic-"#, session);
                 text(out, r#","topic":""#);
-                text(
-                    out,
-                    *session
-                        .details()
-                        .pick(&["delivery", "return", "invoice", "sizing"]),
-                );
+                let topics = ["delivery", "return", "invoice", "sizing"];
+                text(out, session.details().pick::<&str>(&topics));
                 text(out, "\"");
             }
             Kind::SignedUp | Kind::SignedIn => {
                 text(out, r#""method":""#);
-                text(
-                    out,
-                    *session.details().pick(&["password", "google", "apple"]),
-                );
+                let methods = ["password", "google", "apple"];
+                text(out, session.details().pick::<&str>(&methods));
                 text(out, "\"");
             }
             Kind::ConsentUpdated | Kind::Page | Kind::Screen | Kind::Identify | Kind::Group => {}
@@ -302,7 +303,7 @@ impl Renderer {
     }
 
     fn list(&self, out: &mut Vec<u8>, session: &Session) {
-        text(out, r#""list_id":"list-"#);
+        text(out, r#""list_id":""#);
         text(out, shelf(session).slug);
         text(out, r#"","category":""#);
         text(out, shelf(session).name);

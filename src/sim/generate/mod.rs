@@ -157,11 +157,11 @@ pub struct Summary {
     /// Lines by event name (of calls other than `track`, by call). A duplicate counts twice, a
     /// malformed line under the name it had before.
     pub by_name: BTreeMap<&'static str, u64>,
-    /// Lines that came after a younger one.
+    /// Lines that came after a younger one, by a delay of seconds.
     pub out_of_order: u64,
     /// Lines that were a line before.
     pub duplicated: u64,
-    /// Lines that came a minute or more after a younger one.
+    /// Lines that came after a younger one, by a delay of a minute or more.
     pub late: u64,
     /// Malformed lines, by what is wrong with them.
     pub malformed: BTreeMap<&'static str, u64>,
@@ -217,7 +217,7 @@ pub struct Generator {
     given: u64,
     delayed: BinaryHeap<Reverse<Waiting>>,
     repeated: BinaryHeap<Reverse<Waiting>>,
-    /// Time of the youngest proper line handed out.
+    /// Time of the youngest line handed out.
     youngest_ms: i64,
     by_kind: [u64; Kind::ALL.len()],
     by_malformation: [u64; Malformation::ALL.len()],
@@ -267,11 +267,13 @@ impl Generator {
                 return Some(self.give(waiting, out));
             }
             if let Some(waiting) = take_due(&mut self.delayed, now_ms) {
-                match self.youngest_ms.saturating_sub(waiting.event_ms) {
-                    LATE_MIN_MS.. => self.summary.late += 1,
-                    1.. => self.summary.out_of_order += 1,
-                    _ => {} // Nothing happened meanwhile: the delay is not to be seen.
+                // If nothing happened meanwhile, the delay is not to be seen.
+                if self.youngest_ms > waiting.event_ms {
+                    let late = waiting.due.saturating_sub(waiting.event_ms) >= LATE_MIN_MS;
+                    self.summary.late += u64::from(late);
+                    self.summary.out_of_order += u64::from(!late);
                 }
+                self.youngest_ms = self.youngest_ms.max(waiting.event_ms);
                 return Some(self.give(waiting, out));
             }
             if left == 0 {

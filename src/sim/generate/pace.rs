@@ -24,7 +24,7 @@ const DAY_AREA: f64 = {
 /// corrects what is wrong with it).
 const LINES_A_VISIT: f64 = 11.0;
 /// Most of these lines come within this time after the visit's first.
-const VISIT_MS: f64 = 900_000.0;
+const VISIT_MS: f64 = 300_000.0;
 /// A visit started now shows its effect in minutes; corrections faster than that would oscillate.
 const CORRECTION_MS: f64 = 600_000.0;
 
@@ -123,7 +123,9 @@ mod tests {
     fn whoever_is_behind_hurries() {
         let pace = Pace::finite(1_000_000, 0, 86_400_000);
         let noon = 43_200_000;
-        assert!(pace.gap_ms(noon, 300_000) < pace.gap_ms(noon, 450_000));
-        assert!(pace.gap_ms(noon, 450_000) < pace.gap_ms(noon, 900_000));
+        let planned = (pace.scale * area(noon)) as u64;
+        let gap_ms = |behind: i64| pace.gap_ms(noon, planned.saturating_add_signed(-behind));
+        assert!(gap_ms(2_000) < gap_ms(0) && gap_ms(0) < gap_ms(-2_000));
+        assert_eq!(gap_ms(200_000), gap_ms(100_000), "there is a limit to it");
     }
 }
