@@ -80,7 +80,7 @@ impl Renderer {
             text(out, r#"","userId":""#);
             session.customer.user_id(out);
         }
-        if !session.kind.from_server() {
+        if !session.kind.is_from_server() {
             text(out, r#"","anonymousId":""#);
             session
                 .customer
@@ -103,7 +103,7 @@ impl Renderer {
 
     fn context(&self, out: &mut Vec<u8>, session: &Session) {
         let (kind, customer) = (session.kind, &session.customer);
-        if kind.from_server() {
+        if kind.is_from_server() {
             text(
                 out,
                 r#"","context":{"library":{"name":"analytics-node","version":"2.2.1"}"#,
@@ -137,7 +137,7 @@ impl Renderer {
         text(out, customer.locale);
         text(out, r#"","timezone":""#);
         text(out, customer.zone);
-        if !kind.from_server() {
+        if !kind.is_from_server() {
             text(out, r#"","ip":""#);
             customer.ip(out);
         }

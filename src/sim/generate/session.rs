@@ -98,7 +98,7 @@ impl Kind {
     }
 
     /// Whether the shop's back office reports it, and not the visitor's device.
-    pub fn from_server(self) -> bool {
+    pub fn is_from_server(self) -> bool {
         matches!(
             self,
             Kind::OrderCancelled | Kind::OrderDelivered | Kind::TicketResolved
@@ -327,25 +327,29 @@ impl Session {
         if !self.known {
             return None;
         }
-        let choices: &[(Option<(Kind, i64, i64)>, u32)] = match self.kind {
+        let choices: &[_] = match self.kind {
             Kind::OrderCompleted => &[
-                (Some((Kind::OrderDelivered, 20 * HOUR, 4 * DAY)), 91),
-                (Some((Kind::OrderCancelled, 10 * MINUTE, 12 * HOUR)), 3),
-                (Some((Kind::TicketOpened, HOUR, 2 * DAY)), 2),
+                (Some(Kind::OrderDelivered), 91),
+                (Some(Kind::OrderCancelled), 3),
+                (Some(Kind::TicketOpened), 2),
                 (None, 4),
             ],
             Kind::OrderDelivered => &[
-                (Some((Kind::ProductReviewed, 6 * HOUR, 3 * DAY)), 15),
-                (Some((Kind::TicketOpened, HOUR, 2 * DAY)), 3),
+                (Some(Kind::ProductReviewed), 15),
+                (Some(Kind::TicketOpened), 3),
                 (None, 82),
             ],
-            _ => &[
-                (Some((Kind::TicketResolved, 30 * MINUTE, 2 * DAY)), 92),
-                (None, 8),
-            ],
+            _ => &[(Some(Kind::TicketResolved), 92), (None, 8)],
         };
-        let (kind, from, to) = (*self.rng.pick_weighted(choices))?;
-        Some((kind, self.rng.between(from, to)))
+        let kind = (*self.rng.pick_weighted(choices))?;
+        let (from_ms, to_ms) = match kind {
+            Kind::OrderDelivered => (20 * HOUR, 4 * DAY),
+            Kind::OrderCancelled => (10 * MINUTE, 12 * HOUR),
+            Kind::ProductReviewed => (6 * HOUR, 3 * DAY),
+            Kind::TicketOpened => (HOUR, 2 * DAY),
+            _ => (30 * MINUTE, 2 * DAY),
+        };
+        Some((kind, self.rng.between(from_ms, to_ms)))
     }
 
     /// What changes when the event happens.
