@@ -1,8 +1,8 @@
 //! A seed in, numbers out: the one source of chance in simulations.
 //!
-//! SplitMix64 (Steele, Lea, Flood, 2014): one word of state, so that every simulated session can own
-//! a generator, and a result that is the same on every machine. Only additions, multiplications and
-//! divisions are used on floats: `ln` and `powf` may differ between platforms. Not for secrets.
+//! SplitMix64 (Steele, Lea, Flood, 2014): one word of state, so that every simulated session can
+//! own a generator, and a result that is the same on every machine. Only additions, multiplications
+//! and divisions are used on floats: `ln` and `powf` may differ between platforms. Not for secrets.
 
 const GOLDEN: u64 = 0x9E37_79B9_7F4A_7C15;
 
@@ -23,8 +23,8 @@ impl Rng {
         Rng(seed)
     }
 
-    /// The `number`-th of the generators that belong to a seed: attributes of the millionth customer
-    /// need not be stored, nor those of the customers before.
+    /// The `number`-th of the generators that belong to a seed: attributes of the millionth
+    /// customer need not be stored, nor those of the customers before.
     pub fn stream(seed: u64, number: u64) -> Self {
         Rng(mix(
             mix(seed.wrapping_add(GOLDEN)) ^ number.wrapping_mul(GOLDEN)

@@ -192,8 +192,13 @@ fn product(number: usize) -> Product {
         * 100
         + rng.pick(&[99, 99, 50]);
     let fields = format!(
-        r#""product_id":"p{id}","sku":"{sku}-{id}","category":"{category}","name":"{name}","brand":"{brand}","price":{units}.{cents:02}"#,
+        concat!(
+            r#""product_id":"p{id}","sku":"{sku}-{id}","category":"{category}","name":"{name}","#,
+            r#""brand":"{brand}","price":{units}.{cents:02}"#,
+        ),
         id = 1000 + number,
+        name = name,
+        brand = brand,
         sku = category.slug[..3].to_ascii_uppercase(),
         category = category.name,
         units = cents / 100,

@@ -47,7 +47,7 @@ impl Renderer {
         }
     }
 
-    /// Appends the present event of a visit, and a line feed. `serial` is another one for each line.
+    /// Appends the present event of a visit, and a line feed. Each line has another `serial`.
     pub fn line(&self, out: &mut Vec<u8>, session: &Session, times: Times, serial: u64) {
         let kind = session.kind;
         if kind.is_track() {

@@ -1,5 +1,5 @@
-//! One visitor's way through the shop, as a state machine: an event happens, the next one is chosen.
-//! Knows neither JSON nor what others do.
+//! One visitor's way through the shop, as a state machine: an event happens, the next is chosen.
+//! Knows neither JSON nor what other visitors do.
 
 use super::catalogue::{self, Catalogue};
 use super::customer::Customer;

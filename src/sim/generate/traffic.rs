@@ -160,8 +160,8 @@ impl Traffic {
         }
     }
 
-    /// Who comes: some customers every other day, most hardly ever (the share of visits of the first
-    /// n customers grows with the cube root of n). Each newcomer registers once.
+    /// Who comes: some customers every day, most hardly ever (the share of visits of the first n
+    /// customers grows with the cube root of n). Each newcomer registers once.
     fn draw_visitor(&mut self) -> (LogIn, u64) {
         let log_in = *self.rng.pick_weighted(&[
             (LogIn::AtStart, 83),

@@ -129,7 +129,7 @@ impl fmt::Display for Report {
 /// Why nothing, or not everything, could be imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    #[error("the header has no column `{0}`; it must name {all}", all = read::COLUMN_NAMES.join(", "))]
+    #[error("the header of the data has no column `{0}`")]
     MissingColumn(&'static str),
     #[error("cannot read the data: {0}")]
     Input(#[from] csv::Error),

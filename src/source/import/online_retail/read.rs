@@ -132,7 +132,8 @@ fn amount(text: &str) -> Option<Amount> {
     })
 }
 
-/// A local time, `2010-12-01 08:26:00` or, as UCI's own file has it, `12/1/2010 8:26` (month first).
+/// A local time: `2010-12-01 08:26:00` or, as UCI's own file has it, `12/1/2010 8:26` (the month
+/// first).
 fn time(text: &str) -> Option<DateTime> {
     let (date, clock) = text.split_once([' ', 'T'])?;
     let [year, month, day] = match date.contains('/') {

@@ -31,9 +31,9 @@ pub fn event<W: Write>(output: &mut W, invoice: &Invoice) -> io::Result<()> {
     for (place, item) in invoice.items.iter().enumerate() {
         write!(
             output,
-            r#"{comma}{{"product_id":{product_id},"name":{name},"price":{price},"quantity":{quantity}}}"#,
+            r#"{comma}{{"product_id":{id},"name":{name},"price":{price},"quantity":{quantity}}}"#,
             comma = if place == 0 { "" } else { "," },
-            product_id = Quoted(&item.product_id),
+            id = Quoted(&item.product_id),
             name = Quoted(&item.name),
             price = Decimal(item.price.into()),
             quantity = item.quantity,
