@@ -11,11 +11,6 @@ use crate::sim::rng::Rng;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// The shop is open before the start, so that the first second is not all landing pages.
-const WARM_UP_MS: f64 = 1_800_000.0;
-/// 0.1 s of work: with more events than that, the warm-up is shorter.
-const WARM_UP_LINES: f64 = 1_000_000.0;
-
 /// The shop, full of visitors.
 #[derive(Debug)]
 pub struct Traffic {
@@ -45,8 +40,7 @@ pub struct Traffic {
 impl Traffic {
     /// The shop at the instant of its start.
     pub fn new(seed: u64, customers: u64, pace: Pace, start_ms: i64, end_ms: i64) -> Self {
-        let warm_up_ms = WARM_UP_MS.min(WARM_UP_LINES / pace.rate(start_ms).max(1e-9));
-        let now_ms = start_ms.saturating_sub(warm_up_ms as i64);
+        let now_ms = pace.open_ms();
         let customers = customers.max(1);
         let regulars = (customers - customers / 20).max(1);
         let mut rng = Rng::stream(seed, u64::MAX);
