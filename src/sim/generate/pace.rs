@@ -37,6 +37,9 @@ const LINES_OF_A_VISIT: [(f64, f64); 9] = [
 const WARM_UP_MS: f64 = 1_800_000.0;
 /// Half a second of work: with more lines than that, the warm-up is shorter.
 const WARM_UP_LINES: f64 = 1_500_000.0;
+/// The time for which the opening is planned, and in which steps; what follows is routine.
+const STEPS: usize = 360;
+const STEP_MS: f64 = 10_000.0;
 /// A visit started now shows its effect in minutes; corrections faster than that would oscillate.
 const CORRECTION_MS: f64 = 600_000.0;
 
@@ -44,6 +47,8 @@ const CORRECTION_MS: f64 = 600_000.0;
 #[derive(Clone, Debug)]
 pub struct Pace {
     open_ms: i64,
+    /// Visits a line that are needed, step by step since the opening.
+    opening: Vec<f64>,
     start_ms: i64,
     /// `i64::MAX`: no end.
     end_ms: i64,
@@ -69,9 +74,10 @@ impl Pace {
 
     fn new(scale: f64, start_ms: i64, end_ms: i64) -> Self {
         let rate = scale * height(start_ms);
-        let warm_up_ms = WARM_UP_MS.min(WARM_UP_LINES / rate.max(1e-9)) as i64;
+        let warm_up_ms = WARM_UP_MS.min(WARM_UP_LINES / rate.max(1e-9));
         Pace {
-            open_ms: start_ms.saturating_sub(warm_up_ms),
+            open_ms: start_ms.saturating_sub(warm_up_ms as i64),
+            opening: opening(warm_up_ms),
             start_ms,
             end_ms,
             scale,
@@ -86,9 +92,9 @@ impl Pace {
     /// The time in milliseconds from one visit to the next on average, when the clock shows `at_ms`
     /// and `lines` have been produced.
     pub fn gap_ms(&self, at_ms: i64, lines: u64) -> f64 {
-        // Just after opening the visits under way are young: more of them must make up for it.
-        let open_for_ms = at_ms.max(self.start_ms).saturating_sub(self.open_ms) as f64;
-        let visits = self.scale * height(at_ms) / lines_of_a_visit(open_for_ms);
+        let open_for_ms = at_ms.saturating_sub(self.open_ms).max(0) as f64;
+        let step = ((open_for_ms / STEP_MS) as usize).min(STEPS - 1);
+        let visits = self.scale * height(at_ms) * self.opening[step];
         if at_ms < self.start_ms {
             return 1.0 / visits.max(1e-12);
         }
@@ -102,6 +108,24 @@ impl Pace {
             .clamp(visits / 10.0, visits * 5.0)
             .max(1e-12)
     }
+}
+
+/// How many visits a line must begin in each step after the opening so that the lines come evenly
+/// from the start on: as long as the visits under way are young, more of them must make up for it.
+fn opening(warm_up_ms: f64) -> Vec<f64> {
+    // Lines of visits that began in one step, up to the end of the step `n` after it.
+    let until = |n: usize| lines_of_a_visit((n as f64 + 0.5) * STEP_MS);
+    let mut visits: Vec<f64> = Vec::with_capacity(STEPS);
+    for step in 0..STEPS {
+        if step as f64 * STEP_MS < warm_up_ms {
+            visits.push(1.0 / lines_of_a_visit(warm_up_ms));
+            continue;
+        }
+        let by_earlier = |(age, visits): (usize, &f64)| visits * (until(age + 1) - until(age));
+        let earlier: f64 = visits.iter().rev().enumerate().map(by_earlier).sum();
+        visits.push((1.0 - earlier).max(0.0) / until(0));
+    }
+    visits
 }
 
 /// How many lines a visit has brought after that time.
@@ -152,6 +176,22 @@ mod tests {
         for at in (0..DAY_MS as i64).step_by(step as usize) {
             sum += height(at + step / 2) * step as f64;
             assert!((area(at + step) - sum).abs() < 1e-6 * DAY_AREA);
+        }
+    }
+
+    #[test]
+    fn the_opening_brings_lines_evenly() {
+        for warm_up_ms in [60_000.0, WARM_UP_MS] {
+            let visits = opening(warm_up_ms);
+            let lines_in = |step: usize| -> f64 {
+                let until = |n: usize| lines_of_a_visit((n as f64 + 0.5) * STEP_MS);
+                let younger = |age: usize| if age == 0 { 0.0 } else { until(age - 1) };
+                (0..=step)
+                    .map(|age| visits[step - age] * (until(age) - younger(age)))
+                    .sum()
+            };
+            let start = (warm_up_ms / STEP_MS) as usize;
+            assert!((start..STEPS).all(|step| (lines_in(step) - 1.0).abs() < 0.01));
         }
     }
 
