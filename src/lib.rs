@@ -1,4 +1,4 @@
-//! Kairos: a real-time journey engine for retailers.
+//! Kairos: the real-time journey engine for retailers.
 
 pub mod event;
 pub mod limits;
@@ -14,3 +14,5 @@ pub mod sink;
 pub mod store;
 
 pub mod dataflow;
+
+pub mod sim;
