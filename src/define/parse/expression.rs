@@ -109,7 +109,7 @@ fn said(source: &str, errors: &ParseErrors) -> Slip {
         let at = first.map_or(0, |e| offset(source, e.pos));
         let message = match first.map_or("", |e| e.msg.as_str()) {
             m if m.contains("int literal") || m.contains("double literal") => "the number is too large",
-            m if m.contains("string literal") => "an escape in this text is incomplete",
+            m if m.contains("string literal") => "an escape in this text is wrong",
             _ => "this is not an expression",
         };
         return Slip { at, len: 1, message: message.to_owned(), hint: None };
@@ -234,7 +234,8 @@ mod tests {
             ("f(,)", "2+1 unexpected \",\""),
             ("a.map(x, x)", "2+3 \"map\" is not part of the language"),
             ("99999999999999999999", "0+1 the number is too large"),
-            ("'\\xZZ'", "0+1 an escape in this text is incomplete"),
+            ("'\\xZZ'", "1+2 an escape in this text is incomplete"),
+            ("'\\uD800'", "0+1 an escape in this text is wrong"),
             ("if(a)", "0+2 \"if\" is a reserved word (write condition ? a : b)"),
             ("{'a': 1}", "0+1 expressions have no { … }"),
             ("100%", "3+1 the expression ends too early"),

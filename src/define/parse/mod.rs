@@ -12,7 +12,7 @@
 use std::thread;
 
 use crate::define::ast::{Name, Pack, SourceFile, Span, Spanned, TestDef};
-use crate::define::diagnostic::{Diagnostic, Diagnostics};
+use crate::define::diagnostic::Diagnostic;
 use crate::define::limits::{FILES_MAX, SCRIPT_LINES_MAX};
 use crate::define::script;
 use crate::define::yaml::{self, Kind, Node, Style};
@@ -50,7 +50,7 @@ const TEST: Shape = Shape {
 };
 
 /// Every mapping of the language but those with free names.
-pub const SHAPES: [&Shape; 25] = [
+pub const SHAPES: &[&Shape] = &[
     &PACK,
     &facts::CURRENCY,
     &facts::SESSIONS,
@@ -75,11 +75,10 @@ pub const SHAPES: [&Shape; 25] = [
     &policy::POLICY,
     &policy::CONSENT,
     &policy::SUPPRESS,
+    &policy::QUIET_HOURS,
+    &policy::CAP,
     &TEST,
 ];
-
-/// The rest of them.
-pub const MORE_SHAPES: [&Shape; 2] = [&policy::QUIET_HOURS, &policy::CAP];
 
 /// The steps of the language.
 pub const STEPS: [&str; 9] = steps::STEPS;
@@ -178,13 +177,13 @@ fn script_lines(r: &mut Reader, node: &Node, at: Span) -> Vec<Spanned<String>> {
     let mut lines = Vec::new();
     for (i, line) in text.lines().enumerate() {
         let place = first + i;
-        let trimmed = line.trim_end();
+        let line = line.trim();
         let written = source.get(place).copied().unwrap_or_default();
-        let byte = written.find(trimmed.trim_start()).unwrap_or(0);
+        let byte = written.find(line).unwrap_or(0);
         let col = written[..byte].chars().count() as u32 + 1;
-        let len = trimmed.trim_start().chars().count() as u32;
+        let len = line.chars().count() as u32;
         let span = Span { line: place as u32 + 1, col, len, ..node.span };
-        lines.push(Spanned { node: trimmed.to_owned(), span });
+        lines.push(Spanned { node: line.to_owned(), span });
     }
     r.limit(&lines, SCRIPT_LINES_MAX, "lines in a script", |l| l.span);
     lines

@@ -143,7 +143,9 @@ impl<'a> Reader<'a> {
         let mut rest = pairs.iter();
         while let Some((key, value)) = rest.next() {
             let cut = self.cut_by_comma(value, rest.as_slice());
-            (0..cut).for_each(|_| drop(rest.next()));
+            if cut > 0 {
+                rest.nth(cut - 1);
+            }
             let Some(name) = self.name(key, "a key") else { continue };
             match read.iter().find(|(k, _)| k.node == name.node) {
                 Some((first, _)) => {

@@ -186,10 +186,7 @@ impl Scan<'_> {
         loop {
             match self.peek(0) {
                 '\0' | '\n' => return slip(start, 1, "the closing quote is missing", ""),
-                '\\' if !"abfnrtvxXuU0123\\'\"?`".contains(self.peek(1)) => {
-                    return slip(self.at, 2, "an unknown escape", "write \\\\ for a backslash");
-                }
-                '\\' => self.at += 2,
+                '\\' => self.escape()?,
                 c => {
                     self.at += 1;
                     if c == quote {
@@ -198,6 +195,22 @@ impl Scan<'_> {
                 }
             }
         }
+    }
+
+    fn escape(&mut self) -> Result<(), Slip> {
+        let (digits, radix) = match self.peek(1) {
+            'x' | 'X' => (2, 16),
+            'u' => (4, 16),
+            'U' => (8, 16),
+            '0'..='3' => (2, 8),
+            c if "abfnrtv\\'\"?`".contains(c) => (0, 10),
+            _ => return slip(self.at, 2, "an unknown escape", "write \\\\ for a backslash"),
+        };
+        if !(0..digits).all(|i| self.peek(2 + i).is_digit(radix)) {
+            return slip(self.at, 2, "an escape in this text is incomplete", "");
+        }
+        self.at += 2 + digits;
+        Ok(())
     }
 
     fn number(&mut self) -> Result<(), Slip> {

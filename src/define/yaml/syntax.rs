@@ -25,6 +25,11 @@ const SAYINGS: &[(&str, &str, &str)] = &[
     ("trailing content after", "text after the closing quote", QUOTE),
     ("unexpected character", "a value cannot begin with this character", QUOTE),
     ("end of stream", "the closing quote is missing", ""),
+    (
+        "invalid indentation",
+        "this line is indented too little",
+        "indent it further than the line in which its value begins",
+    ),
     ("misplaced bracket", "this bracket was never opened", ""),
     ("expected ',' or '}'", "a \",\" or \"}\" is missing here", ""),
     ("expected ',' or ']'", "a \",\" or \"]\" is missing here", ""),
