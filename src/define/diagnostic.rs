@@ -1,6 +1,7 @@
 //! Mistakes in a pack: what, where, and what to do about it.
 //!
-//! In: diagnostics in any order. Out: plain text, sorted by place, each mistake once. Never colours, never I/O.
+//! In: diagnostics in any order. Out: plain text, sorted by place, each mistake once. Never
+//! colours, never I/O.
 
 use crate::define::ast::{SourceFile, Span};
 
@@ -15,7 +16,11 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A mistake without advice.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
-        Diagnostic { span, message: message.into(), hint: None }
+        Diagnostic {
+            span,
+            message: message.into(),
+            hint: None,
+        }
     }
 
     /// The same with advice; an absent hint changes nothing.
@@ -77,9 +82,10 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let allowed = (name.chars().count() / 3).clamp(1, 4);
     let lower = name.to_lowercase();
     let distance = |c: &str| strsim::osa_distance(&lower, &c.to_lowercase());
-    let near = candidates.into_iter().map(|c| (distance(c), c)).filter(|(d, c)| {
-        *d <= allowed && *d < c.chars().count().min(lower.chars().count())
-    });
+    let near = candidates
+        .into_iter()
+        .map(|c| (distance(c), c))
+        .filter(|(d, c)| *d <= allowed && *d < c.chars().count().min(lower.chars().count()));
     near.min_by_key(|(d, _)| *d).map(|(_, c)| c)
 }
 
@@ -93,11 +99,18 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// ```
 pub fn render(files: &[SourceFile], diagnostics: &[Diagnostic]) -> String {
     let all = sorted(diagnostics.to_vec());
-    all.iter().map(|d| render_one(files, d)).collect::<Vec<_>>().join("\n")
+    all.iter()
+        .map(|d| render_one(files, d))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 fn render_one(files: &[SourceFile], diagnostic: &Diagnostic) -> String {
-    let Diagnostic { span, message, hint } = diagnostic;
+    let Diagnostic {
+        span,
+        message,
+        hint,
+    } = diagnostic;
     let file = files.get(usize::from(span.file));
     let path = file.map_or("", |f| f.path.as_str());
     let mut out = format!("{path}:{}:{}: {message}\n", span.line, span.col);
@@ -118,9 +131,16 @@ const EXCERPT_BEFORE: usize = 64;
 
 /// The source line without its indentation, cut to a readable width, and carets under the place.
 fn excerpt(line: &str, span: &Span) -> String {
-    let chars: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let chars: Vec<char> = line
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     let at = (span.col.max(1) as usize - 1).min(chars.len());
-    let indent = chars.iter().take_while(|c| c.is_whitespace()).count().min(at);
+    let indent = chars
+        .iter()
+        .take_while(|c| c.is_whitespace())
+        .count()
+        .min(at);
     let start = indent.max(at.saturating_sub(EXCERPT_BEFORE));
     let end = chars.len().min(start + EXCERPT_CHARS);
     let ellipsis = |cut: bool| if cut { "…" } else { "" };
@@ -129,7 +149,11 @@ fn excerpt(line: &str, span: &Span) -> String {
     let tail = ellipsis(end < chars.len());
     let carets = (span.len.max(1) as usize).min(end.saturating_sub(at).max(1));
     let blank = " ".repeat(at - start + lead.chars().count());
-    format!("    {lead}{}{tail}\n    {blank}{}\n", shown.trim_end(), "^".repeat(carets))
+    format!(
+        "    {lead}{}{tail}\n    {blank}{}\n",
+        shown.trim_end(),
+        "^".repeat(carets)
+    )
 }
 
 #[cfg(test)]
@@ -137,11 +161,19 @@ mod tests {
     use super::*;
 
     fn file(text: &str) -> Vec<SourceFile> {
-        vec![SourceFile { path: "shop/a.yaml".into(), text: text.into() }]
+        vec![SourceFile {
+            path: "shop/a.yaml".into(),
+            text: text.into(),
+        }]
     }
 
     fn span(line: u32, col: u32, len: u32) -> Span {
-        Span { file: 0, line, col, len }
+        Span {
+            file: 0,
+            line,
+            col,
+            len,
+        }
     }
 
     #[test]
@@ -163,11 +195,18 @@ mod tests {
             &[
                 Diagnostic::new(span(9, 9, 9), "late"),
                 Diagnostic::new(span(1, 99, 9), "past the end"),
-                Diagnostic::new(Span { file: 7, ..span(0, 0, 0) }, "no file"),
+                Diagnostic::new(
+                    Span {
+                        file: 7,
+                        ..span(0, 0, 0)
+                    },
+                    "no file",
+                ),
                 Diagnostic::new(span(1, 4, 50), "long"),
             ],
         );
-        let first = "shop/a.yaml:1:4: long\n    ä: b\n       ^\n\nshop/a.yaml:1:99: past the end\n";
+        let first = "shop/a.yaml:1:4: long\n    ä: b\n       ^\n\n\
+                     shop/a.yaml:1:99: past the end\n";
         assert!(text.starts_with(first), "{text}");
         assert!(text.ends_with(":0:0: no file\n"), "{text}");
     }

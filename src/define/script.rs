@@ -1,6 +1,7 @@
 //! The lines of a pack's own tests.
 //!
-//! In: one line. Out: what it says, or what is wrong with it. Knows neither the pack nor the time at which it runs.
+//! In: one line. Out: what it says, or what is wrong with it. Knows neither the pack nor the time
+//! at which it runs.
 //!
 //! ```text
 //!  09:00  anna  Order Completed  order_id=o1 total=120      an event
@@ -51,7 +52,10 @@ pub enum When {
     Clock(ClockSeconds),
     /// At that time of the n-th day of the script; day 1 is Monday 2026-03-02.
     Day { n: u32, clock: ClockSeconds },
-    Date { date: jiff::civil::Date, clock: ClockSeconds },
+    Date {
+        date: jiff::civil::Date,
+        clock: ClockSeconds,
+    },
     /// Milliseconds after the line before.
     Plus(i64),
 }
@@ -103,13 +107,18 @@ pub enum Verdict {
     Defer,
 }
 
-const VERDICTS: [(&str, Verdict); 3] =
-    [("send", Verdict::Send), ("drop", Verdict::Drop), ("defer", Verdict::Defer)];
+const VERDICTS: [(&str, Verdict); 3] = [
+    ("send", Verdict::Send),
+    ("drop", Verdict::Drop),
+    ("defer", Verdict::Defer),
+];
 
 /// What is wrong in the test scripts of a pack.
 pub fn check_scripts(pack: &Pack) -> Vec<Diagnostic> {
     let lines = pack.tests.iter().flat_map(|test| &test.lines);
-    lines.filter_map(|l| Some(Diagnostic::new(l.span, parse_line(&l.node).err()?))).collect()
+    lines
+        .filter_map(|l| Some(Diagnostic::new(l.span, parse_line(&l.node).err()?)))
+        .collect()
 }
 
 /// Reads one line. The error is a message in lower case, with advice after a semicolon.
@@ -134,9 +143,14 @@ pub fn parse_line(line: &str) -> Result<ScriptLine, String> {
     while !words.rest.is_empty() && field_name(words.rest).is_none() {
         name.push(words.next());
     }
-    let call = call(&person, &name)?;
+    let call = call(person, &name)?;
     let fields = fields(&mut words)?;
-    Ok(ScriptLine::Event { at, person: person.to_owned(), call, fields })
+    Ok(ScriptLine::Event {
+        at,
+        person: person.to_owned(),
+        call,
+        fields,
+    })
 }
 
 /// The words of a line that are still to be read.
@@ -169,7 +183,9 @@ fn when(words: &mut Words) -> Result<When, String> {
     let first = words.next();
     if let Some(plus) = first.strip_prefix('+') {
         let ms = duration_or_zero(plus).map_err(|w| w.message);
-        return ms.map(When::Plus).map_err(|m| format!("{m}; write +30m or +1d12h"));
+        return ms
+            .map(When::Plus)
+            .map_err(|m| format!("{m}; write +30m or +1d12h"));
     }
     if first == "day" {
         let n = number(words.next()).filter(|n| (1..=DAY_MAX).contains(n));
@@ -203,17 +219,22 @@ fn time_of_day(text: &str) -> Result<ClockSeconds, String> {
         format!("{}{hint}", w.message)
     })?;
     match number(seconds) {
-        Some(s @ 0..=59) if seconds.len() == 2 => {
-            Ok(ClockSeconds { minute, second: u8::try_from(s).expect("less than 60") })
-        }
-        _ => Err(format!("\"{text}\" is not a clock time; write 09:30 or 09:30:15")),
+        Some(s @ 0..=59) if seconds.len() == 2 => Ok(ClockSeconds {
+            minute,
+            second: u8::try_from(s).expect("less than 60"),
+        }),
+        _ => Err(format!(
+            "\"{text}\" is not a clock time; write 09:30 or 09:30:15"
+        )),
     }
 }
 
 fn call(person: &str, name: &[&str]) -> Result<Call, String> {
     let further = |call: Call| match name {
         [_] => Ok(call),
-        [word, ..] => Err(format!("{word} takes only name=value after it; write name=\"…\"")),
+        [word, ..] => Err(format!(
+            "{word} takes only name=value after it; write name=\"…\""
+        )),
         [] => Ok(call),
     };
     match name {
@@ -232,7 +253,8 @@ fn field_name(text: &str) -> Option<&str> {
     let (name, _) = text.split_once('=')?;
     let part = |p: &str| {
         p.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$')
-            && p.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$'))
+            && p.chars()
+                .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$'))
     };
     name.split('.').all(part).then_some(name)
 }
@@ -252,8 +274,9 @@ fn fields(words: &mut Words) -> Result<Vec<(String, Value)>, String> {
         words.rest = &words.rest[name.len() + 1..];
         let value = value(words).map_err(|m| format!("{name}={m}"))?;
         let inside = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|r| r.starts_with('.'));
-        if let Some((other, _)) =
-            fields.iter().find(|(n, _)| n == name || inside(n, name) || inside(name, n))
+        if let Some((other, _)) = fields
+            .iter()
+            .find(|(n, _)| n == name || inside(n, name) || inside(name, n))
         {
             return Err(match other == name {
                 true => format!("{name} stands here twice"),
@@ -265,7 +288,8 @@ fn fields(words: &mut Words) -> Result<Vec<(String, Value)>, String> {
     Ok(fields)
 }
 
-/// The value at the beginning of the rest of the line; the rest begins with the next word afterwards.
+/// The value at the beginning of the rest of the line; the rest begins with the next word
+/// afterwards.
 fn value(words: &mut Words) -> Result<Value, String> {
     let text = words.rest;
     let end = match text.chars().next() {
@@ -274,12 +298,16 @@ fn value(words: &mut Words) -> Result<Value, String> {
     };
     let (written, rest) = text.split_at(end);
     if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
-        return Err(format!("{written} is followed by \"{rest}\" without a space"));
+        return Err(format!(
+            "{written} is followed by \"{rest}\" without a space"
+        ));
     }
     words.rest = rest.trim_start();
     match written.chars().next() {
         None => Err("… has no value; write \"\" for an empty text".to_owned()),
-        Some('"' | '{') => serde_json::from_str(written).map_err(|_| format!("{written} is not JSON")),
+        Some('"' | '{') => {
+            serde_json::from_str(written).map_err(|_| format!("{written} is not JSON"))
+        }
         Some('[') => serde_json::from_str(written).or_else(|_| list(written)),
         _ => Ok(scalar(written)),
     }
@@ -287,7 +315,9 @@ fn value(words: &mut Words) -> Result<Value, String> {
 
 /// `[a, 2, "x y"]`
 fn list(written: &str) -> Result<Value, String> {
-    let mut inner = Words { rest: written[1..written.len() - 1].trim() };
+    let mut inner = Words {
+        rest: written[1..written.len() - 1].trim(),
+    };
     let mut items = Vec::new();
     while !inner.rest.is_empty() {
         let text = inner.rest;
@@ -378,9 +408,17 @@ fn membership(mut words: Words, person: String, inside: bool) -> Result<Expectat
     }
     if first == "journey" && !words.rest.is_empty() {
         let journey = words.next().to_owned();
-        return words.end().map(|()| Expectation::Journey { person, journey, inside });
+        return words.end().map(|()| Expectation::Journey {
+            person,
+            journey,
+            inside,
+        });
     }
-    words.end().map(|()| Expectation::Segment { person, segment: first.to_owned(), inside })
+    words.end().map(|()| Expectation::Segment {
+        person,
+        segment: first.to_owned(),
+        inside,
+    })
 }
 
 fn decision(mut words: Words, person: String, verdict: Verdict) -> Result<Expectation, String> {
@@ -414,7 +452,14 @@ fn decision(mut words: Words, person: String, verdict: Verdict) -> Result<Expect
         words.rest = "";
     }
     words.end()?;
-    Ok(Expectation::Decision { person, verdict, channel, template, at, because })
+    Ok(Expectation::Decision {
+        person,
+        verdict,
+        channel,
+        template,
+        at,
+        because,
+    })
 }
 
 /// An instant that does not depend on the line before.
@@ -434,7 +479,11 @@ fn fact(mut words: Words) -> Result<Expectation, String> {
         _ => return Err(format!("expected {fact} = value or {fact} missing")),
     };
     words.end()?;
-    Ok(Expectation::Fact { person, fact, value })
+    Ok(Expectation::Fact {
+        person,
+        fact,
+        value,
+    })
 }
 
 #[cfg(test)]

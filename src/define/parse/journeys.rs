@@ -1,6 +1,7 @@
 //! `journeys`: entry, exits and what holds for all steps.
 //!
-//! In: their nodes. Out: their part of the tree, and for each journey a text that changes exactly when its meaning may.
+//! In: their nodes. Out: their part of the tree, and for each journey a text that changes exactly
+//! when its meaning may.
 
 use super::facts::{PERIODS, check_name, property};
 use super::literals::{DAY_MS, duration};
@@ -15,7 +16,14 @@ use crate::define::yaml::{Kind, Node};
 
 pub(super) const JOURNEY: Shape = Shape {
     what: "a journey",
-    keys: &["enter", "exit", "priority", "valid_for", "suppress_while", "steps"],
+    keys: &[
+        "enter",
+        "exit",
+        "priority",
+        "valid_for",
+        "suppress_while",
+        "steps",
+    ],
     required: &["enter", "steps"],
     excludes: &[],
 };
@@ -105,25 +113,38 @@ fn journey(r: &mut Reader, name: Name, node: &Node) -> Option<JourneyDef> {
     Some(JourneyDef {
         enter: enter.unwrap_or_else(unread),
         exit: fields.get("exit").map(|n| exits(r, n)).unwrap_or_default(),
-        priority: fields.get("priority").and_then(|n| r.integer(n, "priority", 0, 100)),
+        priority: fields
+            .get("priority")
+            .and_then(|n| r.integer(n, "priority", 0, 100)),
         valid_for: fields.get("valid_for").and_then(|n| r.duration(n)),
-        suppress_while: fields.get("suppress_while").and_then(|n| r.word(n, "a segment")),
-        steps: fields.entry("steps").map(|(at, n)| steps::steps(r, n, at, 1)).unwrap_or_default(),
+        suppress_while: fields
+            .get("suppress_while")
+            .and_then(|n| r.word(n, "a segment")),
+        steps: fields
+            .entry("steps")
+            .map(|(at, n)| steps::steps(r, n, at, 1))
+            .unwrap_or_default(),
         text: format!("{}: {}", quoted(&name.node), canonical(node)),
         name,
     })
 }
 
-/// A node as text without comments, layout and quoting style: the same for the same definition, however it is written.
+/// A node as text without comments, layout and quoting style: the same for the same definition,
+/// however it is written.
 fn canonical(node: &Node) -> String {
     match &node.kind {
         Kind::Null | Kind::Broken => String::new(),
         Kind::Scalar { text, .. } => quoted(text.trim()),
         Kind::Sequence(items) => {
-            format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(", "))
+            format!(
+                "[{}]",
+                items.iter().map(canonical).collect::<Vec<_>>().join(", ")
+            )
         }
         Kind::Mapping(pairs) => {
-            let pairs = pairs.iter().map(|(k, v)| format!("{}: {}", canonical(k), canonical(v)));
+            let pairs = pairs
+                .iter()
+                .map(|(k, v)| format!("{}: {}", canonical(k), canonical(v)));
             format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
         }
     }
@@ -134,23 +155,33 @@ fn quoted(text: &str) -> String {
 }
 
 fn enter(r: &mut Reader, node: &Node, at: Span) -> Option<Enter> {
-    let Some(shape) = entry_shape(r, node, at) else {
-        return None;
-    };
+    let shape = entry_shape(r, node, at)?;
     let fields = r.fields(node, at, shape)?;
     let trigger = trigger(r, &fields)?;
     let condition = fields.get("where").or(fields.get("when"));
-    let per = fields.get("per").and_then(|n| r.word(n, "the name of a property"));
-    if let Some(period) = per.as_ref().filter(|p| PERIODS.iter().any(|(w, _)| *w == p.node)) {
+    let per = fields
+        .get("per")
+        .and_then(|n| r.word(n, "the name of a property"));
+    if let Some(period) = per
+        .as_ref()
+        .filter(|p| PERIODS.iter().any(|(w, _)| *w == p.node))
+    {
         let hint = "write again: after 1d to enter at most once in a while";
-        r.error_hint(period.span, "\"per\" names a property of the event here", hint);
+        r.error_hint(
+            period.span,
+            "\"per\" names a property of the event here",
+            hint,
+        );
     }
     Some(Enter {
         span: at,
         trigger,
         condition: condition.and_then(|n| r.expression(n)),
         per: per.and_then(|name| property(r, name)),
-        again: fields.get("again").and_then(|n| again(r, n)).unwrap_or_default(),
+        again: fields
+            .get("again")
+            .and_then(|n| again(r, n))
+            .unwrap_or_default(),
     })
 }
 
@@ -158,25 +189,42 @@ fn enter(r: &mut Reader, node: &Node, at: Span) -> Option<Enter> {
 fn entry_shape(r: &mut Reader, node: &Node, at: Span) -> Option<&'static Shape> {
     let names = ENTRIES.map(|(key, _)| key);
     let Kind::Mapping(pairs) = &node.kind else {
-        r.mismatch(node, &format!("a mapping with one of the keys {}", names.join(", ")));
+        r.mismatch(
+            node,
+            &format!("a mapping with one of the keys {}", names.join(", ")),
+        );
         return None;
     };
-    let keys: Vec<(&str, Span)> =
-        pairs.iter().filter_map(|(k, _)| Some((k.text()?, k.span))).collect();
-    let found: Vec<_> =
-        ENTRIES.iter().filter(|(name, _)| keys.iter().any(|(k, _)| k == name)).collect();
+    let keys: Vec<(&str, Span)> = pairs
+        .iter()
+        .filter_map(|(k, _)| Some((k.text()?, k.span)))
+        .collect();
+    let found: Vec<_> = ENTRIES
+        .iter()
+        .filter(|(name, _)| keys.iter().any(|(k, _)| k == name))
+        .collect();
     match found[..] {
         [(_, shape)] => return Some(shape),
         [(a, _), (b, _), ..] => {
-            r.error(at, format!("an entry has one trigger, not \"{a}\" and \"{b}\""));
+            r.error(
+                at,
+                format!("an entry has one trigger, not \"{a}\" and \"{b}\""),
+            );
         }
         [] => {
-            let words = [("event", "on"), ("trigger", "on"), ("segment", "entered"), ("exited", "left")];
+            let words = [
+                ("event", "on"),
+                ("trigger", "on"),
+                ("segment", "entered"),
+                ("exited", "left"),
+            ];
             let meant = |k: &str| {
                 let word = words.iter().find(|(w, _)| *w == k).map(|(_, ours)| *ours);
                 word.or_else(|| nearest(k, names))
             };
-            let near = keys.iter().find_map(|(k, span)| Some((*k, *span, meant(k)?)));
+            let near = keys
+                .iter()
+                .find_map(|(k, span)| Some((*k, *span, meant(k)?)));
             match near {
                 Some((key, span, ours)) => {
                     let message = format!("an entry has no key \"{key}\"");
@@ -203,7 +251,10 @@ fn trigger(r: &mut Reader, fields: &Fields) -> Option<EnterTrigger> {
         let every = [("year", true), ("once", false)];
         EnterTrigger::Date {
             fact: r.word(node, "a date fact")?,
-            yearly: fields.get("every").and_then(|n| r.choice(n, &every)).unwrap_or(true),
+            yearly: fields
+                .get("every")
+                .and_then(|n| r.choice(n, &every))
+                .unwrap_or(true),
             offset_days: offset(r, fields),
             at: fields.get("at").and_then(|n| r.clock(n)),
         }
@@ -219,7 +270,10 @@ fn trigger(r: &mut Reader, fields: &Fields) -> Option<EnterTrigger> {
 /// `offset: -7d`: whole days.
 fn offset(r: &mut Reader, fields: &Fields) -> Spanned<i32> {
     let Some(node) = fields.get("offset") else {
-        return Spanned { node: 0, span: fields.span };
+        return Spanned {
+            node: 0,
+            span: fields.span,
+        };
     };
     let text = r.text(node, "whole days such as -7d").unwrap_or_default();
     let (sign, bare) = match text.strip_prefix('-') {
@@ -233,9 +287,16 @@ fn offset(r: &mut Reader, fields: &Fields) -> Spanned<i32> {
     };
     if days.is_none() && !text.is_empty() {
         let message = format!("\"{text}\" is not a number of whole days");
-        r.error_hint(node.span, message, "write -7d for a week before, 1d for the day after");
+        r.error_hint(
+            node.span,
+            message,
+            "write -7d for a week before, 1d for the day after",
+        );
     }
-    Spanned { node: days.unwrap_or(0), span: node.span }
+    Spanned {
+        node: days.unwrap_or(0),
+        span: node.span,
+    }
 }
 
 const AGAIN_HINT: &str = "write never, after exit, after 7d or always";
@@ -247,7 +308,10 @@ fn again(r: &mut Reader, node: &Node) -> Option<Again> {
         "never" => Some(Again::Never),
         "after exit" => Some(Again::AfterExit),
         "always" => Some(Again::Always),
-        _ => text.strip_prefix("after ").and_then(|d| duration(d.trim()).ok()).map(Again::After),
+        _ => text
+            .strip_prefix("after ")
+            .and_then(|d| duration(d.trim()).ok())
+            .map(Again::After),
     };
     if found.is_none() {
         let ours = ["never", "after exit", "always"];
@@ -267,7 +331,11 @@ fn again(r: &mut Reader, node: &Node) -> Option<Again> {
                 _ => AGAIN_HINT.to_owned(),
             },
         };
-        r.error_hint(node.span, format!("\"{text}\" does not say when to enter again"), hint);
+        r.error_hint(
+            node.span,
+            format!("\"{text}\" does not say when to enter again"),
+            hint,
+        );
     }
     found
 }
@@ -279,10 +347,11 @@ fn exits(r: &mut Reader, node: &Node) -> Vec<Exit> {
 }
 
 fn exit(r: &mut Reader, node: &Node) -> Option<Exit> {
-    let has = |key: &str| match &node.kind {
-        Kind::Mapping(pairs) => pairs.iter().any(|(k, _)| k.text() == Some(key)),
-        _ => false,
+    let Kind::Mapping(pairs) = &node.kind else {
+        r.mismatch(node, "an exit such as \"on: Order Completed\"");
+        return None;
     };
+    let has = |key: &str| pairs.iter().any(|(k, _)| k.text() == Some(key));
     let shape = match (has("on"), has("when")) {
         (true, true) => {
             let hint = "write \"where\" for a condition about the event";
@@ -293,7 +362,10 @@ fn exit(r: &mut Reader, node: &Node) -> Option<Exit> {
         (_, false) => &EXIT_ON,
     };
     let fields = r.fields(node, node.span, shape)?;
-    let goal = fields.get("goal").and_then(|n| r.boolean(n)).unwrap_or(false);
+    let goal = fields
+        .get("goal")
+        .and_then(|n| r.boolean(n))
+        .unwrap_or(false);
     let rule = match (fields.get("on"), fields.get("when")) {
         (Some(on), _) => ExitRule::Event {
             on: r.events(on),
@@ -301,9 +373,15 @@ fn exit(r: &mut Reader, node: &Node) -> Option<Exit> {
         },
         (None, Some(when)) => ExitRule::When(r.expression(when)?),
         (None, None) => {
-            r.error(node.span, "an exit needs \"on\" or \"when\"");
+            if fields.lacks("on") {
+                r.error(node.span, "an exit needs \"on\" or \"when\"");
+            }
             return None;
         }
     };
-    Some(Exit { span: node.span, rule, goal })
+    Some(Exit {
+        span: node.span,
+        rule,
+        goal,
+    })
 }

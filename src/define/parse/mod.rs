@@ -6,8 +6,9 @@
 //!                 scalars by `literals` and `expression` (after `tokens`)
 //! ```
 //!
-//! In: the files of a pack. Out: the tree and all diagnostics. If there are any, the tree is good only for finding more:
-//! what could not be read is left out or stands as a placeholder. Names are not resolved, types not checked.
+//! In: the files of a pack. Out: the tree and all diagnostics. If there are any, the tree is good
+//! only for finding more: what could not be read is left out or stands as a placeholder. Names are
+//! not resolved, types not checked.
 
 use std::thread;
 
@@ -31,13 +32,15 @@ pub use tokens::{FUNCTIONS, nearest_function};
 
 use reader::Reader;
 
-/// The stack on which packs are parsed. The CEL parser recurses through its grammar and takes 130 KiB for a bracket in a
-/// debug build: 64 levels do not fit on a test's thread of 2 MiB.
+/// The stack on which packs are parsed. The CEL parser recurses through its grammar and takes 130
+/// KiB for a bracket in a debug build: 64 levels do not fit on a test's thread of 2 MiB.
 pub(crate) const STACK_BYTES: usize = 64 << 20;
 
 const PACK: Shape = Shape {
     what: "a pack",
-    keys: &["events", "currency", "sessions", "facts", "segments", "journeys", "policy", "tests"],
+    keys: &[
+        "events", "currency", "sessions", "facts", "segments", "journeys", "policy", "tests",
+    ],
     required: &[],
     excludes: &[],
 };
@@ -86,11 +89,16 @@ pub const STEPS: [&str; 9] = steps::STEPS;
 /// Reads a pack. The diagnostics are sorted by place; those of its test scripts are among them.
 pub fn parse(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
     thread::scope(|scope| {
-        let builder = thread::Builder::new().name("parse".to_owned()).stack_size(STACK_BYTES);
-        let parsed = builder.spawn_scoped(scope, || parse_here(files)).map(|t| t.join());
+        let builder = thread::Builder::new()
+            .name("parse".to_owned())
+            .stack_size(STACK_BYTES);
+        let parsed = builder
+            .spawn_scoped(scope, || parse_here(files))
+            .map(|t| t.join());
         match parsed {
             Ok(Ok(result)) => result,
-            // The parser has no panic of its own; should one of its libraries have one, the pack is not to be used.
+            // The parser has no panic of its own; should one of its libraries have one, the pack is
+            // not to be used.
             Ok(Err(_)) => failed(files, "the pack cannot be read: the parser failed"),
             Err(e) => failed(files, &format!("the pack cannot be read: {e}")),
         }
@@ -98,15 +106,32 @@ pub fn parse(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
 }
 
 fn failed(files: &[SourceFile], message: &str) -> (Pack, Vec<Diagnostic>) {
-    let pack = Pack { files: files.to_vec(), ..Pack::default() };
-    (pack, vec![Diagnostic::new(Span { file: 0, line: 1, col: 1, len: 1 }, message)])
+    let pack = Pack {
+        files: files.to_vec(),
+        ..Pack::default()
+    };
+    (
+        pack,
+        vec![Diagnostic::new(
+            Span {
+                file: 0,
+                line: 1,
+                col: 1,
+                len: 1,
+            },
+            message,
+        )],
+    )
 }
 
 fn parse_here(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
     if files.len() > FILES_MAX {
         return failed(files, &format!("a pack has at most {FILES_MAX} files"));
     }
-    let mut pack = Pack { files: files.to_vec(), ..Pack::default() };
+    let mut pack = Pack {
+        files: files.to_vec(),
+        ..Pack::default()
+    };
     let mut reader = Reader::new(files);
     for (index, file) in (0_u16..).zip(files) {
         if let Some(root) = yaml::read(index, &file.text, &mut reader.diagnostics) {
@@ -114,17 +139,27 @@ fn parse_here(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
         }
     }
     let mut diagnostics = reader.diagnostics;
-    script::check_scripts(&pack).into_iter().for_each(|d| diagnostics.push(d));
+    script::check_scripts(&pack)
+        .into_iter()
+        .for_each(|d| diagnostics.push(d));
     (pack, diagnostics.into_sorted())
 }
 
 /// Adds what one file says to the pack.
 fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
-    let Some(fields) = r.fields(root, root.span, &PACK) else { return };
+    let Some(fields) = r.fields(root, root.span, &PACK) else {
+        return;
+    };
     for key in PACK.keys {
-        let Some((at, node)) = fields.entry(key) else { continue };
+        let Some((at, node)) = fields.entry(key) else {
+            continue;
+        };
         if node.kind == Kind::Null {
-            r.error_hint(at, format!("nothing is written for \"{key}\""), "delete the key");
+            r.error_hint(
+                at,
+                format!("nothing is written for \"{key}\""),
+                "delete the key",
+            );
             continue;
         }
         if ["currency", "sessions", "policy"].contains(key) {
@@ -140,7 +175,8 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             "policy" => pack.policy = policy::policy(r, node, at).or(pack.policy.take()),
             _ => {
                 let items = r.list(node, "a list of tests");
-                pack.tests.extend(items.iter().filter_map(|item| test(r, item)));
+                pack.tests
+                    .extend(items.iter().filter_map(|item| test(r, item)));
             }
         }
     }
@@ -148,11 +184,16 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
 
 fn test(r: &mut Reader, node: &Node) -> Option<TestDef> {
     let fields = r.fields(node, node.span, &TEST)?;
-    let name = fields.get("name").and_then(|n| r.name(n, "the name of a test"));
+    let name = fields
+        .get("name")
+        .and_then(|n| r.name(n, "the name of a test"));
     let lines = fields.entry("script").map(|(at, n)| script_lines(r, n, at));
     let name: Name = name?;
     r.define("test", &name.node, name.span);
-    Some(TestDef { name, lines: lines? })
+    Some(TestDef {
+        name,
+        lines: lines?,
+    })
 }
 
 /// The lines of a script with their places.
@@ -166,7 +207,11 @@ fn script_lines(r: &mut Reader, node: &Node, at: Span) -> Vec<Spanned<String>> {
     };
     let one_line = *style == Style::Quoted || *style == Style::Plain;
     if *style == Style::Folded || (one_line && text.chars().count() + 2 < node.span.len as usize) {
-        r.error_hint(at, "the lines of the script run together", "write \"script: |\"");
+        r.error_hint(
+            at,
+            "the lines of the script run together",
+            "write \"script: |\"",
+        );
         return Vec::new();
     }
     let file = r.files.get(usize::from(node.span.file));
@@ -182,8 +227,16 @@ fn script_lines(r: &mut Reader, node: &Node, at: Span) -> Vec<Spanned<String>> {
         let byte = written.find(line).unwrap_or(0);
         let col = written[..byte].chars().count() as u32 + 1;
         let len = line.chars().count() as u32;
-        let span = Span { line: place as u32 + 1, col, len, ..node.span };
-        lines.push(Spanned { node: line.to_owned(), span });
+        let span = Span {
+            line: place as u32 + 1,
+            col,
+            len,
+            ..node.span
+        };
+        lines.push(Spanned {
+            node: line.to_owned(),
+            span,
+        });
     }
     r.limit(&lines, SCRIPT_LINES_MAX, "lines in a script", |l| l.span);
     lines

@@ -1,7 +1,7 @@
 //! The one way in which every mapping of a pack is read.
 //!
-//! In: nodes, and for each mapping the [`Shape`] that it may have. Out: fields and typed scalars; unknown, repeated,
-//! missing and clashing keys are reported with advice. Never resolves a name.
+//! In: nodes, and for each mapping the [`Shape`] that it may have. Out: fields and typed scalars;
+//! unknown, repeated, missing and clashing keys are reported with advice. Never resolves a name.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ use crate::define::yaml::{Kind, Node, Style};
 /// The keys that a mapping of one kind may have.
 #[derive(Debug)]
 pub struct Shape {
-    /// In messages: `a send`. Its last words, joined by `_`, name the definition in the JSON Schema.
+    /// In messages: `a send`. Its last words, joined by `_`, name the definition in the JSON
+    /// Schema.
     pub what: &'static str,
     pub keys: &'static [&'static str],
     pub required: &'static [&'static str],
@@ -55,6 +56,8 @@ pub struct Fields<'n> {
     /// Where a missing key is reported.
     pub span: Span,
     pairs: Vec<(&'n str, Span, &'n Node)>,
+    /// Keys that unknown ones were probably meant to be.
+    meant: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
@@ -62,9 +65,17 @@ impl<'n> Fields<'n> {
         self.entry(key).map(|(_, node)| node)
     }
 
+    /// Whether a key is missing; a misspelt one is not reported a second time.
+    pub fn lacks(&self, key: &str) -> bool {
+        self.get(key).is_none() && !self.meant.contains(&key)
+    }
+
     /// A field with the place of its key.
     pub fn entry(&self, key: &str) -> Option<(Span, &'n Node)> {
-        self.pairs.iter().find(|(k, ..)| *k == key).map(|(_, span, node)| (*span, *node))
+        self.pairs
+            .iter()
+            .find(|(k, ..)| *k == key)
+            .map(|(_, span, node)| (*span, *node))
     }
 }
 
@@ -97,19 +108,26 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong(&mut self, span: Span, wrong: Wrong) {
-        self.diagnostics.push(Diagnostic::new(span, wrong.message).with_hint(wrong.hint));
+        self.diagnostics
+            .push(Diagnostic::new(span, wrong.message).with_hint(wrong.hint));
     }
 
     /// Reports that something else was expected, unless what stands there has been reported.
     pub fn mismatch(&mut self, node: &Node, expected: &str) {
         if node.kind != Kind::Broken {
-            self.error(node.span, format!("expected {expected}, found {}", node.what()));
+            self.error(
+                node.span,
+                format!("expected {expected}, found {}", node.what()),
+            );
         }
     }
 
     /// `file:line:col` of a place, for hints about another place.
     pub fn place(&self, span: Span) -> String {
-        let path = self.files.get(usize::from(span.file)).map_or("", |f| f.path.as_str());
+        let path = self
+            .files
+            .get(usize::from(span.file))
+            .map_or("", |f| f.path.as_str());
         format!("{path}:{}:{}", span.line, span.col)
     }
 
@@ -146,7 +164,9 @@ impl<'a> Reader<'a> {
             if cut > 0 {
                 rest.nth(cut - 1);
             }
-            let Some(name) = self.name(key, "a key") else { continue };
+            let Some(name) = self.name(key, "a key") else {
+                continue;
+            };
             match read.iter().find(|(k, _)| k.node == name.node) {
                 Some((first, _)) => {
                     let hint = format!("it stands first at {}", self.place(first.span));
@@ -159,16 +179,20 @@ impl<'a> Reader<'a> {
         read
     }
 
-    /// In `{ x: f(a, b) }` YAML ends the value at the comma and reads `b)` as a key without a value. Reports it and
-    /// returns how many of the following pairs belong to the value.
+    /// In `{ x: f(a, b) }` YAML ends the value at the comma and reads `b)` as a key without a
+    /// value. Reports it and returns how many of the following pairs belong to the value.
     fn cut_by_comma(&mut self, value: &Node, rest: &[(Node, Node)]) -> usize {
-        let Some((text, Style::Plain)) = plain(value) else { return 0 };
+        let Some((text, Style::Plain)) = plain(value) else {
+            return 0;
+        };
         let mut whole = text.to_owned();
         if !open_ended(&whole) {
             return 0;
         }
         for (taken, (key, nothing)) in rest.iter().enumerate() {
-            let Some((more, Style::Plain | Style::Quoted)) = plain(key) else { return 0 };
+            let Some((more, Style::Plain | Style::Quoted)) = plain(key) else {
+                return 0;
+            };
             if nothing.kind != Kind::Null {
                 return 0;
             }
@@ -186,7 +210,13 @@ impl<'a> Reader<'a> {
     /// The fields of a mapping of a known shape; `at` is where a missing key is reported.
     pub fn fields<'n>(&mut self, node: &'n Node, at: Span, shape: &Shape) -> Option<Fields<'n>> {
         let Kind::Mapping(_) = &node.kind else {
-            let keys = shape.keys.iter().take(4).copied().collect::<Vec<_>>().join(", ");
+            let keys = shape
+                .keys
+                .iter()
+                .take(4)
+                .copied()
+                .collect::<Vec<_>>()
+                .join(", ");
             let more = if shape.keys.len() > 4 { ", …" } else { "" };
             let expected = format!("{} with the keys {keys}{more}", shape.what);
             match node.kind {
@@ -195,38 +225,51 @@ impl<'a> Reader<'a> {
             }
             return None;
         };
-        let mut pairs = Vec::new();
+        let mut fields = Fields {
+            span: at,
+            pairs: Vec::new(),
+            meant: Vec::new(),
+        };
         let named = self.pairs(node, shape.what);
         for (name, value) in named {
             match shape.keys.iter().find(|k| **k == name.node) {
-                Some(key) => pairs.push((*key, name.span, value)),
-                None => self.unknown_key(&name, shape),
+                Some(key) => fields.pairs.push((*key, name.span, value)),
+                None => fields.meant.extend(self.unknown_key(&name, shape)),
             }
         }
-        let fields = Fields { span: at, pairs };
-        for key in shape.required.iter().filter(|k| fields.get(k).is_none()) {
+        for key in shape.required.iter().filter(|k| fields.lacks(k)) {
             self.error(at, format!("{} needs \"{key}\"", shape.what));
         }
         for (a, b) in shape.excludes {
             if let (Some((first, _)), Some((second, _))) = (fields.entry(a), fields.entry(b)) {
                 let later = first.max(second);
-                self.error(later, format!("only one of \"{a}\" and \"{b}\" may be written"));
+                self.error(
+                    later,
+                    format!("only one of \"{a}\" and \"{b}\" may be written"),
+                );
             }
         }
         Some(fields)
     }
 
-    fn unknown_key(&mut self, name: &Name, shape: &Shape) {
+    /// Reports a key, and returns what it was probably meant to be.
+    fn unknown_key(&mut self, name: &Name, shape: &Shape) -> Option<&'static str> {
         let written = name.node.to_lowercase().replace(['-', ' '], "_");
-        let synonym = SYNONYMS.iter().find(|(word, _)| *word == written).and_then(|(_, ours)| {
-            ours.iter().copied().find(|key| shape.keys.contains(key))
-        });
+        let synonym = SYNONYMS
+            .iter()
+            .find(|(word, _)| *word == written)
+            .and_then(|(_, ours)| ours.iter().copied().find(|key| shape.keys.contains(key)));
         let near = synonym.or_else(|| nearest(&written, shape.keys.iter().copied()));
         let hint = match near {
             Some(key) => format!("did you mean \"{key}\"?"),
             None => format!("the keys are {}", shape.keys.join(", ")),
         };
-        self.error_hint(name.span, format!("{} has no key \"{}\"", shape.what, name.node), hint);
+        self.error_hint(
+            name.span,
+            format!("{} has no key \"{}\"", shape.what, name.node),
+            hint,
+        );
+        near
     }
 
     /// The entries of a list. `expected` says what of: `a list of steps`.
@@ -250,7 +293,10 @@ impl<'a> Reader<'a> {
         match node.text().map(str::trim) {
             Some(text) if !text.is_empty() => Some(text),
             Some(_) => {
-                self.error(node.span, format!("expected {expected}, found an empty text"));
+                self.error(
+                    node.span,
+                    format!("expected {expected}, found an empty text"),
+                );
                 None
             }
             None => {
@@ -268,7 +314,10 @@ impl<'a> Reader<'a> {
             self.error(node.span, message);
             return None;
         }
-        Some(Spanned { node: text.to_owned(), span: node.span })
+        Some(Spanned {
+            node: text.to_owned(),
+            span: node.span,
+        })
     }
 
     /// A name without spaces, as channels, templates and tags have.
@@ -294,10 +343,17 @@ impl<'a> Reader<'a> {
             return one(self, node, expected).into_iter().collect();
         };
         if items.is_empty() {
-            self.error(node.span, format!("expected {expected}, found an empty list"));
+            self.error(
+                node.span,
+                format!("expected {expected}, found an empty list"),
+            );
         }
         let mut names: Vec<Name> = Vec::with_capacity(items.len());
-        for name in items.iter().filter_map(|item| one(self, item, expected)).collect::<Vec<_>>() {
+        for name in items
+            .iter()
+            .filter_map(|item| one(self, item, expected))
+            .collect::<Vec<_>>()
+        {
             if names.iter().any(|n| n.node == name.node) {
                 self.error(name.span, format!("\"{}\" is named twice", name.node));
             } else {
@@ -337,7 +393,10 @@ impl<'a> Reader<'a> {
     ) -> Option<Spanned<T>> {
         let text = self.text(node, expected)?;
         match read(text) {
-            Ok(value) => Some(Spanned { node: value, span: node.span }),
+            Ok(value) => Some(Spanned {
+                node: value,
+                span: node.span,
+            }),
             Err(wrong) => {
                 self.wrong(node.span, wrong);
                 None
@@ -364,7 +423,10 @@ impl<'a> Reader<'a> {
     pub fn integer(&mut self, node: &Node, what: &str, min: u32, max: u32) -> Option<Spanned<u32>> {
         let text = self.text(node, "a number")?;
         match literals::number(text) {
-            Some(n) if (min..=max).contains(&n) => Some(Spanned { node: n, span: node.span }),
+            Some(n) if (min..=max).contains(&n) => Some(Spanned {
+                node: n,
+                span: node.span,
+            }),
             _ => {
                 let message = format!("{what} is a whole number from {min} to {max}, not {text}");
                 self.error(node.span, message);
@@ -377,7 +439,10 @@ impl<'a> Reader<'a> {
     pub fn choice<T: Copy>(&mut self, node: &Node, words: &[(&str, T)]) -> Option<T> {
         let all = words.iter().map(|(w, _)| *w).collect::<Vec<_>>().join(", ");
         let text = self.text(node, &format!("one of {all}"))?;
-        let found = words.iter().find(|(w, _)| *w == text).map(|(_, value)| *value);
+        let found = words
+            .iter()
+            .find(|(w, _)| *w == text)
+            .map(|(_, value)| *value);
         if found.is_none() {
             let hint = match nearest(text, words.iter().map(|(w, _)| *w)) {
                 Some(word) => format!("did you mean \"{word}\"?"),
@@ -405,8 +470,15 @@ impl<'a> Reader<'a> {
 }
 
 /// Stands for a value that has been reported.
-static BROKEN: Node =
-    Node { span: Span { file: 0, line: 0, col: 0, len: 0 }, kind: Kind::Broken };
+static BROKEN: Node = Node {
+    span: Span {
+        file: 0,
+        line: 0,
+        col: 0,
+        len: 0,
+    },
+    kind: Kind::Broken,
+};
 
 fn plain(node: &Node) -> Option<(&str, Style)> {
     match &node.kind {

@@ -1,7 +1,8 @@
 //! Looks over an expression before the CEL parser sees it.
 //!
-//! In: the text. Out: where calls of `has` stand, or the first mistake that can be said better than a grammar would: a
-//! word of SQL, a curly quote, a bracket left open, what CEL has and packs have not. Never builds a tree.
+//! In: the text. Out: where calls of `has` stand, or the first mistake that can be said better than
+//! a grammar would: a word of SQL, a curly quote, a bracket left open, what CEL has and packs have
+//! not. Never builds a tree.
 
 use super::literals::{self, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::define::diagnostic::nearest;
@@ -9,24 +10,67 @@ use crate::define::limits::EXPRESSION_DEPTH_MAX;
 
 /// The functions of the language; no fact may have such a name.
 pub const FUNCTIONS: [&str; 22] = [
-    "has", "size", "days", "hours", "minutes", "seconds", "timestamp", "segment", "contains",
-    "starts_with", "ends_with", "startsWith", "endsWith", "lower", "min", "max", "abs", "floor",
-    "round", "hour", "weekday", "default",
+    "has",
+    "size",
+    "days",
+    "hours",
+    "minutes",
+    "seconds",
+    "timestamp",
+    "segment",
+    "contains",
+    "starts_with",
+    "ends_with",
+    "startsWith",
+    "endsWith",
+    "lower",
+    "min",
+    "max",
+    "abs",
+    "floor",
+    "round",
+    "hour",
+    "weekday",
+    "default",
 ];
 
 /// Words that CEL keeps for itself.
 const RESERVED: [&str; 17] = [
-    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
-    "package", "namespace", "return", "var", "void", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// CEL's loops over lists, which the language leaves out: every expression takes bounded time.
-const LOOPS: [&str; 7] =
-    ["all", "exists", "exists_one", "existsOne", "filter", "map", "transformList"];
+const LOOPS: [&str; 7] = [
+    "all",
+    "exists",
+    "exists_one",
+    "existsOne",
+    "filter",
+    "map",
+    "transformList",
+];
 
 /// Whether an expression could not name a fact called so.
 pub fn is_taken(name: &str) -> bool {
-    let words = ["event", "entry", "key", "now", "session", "true", "false", "null", "in"];
+    let words = [
+        "event", "entry", "key", "now", "session", "true", "false", "null", "in",
+    ];
     let taken = [&words[..], &FUNCTIONS[..], &RESERVED[..]];
     taken.iter().any(|w| w.contains(&name)) || instead(name).is_some()
 }
@@ -42,7 +86,12 @@ pub struct Slip {
 
 fn slip<T>(at: usize, len: usize, message: impl Into<String>, hint: &str) -> Result<T, Slip> {
     let hint = (!hint.is_empty()).then(|| hint.to_owned());
-    Err(Slip { at, len, message: message.into(), hint })
+    Err(Slip {
+        at,
+        len,
+        message: message.into(),
+        hint,
+    })
 }
 
 /// What other languages say, and what to write.
@@ -76,13 +125,21 @@ const SIGNS: [(&str, &str); 12] = [
 ];
 
 /// Signs of the language, longest first.
-const OPERATORS: [&str; 17] =
-    ["==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "+", "-", "*", "/", "%", "?", ":", ","];
+const OPERATORS: [&str; 17] = [
+    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "+", "-", "*", "/", "%", "?", ":", ",",
+];
 
-/// The text with `has(` where it is called written `HAS(`: CEL's own `has` only takes `a.b`, ours takes names too.
+/// The text with `has(` where it is called written `HAS(`: CEL's own `has` only takes `a.b`, ours
+/// takes names too.
 pub fn check(text: &str) -> Result<String, Slip> {
     let chars: Vec<char> = text.chars().collect();
-    let mut scan = Scan { chars: &chars, at: 0, open: Vec::new(), deep: 0, has: Vec::new() };
+    let mut scan = Scan {
+        chars: &chars,
+        at: 0,
+        open: Vec::new(),
+        deep: 0,
+        has: Vec::new(),
+    };
     while scan.at < chars.len() {
         scan.token()?;
     }
@@ -152,7 +209,11 @@ impl Scan<'_> {
         if let Some((sign, hint)) = SIGNS.iter().find(|(sign, _)| self.starts_with(sign)) {
             let message = format!("\"{sign}\" is not an operator");
             let quote = "“”‘’".contains(sign);
-            let message = if quote { format!("a curly quote {sign}") } else { message };
+            let message = if quote {
+                format!("a curly quote {sign}")
+            } else {
+                message
+            };
             return slip(self.at, sign.chars().count(), message, hint);
         }
         if let Some(operator) = OPERATORS.iter().find(|o| self.starts_with(o)) {
@@ -204,7 +265,14 @@ impl Scan<'_> {
             'U' => (8, 16),
             '0'..='3' => (2, 8),
             c if "abfnrtv\\'\"?`".contains(c) => (0, 10),
-            _ => return slip(self.at, 2, "an unknown escape", "write \\\\ for a backslash"),
+            _ => {
+                return slip(
+                    self.at,
+                    2,
+                    "an unknown escape",
+                    "write \\\\ for a backslash",
+                );
+            }
         };
         if !(0..digits).all(|i| self.peek(2 + i).is_digit(radix)) {
             return slip(self.at, 2, "an escape in this text is incomplete", "");
@@ -234,13 +302,22 @@ impl Scan<'_> {
         }
         let text: String = self.chars[start..self.at].iter().collect();
         let hint = literals::duration(&text).ok().and_then(|ms| {
-            let units =
-                [("days", DAY_MS), ("hours", HOUR_MS), ("minutes", MINUTE_MS), ("seconds", SECOND_MS)];
+            let units = [
+                ("days", DAY_MS),
+                ("hours", HOUR_MS),
+                ("minutes", MINUTE_MS),
+                ("seconds", SECOND_MS),
+            ];
             let (name, unit) = units.into_iter().find(|(_, unit)| ms % unit == 0)?;
             Some(format!("write {name}({})", ms / unit))
         });
         let message = format!("\"{text}\" is not a number");
-        slip(start, self.at - start, message, hint.as_deref().unwrap_or_default())
+        slip(
+            start,
+            self.at - start,
+            message,
+            hint.as_deref().unwrap_or_default(),
+        )
     }
 
     fn word(&mut self) -> Result<(), Slip> {
@@ -250,32 +327,59 @@ impl Scan<'_> {
         }
         let word: String = self.chars[start..self.at].iter().collect();
         let len = self.at - start;
-        let before = self.chars[..start].iter().rev().find(|c| !c.is_whitespace());
+        let before = self.chars[..start]
+            .iter()
+            .rev()
+            .find(|c| !c.is_whitespace());
         let member = before == Some(&'.');
         let next = self.chars[self.at..].iter().find(|c| !c.is_whitespace());
         let call = next == Some(&'(');
         if !word.is_ascii() {
             let message = format!("\"{word}\" cannot be a name");
-            return slip(start, len, message, "names have the letters a to z; quote a text");
+            return slip(
+                start,
+                len,
+                message,
+                "names have the letters a to z; quote a text",
+            );
         }
         if matches!(self.peek(0), '"' | '\'') {
             return slip(start, len, format!("\"{word}\" before a text"), "");
         }
         if member {
             return match call && LOOPS.contains(&word.as_str()) {
-                true => slip(start, len, format!("\"{word}\" is not part of the language"), ""),
+                true => slip(
+                    start,
+                    len,
+                    format!("\"{word}\" is not part of the language"),
+                    "",
+                ),
                 false => Ok(()),
             };
         }
         if let Some(hint) = instead(&word) {
-            return slip(start, len, format!("\"{word}\" is not part of the language"), hint);
+            return slip(
+                start,
+                len,
+                format!("\"{word}\" is not part of the language"),
+                hint,
+            );
         }
         if RESERVED.contains(&word.as_str()) {
-            let hint = if word == "if" || word == "else" { "write condition ? a : b" } else { "" };
+            let hint = if word == "if" || word == "else" {
+                "write condition ? a : b"
+            } else {
+                ""
+            };
             return slip(start, len, format!("\"{word}\" is a reserved word"), hint);
         }
         if call && word != "has" && word.eq_ignore_ascii_case("has") {
-            return slip(start, len, format!("\"{word}\" is not a function"), "write has(x)");
+            return slip(
+                start,
+                len,
+                format!("\"{word}\" is not a function"),
+                "write has(x)",
+            );
         }
         if word == "has" && call {
             self.has.push(start);

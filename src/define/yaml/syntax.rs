@@ -1,7 +1,7 @@
 //! What the YAML parser complains about, said so that the author of a pack can mend it.
 //!
-//! In: the text and the parser's complaint. Out: a place, a message, advice. Most complaints come from an expression
-//! that should have been quoted.
+//! In: the text and the parser's complaint. Out: a place, a message, advice. Most complaints come
+//! from an expression that should have been quoted.
 
 pub(super) const TAG: &str = "a value that begins with \"!\" has to be quoted";
 pub(super) const ANCHOR: &str = "anchors (&name) are not part of the language";
@@ -19,11 +19,23 @@ pub(super) struct Explained {
 
 /// What the parser says (a part of it), what we say, and what to do.
 const SAYINGS: &[(&str, &str, &str)] = &[
-    ("tabs disallowed", "a tab in the indentation", "indent with spaces"),
+    (
+        "tabs disallowed",
+        "a tab in the indentation",
+        "indent with spaces",
+    ),
     ("unknown anchor", ALIAS, QUOTE),
     ("scanning a tag", TAG, QUOTE),
-    ("trailing content after", "text after the closing quote", QUOTE),
-    ("unexpected character", "a value cannot begin with this character", QUOTE),
+    (
+        "trailing content after",
+        "text after the closing quote",
+        QUOTE,
+    ),
+    (
+        "unexpected character",
+        "a value cannot begin with this character",
+        QUOTE,
+    ),
     ("end of stream", "the closing quote is missing", ""),
     (
         "invalid indentation",
@@ -31,8 +43,16 @@ const SAYINGS: &[(&str, &str, &str)] = &[
         "indent it further than the line in which its value begins",
     ),
     ("misplaced bracket", "this bracket was never opened", ""),
-    ("expected ',' or '}'", "a \",\" or \"}\" is missing here", ""),
-    ("expected ',' or ']'", "a \",\" or \"]\" is missing here", ""),
+    (
+        "expected ',' or '}'",
+        "a \",\" or \"}\" is missing here",
+        "",
+    ),
+    (
+        "expected ',' or ']'",
+        "a \",\" or \"]\" is missing here",
+        "",
+    ),
     (
         "comment or line break",
         "text after \"|\" or \">\"",
@@ -61,8 +81,17 @@ pub(super) fn explain(text: &str, line: usize, col: usize, info: &str) -> Explai
     let count = text.lines().count().max(1);
     let at_end = line > count;
     let line = line.clamp(1, count);
-    let chars: Vec<char> = text.lines().nth(line - 1).unwrap_or_default().chars().collect();
-    let col = if at_end { chars.len() } else { col.min(chars.len()) };
+    let chars: Vec<char> = text
+        .lines()
+        .nth(line - 1)
+        .unwrap_or_default()
+        .chars()
+        .collect();
+    let col = if at_end {
+        chars.len()
+    } else {
+        col.min(chars.len())
+    };
     let found = |col, message: &str, hint: &str| Explained {
         line,
         col,
