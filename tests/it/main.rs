@@ -1,3 +1,4 @@
-//! The integration tests, in one binary.
+//! Integration tests in one binary.
 
+mod mistakes_syntax;
 mod online_retail;
