@@ -10,6 +10,7 @@ use crate::event::{Event, Origin, Reject};
 use crate::source::{Chunk, Source, SourceError};
 use crate::store::Resume;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
@@ -171,14 +172,14 @@ impl Intake {
 /// One worker's part of the ingest.
 pub struct Ingest {
     intake: Arc<Intake>,
-    decoder: Decoder,
+    decoder: Rc<Decoder>,
     pending: VecDeque<Decoded>,
     /// Epochs up to this one are in the checkpoint that the run went on from.
     done: Option<u64>,
 }
 
 impl Ingest {
-    pub fn new(intake: Arc<Intake>, decoder: Decoder, done: Option<u64>) -> Ingest {
+    pub fn new(intake: Arc<Intake>, decoder: Rc<Decoder>, done: Option<u64>) -> Ingest {
         Ingest { intake, decoder, pending: VecDeque::new(), done }
     }
 

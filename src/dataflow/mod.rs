@@ -36,7 +36,7 @@ pub struct Parts {
     pub coordinator: Arc<Coordinator>,
     pub control: Arc<Control>,
     pub keyed: Rc<RefCell<Keyed>>,
-    pub decoder: Decoder,
+    pub decoder: Rc<Decoder>,
     /// The last epoch of the checkpoint that the run goes on from.
     pub done: Option<u64>,
 }

@@ -300,7 +300,7 @@ impl Setup {
             coordinator: self.coordinator.clone(),
             control: self.control.clone(),
             keyed: keyed.clone(),
-            decoder: Decoder::new(&self.plan.inputs),
+            decoder: Rc::new(Decoder::new(&self.plan.inputs)),
             done: self.done,
         };
         let formatter =

@@ -22,6 +22,7 @@ pub use effect::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 pub use instance::Instance;
 pub use timers::Timers;
 
+use crate::define::plan::expr::BasketField;
 use crate::define::plan::{FactId, Plan, SegmentId, SendId};
 use crate::event::Value;
 use crate::time::NEVER;
@@ -129,6 +130,18 @@ impl Person {
             ..eval::Cx::of(plan, self, now.max(self.now))
         };
         facts::read(&cx, fact).into_value()
+    }
+
+    /// A field of a basket that has no key; missing if there is no such field.
+    pub fn basket(&self, plan: &Plan, fact: FactId, field: &str, now: i64) -> Value {
+        let cx = eval::Cx::of(plan, self, now.max(self.now));
+        let field = match field {
+            "product_ids" => BasketField::ProductIds,
+            "items" => BasketField::Items,
+            "value" => BasketField::Value,
+            _ => return Value::Missing,
+        };
+        facts::read_basket(&cx, fact, field).into_value()
     }
 
     /// The keys for which a keyed fact holds something, in their order.

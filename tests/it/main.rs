@@ -1,4 +1,5 @@
 //! Integration tests in one binary.
 
+mod language_examples;
 mod mistakes_syntax;
 mod online_retail;
