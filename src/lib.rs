@@ -6,4 +6,6 @@ pub mod time;
 
 pub mod define;
 
+pub mod decode;
+
 pub mod person;
