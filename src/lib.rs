@@ -1,4 +1,4 @@
-//! Kairos: a real-time journey engine for retailers.
+//! Kairos: the real-time journey engine for retailers.
 
 pub mod event;
 pub mod limits;
@@ -6,6 +6,13 @@ pub mod time;
 
 pub mod define;
 
+pub mod source;
 pub mod decode;
-
+pub mod epoch;
 pub mod person;
+pub mod sink;
+pub mod store;
+
+pub mod dataflow;
+
+pub mod sim;

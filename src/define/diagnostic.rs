@@ -1,6 +1,7 @@
 //! Mistakes in a pack: what, where, and what to do about it.
 //!
-//! In: diagnostics in any order. Out: plain text, sorted by place, each mistake once. Never colours, never I/O.
+//! In: diagnostics in any order. Out: plain text, sorted by place, each mistake once. Never
+//! colours, never I/O.
 
 use crate::define::ast::{SourceFile, Span};
 
@@ -204,7 +205,8 @@ mod tests {
                 Diagnostic::new(span(1, 4, 50), "long"),
             ],
         );
-        let first = "shop/a.yaml:1:4: long\n    ä: b\n       ^\n\nshop/a.yaml:1:99: past the end\n";
+        let first = "shop/a.yaml:1:4: long\n    ä: b\n       ^\n\n\
+                     shop/a.yaml:1:99: past the end\n";
         assert!(text.starts_with(first), "{text}");
         assert!(text.ends_with(":0:0: no file\n"), "{text}");
     }

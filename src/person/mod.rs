@@ -9,18 +9,18 @@ mod effect;
 mod eval;
 pub mod facts;
 mod instance;
-//pub mod keyed;
+pub mod keyed;
 mod journey;
-//mod packed;
+pub mod operator;
 mod policy;
 mod segment;
-//mod table;
-//mod timers;
+mod table;
+mod timers;
 mod turn;
 
 pub use effect::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 pub use instance::Instance;
-//pub use timers::Timers;
+pub use timers::Timers;
 
 use crate::define::plan::{FactId, Plan, SegmentId, SendId};
 use crate::event::Value;

@@ -1,0 +1,318 @@
+//! Sources → events with their epochs, on the workers.
+//!
+//! Workers claim chunks of a source in turn and decode them side by side. What order fixes (which epoch an event belongs
+//! to, whether it is late) needs only the highest time before the chunk, which the chunks hand on in their order.
+
+use super::checkpoint::Coordinator;
+use crate::decode::{Decoder, is_blank};
+use crate::epoch::Timeline;
+use crate::event::{Event, Origin, Reject};
+use crate::source::{Chunk, Source, SourceError};
+use crate::store::Resume;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+/// Chunks that may have been handed on beyond what the sink has written: what is read ahead of the results.
+const AHEAD_MAX: usize = 32;
+
+/// Chunks between two checkpoints: 512 × 256 KiB.
+pub const CHUNKS_PER_CHECKPOINT: u64 = 512;
+
+/// What all workers share of the input.
+pub struct Intake {
+    feeds: Vec<Feed>,
+    timeline: Timeline,
+    until: Option<i64>,
+    /// The instant at which time stands still after the input; `i64::MAX` until it is known.
+    pub end: AtomicI64,
+    /// Bytes read, for progress bars.
+    pub bytes: AtomicU64,
+    pub lines: AtomicU64,
+}
+
+struct Feed {
+    reader: Mutex<Reader>,
+    progress: Mutex<Progress>,
+}
+
+struct Reader {
+    source: Box<dyn Source>,
+    next: u64,
+    ended: bool,
+}
+
+/// How far the chunks of a source have been handed on.
+struct Progress {
+    /// Every chunk before this one has been handed on.
+    next: u64,
+    /// The highest time in them, or promised by them.
+    high: i64,
+    ended: bool,
+    /// Open epochs when each of the last chunks was handed on.
+    opened: VecDeque<u64>,
+    ledger: VecDeque<Entry>,
+}
+
+/// Where a chunk stands, for those who have to read it again.
+struct Entry {
+    resume: Resume,
+    /// The last epoch to which it gave anything.
+    last_epoch: u64,
+}
+
+/// A chunk, decoded but not placed in time yet.
+struct Decoded {
+    feed: usize,
+    number: u64,
+    start: Resume,
+    end: (u64, u64),
+    events: Vec<Result<Event, Reject>>,
+    promise: Option<i64>,
+    last: bool,
+}
+
+/// An event and its epoch, on its way to its person.
+pub type Placed = (u64, Event);
+
+/// What a step of the ingest gives.
+#[derive(Default)]
+pub struct Handed {
+    pub events: Vec<Placed>,
+    pub rejects: Vec<(u64, Reject)>,
+    /// Whether there may be more.
+    pub more: bool,
+    /// No event or reject of an epoch before this one will come from this worker; `None` at the end.
+    pub frontier: Option<u64>,
+    /// Chunks of all sources handed on so far, if this step handed one on.
+    pub chunks: u64,
+}
+
+impl Intake {
+    pub fn new(
+        sources: Vec<Box<dyn Source>>,
+        from: &[Resume],
+        timeline: Timeline,
+        until: Option<i64>,
+    ) -> Intake {
+        let feeds = sources.into_iter().enumerate().map(|(at, source)| {
+            let start = from.get(at).cloned().unwrap_or(Resume { offset: 0, line: 1, high: i64::MIN });
+            Feed {
+                reader: Mutex::new(Reader { source, next: 0, ended: false }),
+                progress: Mutex::new(Progress {
+                    next: 0,
+                    high: start.high,
+                    ended: false,
+                    opened: VecDeque::new(),
+                    ledger: VecDeque::from([Entry { resume: start, last_epoch: 0 }]),
+                }),
+            }
+        });
+        Intake {
+            feeds: feeds.collect(),
+            timeline,
+            until,
+            end: AtomicI64::new(i64::MAX),
+            bytes: AtomicU64::new(0),
+            lines: AtomicU64::new(0),
+        }
+    }
+
+    pub fn timeline(&self) -> Timeline {
+        self.timeline
+    }
+
+    /// Where each source has to be read on from after `epoch`: at the first chunk that gave something to a later one.
+    pub fn resume_after(&self, epoch: u64) -> Vec<Resume> {
+        let after = |feed: &Feed| {
+            let mut progress = lock(&feed.progress);
+            while progress.ledger.len() > 1 && progress.ledger[0].last_epoch <= epoch {
+                progress.ledger.pop_front();
+            }
+            progress.ledger[0].resume.clone()
+        };
+        self.feeds.iter().map(after).collect()
+    }
+
+    /// The lowest epoch that any source can still give something to; `None` when all have ended.
+    fn frontier(&self) -> Option<u64> {
+        let open = |feed: &Feed| {
+            let progress = lock(&feed.progress);
+            (!progress.ended).then(|| self.timeline.open(progress.high))
+        };
+        self.feeds.iter().filter_map(open).min()
+    }
+
+    /// The source that lags behind most in time and has something to claim.
+    fn behind(&self, written: u64) -> Option<usize> {
+        let mut best: Option<(i64, usize)> = None;
+        for (at, feed) in self.feeds.iter().enumerate() {
+            let progress = lock(&feed.progress);
+            let ahead = progress.opened.len() >= AHEAD_MAX
+                && progress.opened.front().is_some_and(|epoch| *epoch > written);
+            if progress.ended || ahead || lock(&feed.reader).ended {
+                continue;
+            }
+            if best.is_none_or(|(high, _)| progress.high < high) {
+                best = Some((progress.high, at));
+            }
+        }
+        best.map(|(_, at)| at)
+    }
+
+    fn finish(&self) {
+        let high = self.feeds.iter().map(|feed| lock(&feed.progress).high).max();
+        let high = high.filter(|high| *high != i64::MIN);
+        let end = high.max(self.until).unwrap_or(0);
+        self.end.store(end, Ordering::Release);
+    }
+}
+
+/// One worker's part of the ingest.
+pub struct Ingest {
+    intake: Arc<Intake>,
+    decoder: Decoder,
+    pending: VecDeque<Decoded>,
+    /// Epochs up to this one are in the checkpoint that the run went on from.
+    done: Option<u64>,
+}
+
+impl Ingest {
+    pub fn new(intake: Arc<Intake>, decoder: Decoder, done: Option<u64>) -> Ingest {
+        Ingest { intake, decoder, pending: VecDeque::new(), done }
+    }
+
+    /// Claims and decodes a chunk if there is room, and hands on the one whose turn it is. `written` is the first epoch
+    /// that the sink has not written yet.
+    ///
+    /// # Errors
+    /// A source that cannot be read.
+    pub fn step(&mut self, written: u64) -> Result<Handed, SourceError> {
+        let mut handed = Handed { more: true, ..Handed::default() };
+        if self.pending.len() < 2 {
+            self.claim(written)?;
+        }
+        if let Some(at) = self.turn() {
+            let decoded = self.pending.remove(at).expect("found a moment ago");
+            self.hand_on(decoded, &mut handed);
+        }
+        handed.frontier = self.intake.frontier();
+        handed.more = handed.frontier.is_some() || !self.pending.is_empty();
+        Ok(handed)
+    }
+
+    /// The pending chunk before which all others of its source have been handed on.
+    fn turn(&self) -> Option<usize> {
+        let is_next = |decoded: &Decoded| {
+            lock(&self.intake.feeds[decoded.feed].progress).next == decoded.number
+        };
+        self.pending.iter().position(is_next)
+    }
+
+    fn claim(&mut self, written: u64) -> Result<(), SourceError> {
+        let Some(feed) = self.intake.behind(written) else { return Ok(()) };
+        let (chunk, number) = {
+            let mut reader = lock(&self.intake.feeds[feed].reader);
+            if reader.ended {
+                return Ok(());
+            }
+            let chunk = reader.source.next_chunk()?;
+            let number = reader.next;
+            reader.next += 1;
+            reader.ended = chunk.as_ref().is_none_or(|chunk| chunk.last);
+            (chunk, number)
+        };
+        let chunk = chunk.unwrap_or_else(|| Chunk { source: feed as u16, last: true, ..Chunk::default() });
+        self.intake.bytes.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
+        self.pending.push_back(self.decode(feed, number, &chunk));
+        Ok(())
+    }
+
+    fn decode(&self, feed: usize, number: u64, chunk: &Chunk) -> Decoded {
+        let mut events = Vec::with_capacity(chunk.bytes.len() / 512 + 1);
+        let mut lines = 0;
+        for (line, bytes) in chunk.lines() {
+            lines += 1;
+            if is_blank(bytes) {
+                continue;
+            }
+            let origin = Origin { source: chunk.source, position: line };
+            let event = self.decoder.decode(bytes, origin).map_err(|mut reject| {
+                if let Some((_, length)) = chunk.cut.iter().find(|(cut, _)| *cut == line) {
+                    reject.bytes = *length;
+                }
+                reject
+            });
+            events.push(event);
+        }
+        self.intake.lines.fetch_add(lines, Ordering::Relaxed);
+        Decoded {
+            feed,
+            number,
+            start: Resume { offset: chunk.offset, line: chunk.first_line, high: i64::MIN },
+            end: (chunk.next_offset(), chunk.next_line()),
+            events,
+            promise: chunk.promise,
+            last: chunk.last,
+        }
+    }
+
+    /// Places the events of the chunk whose turn it is, and passes the turn on.
+    fn hand_on(&mut self, decoded: Decoded, handed: &mut Handed) {
+        let timeline = self.intake.timeline;
+        let mut progress = lock(&self.intake.feeds[decoded.feed].progress);
+        let (mut high, before) = (progress.high, progress.high);
+        let mut last_epoch = 0;
+        let done = |epoch: u64| self.done.is_some_and(|done| epoch <= done);
+        for event in decoded.events {
+            match event {
+                Ok(event) => {
+                    let epoch = timeline.place(event.time, high);
+                    high = high.max(event.time);
+                    last_epoch = last_epoch.max(epoch);
+                    if !done(epoch) {
+                        handed.events.push((epoch, event));
+                    }
+                }
+                Err(reject) => {
+                    let epoch = timeline.open(high);
+                    last_epoch = last_epoch.max(epoch);
+                    if !done(epoch) {
+                        handed.rejects.push((epoch, reject));
+                    }
+                }
+            }
+        }
+        progress.high = high.max(decoded.promise.unwrap_or(i64::MIN));
+        progress.next += 1;
+        if let Some(open) = progress.ledger.back_mut() {
+            // The entry of this chunk was made when the one before it was handed on.
+            debug_assert!(decoded.start.offset == open.resume.offset || before == i64::MIN);
+            open.last_epoch = last_epoch;
+        }
+        let next = Resume { offset: decoded.end.0, line: decoded.end.1, high: progress.high };
+        progress.ledger.push_back(Entry { resume: next, last_epoch: 0 });
+        let opened = timeline.open(progress.high);
+        progress.opened.push_back(opened);
+        while progress.opened.len() > AHEAD_MAX {
+            progress.opened.pop_front();
+        }
+        handed.chunks = progress.next;
+        progress.ended = decoded.last;
+        drop(progress);
+        if decoded.last && self.intake.frontier().is_none() {
+            self.intake.finish();
+        }
+    }
+}
+
+/// Asks for a checkpoint every so many chunks.
+pub fn ask_for_checkpoint(coordinator: &Coordinator, handed: &Handed) {
+    if handed.chunks > 0 && handed.chunks.is_multiple_of(CHUNKS_PER_CHECKPOINT) {
+        coordinator.ask();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().expect("a worker that panics ends the process")
+}

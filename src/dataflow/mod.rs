@@ -1,0 +1,126 @@
+//! The stages wired together.
+//!
+//! ```text
+//!  sources ─ ingest ──────► persons ─────► publish ─ sink
+//!            (decode,       (exchange by   (one worker,
+//!             epochs)        key group)     sorted)
+//!                └ rejects ───────────────────┘
+//! ```
+
+pub mod checkpoint;
+pub mod ingest;
+mod publish;
+mod run;
+
+pub use run::{Control, Finished, Job, RunError, Run, run};
+
+use crate::decode::Decoder;
+use crate::person::keyed::Keyed;
+use crate::sink::{Batch, Formatter};
+use checkpoint::Coordinator;
+use ingest::{Ingest, Intake, Placed};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Concatenate;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::probe::{Handle, Probe};
+use timely::dataflow::{Scope, Stream};
+use timely::scheduling::Activator;
+
+/// What the stages of one worker share with the runner.
+pub struct Parts {
+    pub intake: Arc<Intake>,
+    pub coordinator: Arc<Coordinator>,
+    pub control: Arc<Control>,
+    pub keyed: Rc<RefCell<Keyed>>,
+    pub decoder: Decoder,
+    /// The last epoch of the checkpoint that the run goes on from.
+    pub done: Option<u64>,
+}
+
+/// Wakes stages that have something to do for a checkpoint, though nothing flows.
+pub type Wakers = Rc<RefCell<Vec<Activator>>>;
+
+/// Builds the dataflow of one worker. The probe tells what has been written.
+pub fn build(
+    scope: Scope<'_, u64>,
+    parts: Parts,
+    formatter: impl Fn() -> Formatter,
+) -> (Handle<u64>, Wakers) {
+    let probe = Handle::new();
+    let first = parts.done.map_or(0, |done| done + 1);
+    let wakers = Wakers::default();
+    let (events, rejects) = ingest(scope, &parts, formatter(), probe.clone());
+    let effects = crate::person::operator::persons(
+        events,
+        parts.keyed.clone(),
+        parts.intake.clone(),
+        parts.coordinator.clone(),
+        formatter(),
+        first,
+        wakers.clone(),
+    );
+    let lines = scope.concatenate([effects, rejects]);
+    let (control, coordinator) = (parts.control.clone(), parts.coordinator.clone());
+    publish::publish(lines, control, coordinator, wakers.clone()).probe_with(&probe);
+    (probe, wakers)
+}
+
+type Ingested<'scope> = (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>);
+
+/// The ingest of one worker as an operator without inputs and with two outputs: events, and lines of rejects.
+fn ingest<'scope>(
+    scope: Scope<'scope, u64>,
+    parts: &Parts,
+    formatter: Formatter,
+    written: Handle<u64>,
+) -> Ingested<'scope> {
+    let mut builder = OperatorBuilder::new("Ingest".to_owned(), scope);
+    let (events, event_stream) = builder.new_output::<Vec<Placed>>();
+    let (rejects, reject_stream) = builder.new_output::<Vec<Batch>>();
+    let mut events = OutputBuilder::<_, CapacityContainerBuilder<Vec<Placed>>>::from(events);
+    let mut rejects = OutputBuilder::<_, CapacityContainerBuilder<Vec<Batch>>>::from(rejects);
+    let info = builder.operator_info();
+    let again = scope.activator_for(info.address);
+    again.activate();
+    let (control, coordinator) = (parts.control.clone(), parts.coordinator.clone());
+    let mut work = Ingest::new(parts.intake.clone(), parts.decoder.clone(), parts.done);
+    builder.build(move |capabilities| {
+        let mut capabilities = Some(capabilities);
+        move |_| {
+            let Some(held) = &mut capabilities else { return };
+            let first = written.with_frontier(|frontier| frontier.first().copied());
+            let handed = match work.step(first.unwrap_or(u64::MAX)) {
+                Ok(handed) => handed,
+                Err(error) => {
+                    control.fail(error.into());
+                    capabilities = None;
+                    return;
+                }
+            };
+            ingest::ask_for_checkpoint(&coordinator, &handed);
+            if !handed.events.is_empty() {
+                events.activate().session(&held[0]).give_iterator(handed.events.into_iter());
+            }
+            if !handed.rejects.is_empty() {
+                let mut batch = Batch::default();
+                for (epoch, reject) in &handed.rejects {
+                    formatter.reject(*epoch, reject, &mut batch);
+                }
+                rejects.activate().session(&held[1]).give(batch);
+            }
+            if !handed.more {
+                capabilities = None;
+                return;
+            }
+            if let Some(epoch) = handed.frontier {
+                held.iter_mut().for_each(|held| held.downgrade(&epoch.max(*held.time())));
+            }
+            again.activate();
+        }
+    });
+    (event_stream, reject_stream)
+}

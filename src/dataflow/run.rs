@@ -1,0 +1,352 @@
+//! Running a plan over sources: the workers' loop, checkpoints, and what is left at the end.
+
+use super::checkpoint::{Coordinator, Parts as CheckpointParts};
+use super::ingest::Intake;
+use super::publish::Written;
+use super::{Parts, build};
+use crate::decode::Decoder;
+use crate::define::plan::Plan;
+use crate::epoch::Timeline;
+use crate::person::Person;
+use crate::person::keyed::{Counts, Keyed};
+use crate::sink::{Formatter, Labels, Sink, SinkError};
+use crate::source::{Source, SourceError};
+use crate::store::{Checkpoint, RunKey, Store, StoreError};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use timely::scheduling::Activator;
+
+/// What ends a run before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("stopped")]
+    Stopped,
+    #[error("a worker failed: {0}")]
+    Worker(String),
+}
+
+/// What the workers share with whoever started them.
+pub struct Control {
+    stop: AtomicBool,
+    failure: Mutex<Option<RunError>>,
+    written: Mutex<Written>,
+    /// Lines written so far.
+    pub lines_out: AtomicU64,
+    /// Figures of the workers, as of their last step.
+    pub live: Vec<Live>,
+}
+
+/// Figures of one worker.
+#[derive(Debug, Default)]
+pub struct Live {
+    pub events: AtomicU64,
+    pub persons: AtomicU64,
+    pub timers: AtomicU64,
+}
+
+impl Control {
+    fn new(sink: Box<dyn Sink>, counts: Vec<u64>, workers: usize) -> Control {
+        Control {
+            stop: AtomicBool::new(false),
+            failure: Mutex::new(None),
+            written: Mutex::new(Written { sink, counts }),
+            lines_out: AtomicU64::new(0),
+            live: (0..workers).map(|_| Live::default()).collect(),
+        }
+    }
+
+    /// Makes the run end as soon as it can, with [`RunError::Stopped`].
+    pub fn stop(&self) {
+        self.fail(RunError::Stopped);
+    }
+
+    pub(super) fn fail(&self, error: RunError) {
+        self.failure.lock().expect(WHOLE).get_or_insert(error);
+        self.stop.store(true, Ordering::Release);
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Acquire)
+    }
+
+    pub(super) fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().expect(WHOLE)
+    }
+
+    /// Counts by label of what has been written.
+    pub fn counts(&self) -> Vec<u64> {
+        self.written().counts.clone()
+    }
+}
+
+const WHOLE: &str = "a worker that panics ends the process";
+
+/// Everything that a run is given.
+pub struct Job {
+    pub plan: Arc<Plan>,
+    pub sources: Vec<(String, Box<dyn Source>)>,
+    pub sink: Box<dyn Sink>,
+    pub workers: usize,
+    pub timeline: Timeline,
+    /// How long a `messageId` is remembered, in milliseconds.
+    pub dedup_horizon: i64,
+    /// Where time runs on to after the input.
+    pub until: Option<i64>,
+    /// Where checkpoints go, and the one to go on from.
+    pub store: Option<(Arc<dyn Store>, Option<Checkpoint>)>,
+    /// Whether the persons are wanted at the end.
+    pub keep_persons: bool,
+}
+
+impl Job {
+    /// What the run is a function of.
+    pub fn key(&self) -> RunKey {
+        RunKey {
+            plan: self.plan.fingerprint,
+            timeline: self.timeline,
+            dedup_horizon: self.dedup_horizon,
+            until: self.until,
+            sources: self.sources.iter().map(|(name, _)| name.clone()).collect(),
+        }
+    }
+}
+
+/// A run under way.
+pub struct Run {
+    pub control: Arc<Control>,
+    pub intake: Arc<Intake>,
+    pub labels: Arc<Labels>,
+    thread: std::thread::JoinHandle<Result<Finished, RunError>>,
+}
+
+/// What a run leaves.
+pub struct Finished {
+    /// Of all workers together.
+    pub counts: Counts,
+    /// By label.
+    pub written: Vec<u64>,
+    pub labels: Arc<Labels>,
+    /// The instant at which time stands.
+    pub end: i64,
+    /// Sorted by identifier, if they were wanted.
+    pub persons: Vec<Person>,
+}
+
+impl Run {
+    /// Whether the run is over.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// What ended the run before its end.
+    pub fn join(self) -> Result<Finished, RunError> {
+        self.thread.join().unwrap_or_else(|_| Err(RunError::Worker("it panicked".into())))
+    }
+}
+
+/// Starts a run.
+pub fn run(job: Job) -> Run {
+    let labels = Arc::new(Labels::new(&job.plan));
+    let from = job.store.as_ref().and_then(|(_, checkpoint)| checkpoint.clone());
+    let counts = from.as_ref().map_or_else(
+        || vec![0; labels.len()],
+        |checkpoint| labels.numbered(&checkpoint.counts),
+    );
+    let key = job.key();
+    let (names, sources): (Vec<_>, Vec<_>) = job.sources.into_iter().unzip();
+    let resumes = from.as_ref().map_or(Vec::new(), |checkpoint| checkpoint.sources.clone());
+    let intake = Arc::new(Intake::new(sources, &resumes, job.timeline, job.until));
+    let control = Arc::new(Control::new(job.sink, counts, job.workers));
+    let setup = Setup {
+        plan: job.plan,
+        names: Arc::new(names),
+        labels: labels.clone(),
+        intake: intake.clone(),
+        control: control.clone(),
+        coordinator: Arc::new(Coordinator::new(job.workers, job.store.is_some())),
+        store: job.store.map(|(store, _)| store),
+        done: from.map(|checkpoint| checkpoint.epoch),
+        dedup_horizon: job.dedup_horizon,
+        keep_persons: job.keep_persons,
+        key,
+        workers: job.workers,
+    };
+    let thread = std::thread::spawn(move || setup.run());
+    Run { control, intake, labels, thread }
+}
+
+#[derive(Clone)]
+struct Setup {
+    plan: Arc<Plan>,
+    names: Arc<Vec<String>>,
+    labels: Arc<Labels>,
+    intake: Arc<Intake>,
+    control: Arc<Control>,
+    coordinator: Arc<Coordinator>,
+    store: Option<Arc<dyn Store>>,
+    done: Option<u64>,
+    dedup_horizon: i64,
+    keep_persons: bool,
+    key: RunKey,
+    workers: usize,
+}
+
+struct WorkerResult {
+    counts: Counts,
+    records: Vec<crate::store::Record>,
+    persons: Vec<Person>,
+}
+
+impl Setup {
+    fn run(self) -> Result<Finished, RunError> {
+        let committer = self.committer();
+        let config = match self.workers {
+            0 | 1 => timely::Config::thread(),
+            workers => timely::Config::process(workers),
+        };
+        let setup = self.clone();
+        let guards = timely::execute(config, move |worker| setup.work(worker))
+            .map_err(RunError::Worker)?;
+        let results: Result<Vec<WorkerResult>, String> = guards.join().into_iter().collect();
+        self.control.stop.store(true, Ordering::Release);
+        let committed = committer.map(|thread| thread.join());
+        if let Some(error) = self.control.failure.lock().expect(WHOLE).take() {
+            return Err(error);
+        }
+        if let Some(Err(_)) = committed {
+            return Err(RunError::Worker("the checkpoint thread panicked".into()));
+        }
+        self.finish(results.map_err(RunError::Worker)?)
+    }
+
+    /// Commits checkpoints beside the flow, as their parts come together.
+    fn committer(&self) -> Option<std::thread::JoinHandle<()>> {
+        let store = self.store.clone()?;
+        let setup = self.clone();
+        Some(std::thread::spawn(move || {
+            while !setup.control.stopped() {
+                let Some(parts) = setup.coordinator.take() else {
+                    std::thread::sleep(Duration::from_millis(2));
+                    continue;
+                };
+                let (checkpoint, records) = setup.checkpoint(parts, false);
+                if let Err(error) = store.commit(&checkpoint, records) {
+                    return setup.control.fail(error.into());
+                }
+                setup.coordinator.commit();
+            }
+        }))
+    }
+
+    fn checkpoint(
+        &self,
+        parts: CheckpointParts,
+        ended: bool,
+    ) -> (Checkpoint, Vec<crate::store::Record>) {
+        let checkpoint = Checkpoint {
+            epoch: parts.epoch,
+            run: self.key.clone(),
+            sources: self.intake.resume_after(parts.epoch),
+            outputs: parts.outputs,
+            counts: self.labels.named(&parts.counts),
+            ended,
+        };
+        (checkpoint, parts.records)
+    }
+
+    /// One worker, from its persons in the store to the end of the input.
+    fn work(&self, worker: &mut timely::worker::Worker) -> WorkerResult {
+        let store = self.store.clone().map(|store| store as Arc<dyn crate::store::Persons>);
+        let mut keyed = Keyed::new(self.plan.clone(), self.dedup_horizon, store);
+        if let Some(store) = &self.store {
+            let (index, peers) = (worker.index() as u64, worker.peers() as u64);
+            let mine = |hash: u64| hash % crate::limits::KEY_GROUPS as u64 % peers == index;
+            let opened = store.each(&mut |id, hash, deadline| {
+                if mine(hash) {
+                    keyed.add_stored(id, hash, deadline);
+                }
+            });
+            if let Err(error) = opened {
+                self.control.fail(error.into());
+            }
+        }
+        let keyed = Rc::new(RefCell::new(keyed));
+        self.flow(worker, &keyed);
+        let mut keyed = keyed.borrow_mut();
+        let mut records = Vec::new();
+        if self.store.is_some() && !self.control.stopped() {
+            keyed.freeze();
+            records = keyed.write_slice(usize::MAX).unwrap_or_default();
+        }
+        let persons = if self.keep_persons { keyed.persons().collect() } else { Vec::new() };
+        WorkerResult { counts: keyed.counts(), records, persons }
+    }
+
+    fn flow(&self, worker: &mut timely::worker::Worker, keyed: &Rc<RefCell<Keyed>>) {
+        let parts = Parts {
+            intake: self.intake.clone(),
+            coordinator: self.coordinator.clone(),
+            control: self.control.clone(),
+            keyed: keyed.clone(),
+            decoder: Decoder::new(&self.plan.inputs),
+            done: self.done,
+        };
+        let formatter =
+            || Formatter::new(self.plan.clone(), self.names.clone(), self.labels.clone());
+        let (probe, wakers) = worker.dataflow::<u64, _, _>(|scope| build(scope, parts, formatter));
+        let live = &self.control.live[worker.index()];
+        while !probe.done() {
+            if self.control.stopped() {
+                for dataflow in worker.installed_dataflows() {
+                    worker.drop_dataflow(dataflow);
+                }
+                return;
+            }
+            if self.coordinator.is_busy() {
+                wakers.borrow().iter().for_each(Activator::activate);
+            }
+            worker.step_or_park(Some(Duration::from_millis(1)));
+            let keyed = keyed.borrow();
+            live.events.store(keyed.counts().events, Ordering::Relaxed);
+            live.persons.store(keyed.counts().persons, Ordering::Relaxed);
+            live.timers.store(keyed.timers() as u64, Ordering::Relaxed);
+        }
+    }
+
+    fn finish(&self, results: Vec<WorkerResult>) -> Result<Finished, RunError> {
+        let mut finished = Finished {
+            counts: Counts::default(),
+            written: self.control.counts(),
+            labels: self.labels.clone(),
+            end: self.intake.end.load(Ordering::Acquire),
+            persons: Vec::new(),
+        };
+        let mut records = Vec::new();
+        for result in results {
+            finished.counts.add(&result.counts);
+            finished.persons.extend(result.persons);
+            records.extend(result.records);
+        }
+        finished.persons.sort_by(|a, b| a.id.cmp(&b.id));
+        let outputs = self.control.written().sink.sync()?;
+        if let Some(store) = &self.store {
+            let counts = finished.written.clone();
+            let parts = CheckpointParts { epoch: u64::MAX, records, outputs, counts };
+            let (checkpoint, records) = self.checkpoint(parts, true);
+            store.commit(&checkpoint, records)?;
+        }
+        Ok(finished)
+    }
+}

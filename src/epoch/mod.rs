@@ -1,0 +1,57 @@
+//! Events → numbered epochs, and the watermark. The only place where logical time is made.
+//!
+//! With file input an epoch is a fixed step of event time, so that results do not depend on how the input was cut. Which
+//! epoch an event belongs to is a function of its own time and of the highest time before it in its source: there is no
+//! reorder buffer, the dataflow's frontier is one.
+
+/// How event time is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Timeline {
+    /// Events out of order by at most so many milliseconds are put in order.
+    pub slack: i64,
+    /// The length of an epoch in milliseconds of event time.
+    pub step: i64,
+}
+
+impl Timeline {
+    /// The epoch in which what is due at `time` happens.
+    pub fn epoch_of(&self, time: i64) -> u64 {
+        u64::try_from(time.div_euclid(self.step)).unwrap_or(0)
+    }
+
+    /// The watermark when an epoch begins: events before it are late.
+    pub fn begin(&self, epoch: u64) -> i64 {
+        i64::try_from(epoch).ok().and_then(|epoch| epoch.checked_mul(self.step)).unwrap_or(i64::MAX)
+    }
+
+    /// The watermark when an epoch is over: timers before it have fired.
+    pub fn end(&self, epoch: u64) -> i64 {
+        self.begin(epoch).saturating_add(self.step)
+    }
+
+    /// The earliest epoch that is still open when `high` is the highest time read.
+    pub fn open(&self, high: i64) -> u64 {
+        if high == i64::MIN { 0 } else { self.epoch_of(high.saturating_sub(self.slack)) }
+    }
+
+    /// The epoch of an event at `time`, read after a highest time of `high`.
+    pub fn place(&self, time: i64, high: i64) -> u64 {
+        self.epoch_of(time).max(self.open(high))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_events_go_to_the_epoch_that_is_open() {
+        let timeline = Timeline { slack: 5, step: 10 };
+        assert_eq!(timeline.place(100, i64::MIN), 10);
+        // 5 out of order: still in its own epoch, though a younger event was read.
+        assert_eq!(timeline.place(105, 110), 10);
+        assert_eq!(timeline.place(109, 114), 10);
+        assert_eq!(timeline.place(109, 115), 11);
+        assert_eq!((timeline.begin(11), timeline.end(11)), (110, 120));
+    }
+}

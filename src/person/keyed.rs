@@ -1,0 +1,254 @@
+//! The keyed state of one worker: its persons, their timers, and what one epoch does to them. Knows no timely type;
+//! [`super::operator`] drives it.
+
+use super::table::{Table, pack};
+use super::turn::{Frame, Tally};
+use super::{Effect, Person, Timers, facts};
+use crate::define::plan::Plan;
+use crate::event::Event;
+use crate::limits::TIMERS_PER_GROUP_AND_EPOCH;
+use crate::store::{Persons as Stored, Record};
+use crate::time::{HOUR, NEVER};
+use std::sync::Arc;
+
+/// Takes what comes out of one person's step: identifier, hash, effects.
+pub type Emit<'a> = dyn FnMut(&str, u64, &mut Vec<Effect>) + 'a;
+
+/// Counts since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub events: u64,
+    pub duplicates: u64,
+    pub late: u64,
+    pub timers: u64,
+    pub persons: u64,
+}
+
+impl Counts {
+    /// Adds another worker's.
+    pub fn add(&mut self, other: &Counts) {
+        self.events += other.events;
+        self.duplicates += other.duplicates;
+        self.late += other.late;
+        self.timers += other.timers;
+        self.persons += other.persons;
+    }
+}
+
+/// Persons, timers, and the checkpoint under way.
+pub struct Keyed {
+    plan: Arc<Plan>,
+    dedup_horizon: i64,
+    /// A person who has done nothing for so long is packed.
+    idle: i64,
+    table: Table,
+    timers: Timers,
+    counts: Counts,
+    /// Slots touched since the last checkpoint began.
+    dirty: Vec<u32>,
+    /// What the checkpoint under way still has to write, and what it has written.
+    frozen: Vec<u32>,
+    written: Vec<Record>,
+    tracked: bool,
+    due: Vec<(i64, u32)>,
+    effects: Vec<Effect>,
+}
+
+impl Keyed {
+    pub fn new(plan: Arc<Plan>, dedup_horizon: i64, store: Option<Arc<dyn Stored>>) -> Keyed {
+        let gap = plan.sessions.as_ref().map_or(0, |sessions| sessions.gap);
+        Keyed {
+            plan,
+            dedup_horizon,
+            // Until then a session may still be open and message ids be remembered; both end with a timer anyway.
+            idle: gap.max(dedup_horizon).clamp(HOUR / 2, 24 * HOUR) + 1,
+            tracked: store.is_some(),
+            table: Table::with_store(store),
+            timers: Timers::default(),
+            counts: Counts::default(),
+            dirty: Vec::new(),
+            frozen: Vec::new(),
+            written: Vec::new(),
+            due: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// A person that the store holds, with the deadline it was stored with.
+    pub fn add_stored(&mut self, id: &str, hash: u64, deadline: i64) {
+        let slot = self.table.add_stored(id, hash);
+        if deadline != NEVER {
+            self.table.slot_mut(slot).armed = deadline;
+            self.timers.push(Timers::group_of(hash), deadline, slot);
+        }
+    }
+
+    /// A time before which no timer is due.
+    pub fn earliest_timer(&self) -> i64 {
+        self.timers.earliest()
+    }
+
+    pub fn counts(&self) -> Counts {
+        Counts { persons: self.table.len() as u64, ..self.counts }
+    }
+
+    /// Entries in the timers.
+    pub fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
+    /// One epoch: events between the watermarks (and late ones), and the timers before the next watermark, as many as one
+    /// epoch takes. What is left over is first in the next epoch.
+    pub fn epoch(
+        &mut self,
+        events: &mut [Event],
+        watermark: i64,
+        next_watermark: i64,
+        emit: &mut Emit,
+    ) {
+        let plan = self.plan.clone();
+        let frame = Frame {
+            plan: &plan,
+            dedup_horizon: self.dedup_horizon,
+            watermark,
+            next_watermark,
+        };
+        events.sort_unstable_by(|a, b| {
+            (a.hash, a.time, a.origin).cmp(&(b.hash, b.time, b.origin)).then_with(|| a.leaf.cmp(&b.leaf))
+        });
+        let mut rest = &*events;
+        while let Some(first) = rest.first() {
+            let same = |event: &&Event| event.hash == first.hash && event.leaf == first.leaf;
+            let (own, others) = rest.split_at(rest.iter().take_while(same).count());
+            rest = others;
+            let slot = self.table.find_or_add(&first.leaf, first.hash);
+            self.counts.events += own.len() as u64;
+            self.step(&frame, slot, own, false, emit);
+        }
+        let mut due = std::mem::take(&mut self.due);
+        self.timers.take_due(next_watermark, TIMERS_PER_GROUP_AND_EPOCH, &mut due);
+        for (deadline, slot) in due.drain(..) {
+            if self.table.slot(slot).armed == deadline {
+                self.step(&frame, slot, &[], true, emit);
+            }
+        }
+        self.due = due;
+    }
+
+    /// One person's part of an epoch; `popped` if the person's entry was taken out of the timers.
+    fn step(&mut self, frame: &Frame, slot: u32, events: &[Event], popped: bool, emit: &mut Emit) {
+        self.touch(slot);
+        if popped {
+            self.table.slot_mut(slot).armed = NEVER;
+        }
+        let mut person = self.table.take(slot);
+        let tally = person.run(frame, events, &mut self.effects);
+        self.count(tally);
+        let hash = self.table.slot(slot).hash;
+        if !self.effects.is_empty() {
+            emit(&person.id, hash, &mut self.effects);
+            self.effects.clear();
+        }
+        let deadline = person.next_deadline(frame.plan);
+        let idle_from = person.last_seen.saturating_add(self.idle);
+        let idle = idle_from < frame.next_watermark;
+        if idle {
+            person.tidy(frame);
+            self.table.put_packed(slot, &person);
+        } else {
+            self.table.put(slot, person);
+        }
+        let wake = if idle { deadline } else { deadline.min(idle_from) };
+        if wake < self.table.slot(slot).armed {
+            self.table.slot_mut(slot).armed = wake;
+            self.timers.push(Timers::group_of(hash), wake, slot);
+        }
+    }
+
+    fn count(&mut self, tally: Tally) {
+        self.counts.duplicates += tally.duplicates;
+        self.counts.late += tally.late;
+        self.counts.timers += tally.timers;
+    }
+
+    /// Before a person changes: what the checkpoint under way must keep is written first.
+    fn touch(&mut self, slot: u32) {
+        if !self.tracked {
+            return;
+        }
+        if self.table.slot(slot).frozen {
+            self.write(slot);
+        }
+        if !self.table.slot(slot).dirty {
+            self.table.slot_mut(slot).dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+
+    /// Begins a checkpoint of the state as it is now: everybody touched since the last one will be written as they are.
+    pub fn freeze(&mut self) {
+        assert!(self.frozen.is_empty(), "one checkpoint at a time");
+        self.frozen = std::mem::take(&mut self.dirty);
+        for &slot in &self.frozen {
+            let slot = self.table.slot_mut(slot);
+            (slot.dirty, slot.frozen) = (false, true);
+        }
+    }
+
+    /// Writes up to `count` persons of the checkpoint under way; gives all records once nothing is left to write.
+    pub fn write_slice(&mut self, count: usize) -> Option<Vec<Record>> {
+        for _ in 0..count {
+            let Some(slot) = self.frozen.pop() else {
+                return Some(std::mem::take(&mut self.written));
+            };
+            if self.table.slot(slot).frozen {
+                self.write(slot);
+            }
+        }
+        None
+    }
+
+    fn write(&mut self, slot: u32) {
+        let (hash, armed) = (self.table.slot(slot).hash, self.table.slot(slot).armed);
+        let person = self.table.bytes(slot);
+        let id = self.table.id(slot).to_owned();
+        self.written.push(Record { id, hash, deadline: armed, person });
+        self.table.slot_mut(slot).frozen = false;
+    }
+
+    /// After a checkpoint is safe: packed persons that have not changed since need only their identifiers in memory, if
+    /// there are more persons than `most`.
+    pub fn release(&mut self, most: usize) {
+        let mut over = self.table.len().saturating_sub(most);
+        for slot in 0..self.table.len() as u32 {
+            if over == 0 {
+                return;
+            }
+            over -= usize::from(self.table.release(slot));
+        }
+    }
+
+    /// A copy of a person, for those who only look.
+    pub fn person(&self, id: &str) -> Option<Person> {
+        let slot = self.table.find(id, crate::event::leaf_hash(id))?;
+        Some(self.table.view(slot))
+    }
+
+    /// Copies of all persons, in no order.
+    pub fn persons(&self) -> impl Iterator<Item = Person> + '_ {
+        (0..self.table.len() as u32).map(|slot| self.table.view(slot))
+    }
+
+    /// Bytes that a person takes when packed, for figures.
+    pub fn packed_bytes(person: &Person) -> usize {
+        pack(person).len()
+    }
+}
+
+impl Person {
+    /// Drops what no later instant can see.
+    fn tidy(&mut self, frame: &Frame) {
+        self.message_ids.forget(frame.next_watermark, frame.dedup_horizon);
+        facts::prune(self, frame.plan);
+    }
+}

@@ -1,0 +1,183 @@
+//! All persons of one worker: live, packed, or only in the store; found by identifier.
+//!
+//! A person who is doing something is live. One who has done nothing for a while is packed into the bytes that the
+//! store would keep, a few hundred of them. One who is only in the store is read when something happens.
+
+use super::Person;
+use crate::store::Persons as Stored;
+use compact_str::CompactString;
+use hashbrown::HashTable;
+use std::sync::Arc;
+
+/// Where a person is.
+#[derive(Debug)]
+enum Cell {
+    Live(Box<Person>),
+    Packed(Box<[u8]>),
+    /// The identifier; the rest is in the store.
+    Stored(Box<str>),
+    /// Taken out for a step.
+    Out,
+}
+
+#[derive(Debug)]
+pub(super) struct Slot {
+    cell: Cell,
+    /// The deadline of the person's live entry in the timers.
+    pub(super) armed: i64,
+    pub(super) hash: u64,
+    /// Touched since the last checkpoint began.
+    pub(super) dirty: bool,
+    /// Belongs to the checkpoint under way and is not written yet.
+    pub(super) frozen: bool,
+}
+
+/// Persons by slot, and the index that finds the slot of an identifier.
+#[derive(Default)]
+pub(super) struct Table {
+    slots: Vec<Slot>,
+    /// Upper half of the hash, and the slot.
+    index: HashTable<(u32, u32)>,
+    store: Option<Arc<dyn Stored>>,
+}
+
+impl Table {
+    pub(super) fn with_store(store: Option<Arc<dyn Stored>>) -> Table {
+        Table { store, ..Table::default() }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn slot(&self, slot: u32) -> &Slot {
+        &self.slots[slot as usize]
+    }
+
+    pub(super) fn slot_mut(&mut self, slot: u32) -> &mut Slot {
+        &mut self.slots[slot as usize]
+    }
+
+    /// The slot of an identifier, made for a new person if there is none.
+    pub(super) fn find_or_add(&mut self, id: &CompactString, hash: u64) -> u32 {
+        if let Some(slot) = self.find(id, hash) {
+            return slot;
+        }
+        self.add(Cell::Live(Box::new(Person::new(id.clone()))), hash)
+    }
+
+    pub(super) fn find(&self, id: &str, hash: u64) -> Option<u32> {
+        let mark = mark(hash);
+        let same = |&(known, slot): &(u32, u32)| {
+            known == mark && self.slots[slot as usize].cell.id() == id
+        };
+        self.index.find(spread(mark), same).map(|(_, slot)| *slot)
+    }
+
+    /// A person who is in the store and not in memory.
+    pub(super) fn add_stored(&mut self, id: &str, hash: u64) -> u32 {
+        self.add(Cell::Stored(id.into()), hash)
+    }
+
+    fn add(&mut self, cell: Cell, hash: u64) -> u32 {
+        let slot = u32::try_from(self.slots.len()).expect("a worker has fewer than 2^32 persons");
+        self.slots.push(Slot { cell, armed: crate::time::NEVER, hash, dirty: false, frozen: false });
+        let mark = mark(hash);
+        self.index.insert_unique(spread(mark), (mark, slot), |&(mark, _)| spread(mark));
+        slot
+    }
+
+    /// Takes a person out to be worked on; [`Table::put`] brings it back.
+    pub(super) fn take(&mut self, slot: u32) -> Box<Person> {
+        match std::mem::replace(&mut self.slots[slot as usize].cell, Cell::Out) {
+            Cell::Live(person) => person,
+            Cell::Packed(bytes) => Box::new(unpack(&bytes)),
+            Cell::Stored(id) => Box::new(self.read(slot, &id)),
+            Cell::Out => unreachable!("a person is worked on once at a time"),
+        }
+    }
+
+    fn read(&self, slot: u32, id: &str) -> Person {
+        let store = self.store.as_ref().expect("only a store makes stored persons");
+        let bytes = store.read(self.slots[slot as usize].hash, id);
+        unpack(&bytes)
+    }
+
+    pub(super) fn put(&mut self, slot: u32, person: Box<Person>) {
+        self.slots[slot as usize].cell = Cell::Live(person);
+    }
+
+    pub(super) fn put_packed(&mut self, slot: u32, person: &Person) {
+        self.slots[slot as usize].cell = Cell::Packed(pack(person).into());
+    }
+
+    /// The person's bytes as the store keeps them.
+    pub(super) fn bytes(&self, slot: u32) -> Vec<u8> {
+        match &self.slots[slot as usize].cell {
+            Cell::Live(person) => pack(person),
+            Cell::Packed(bytes) => bytes.to_vec(),
+            Cell::Stored(_) | Cell::Out => unreachable!("only touched persons are written"),
+        }
+    }
+
+    pub(super) fn id(&self, slot: u32) -> &str {
+        self.slots[slot as usize].cell.id()
+    }
+
+    /// A copy of the person, wherever it is.
+    pub(super) fn view(&self, slot: u32) -> Person {
+        match &self.slots[slot as usize].cell {
+            Cell::Live(person) => (**person).clone(),
+            Cell::Packed(bytes) => unpack(bytes),
+            Cell::Stored(id) => self.read(slot, id),
+            Cell::Out => unreachable!("a person is worked on once at a time"),
+        }
+    }
+
+    /// A person who is packed and unchanged since it was written needs no memory but the identifier.
+    pub(super) fn release(&mut self, slot: u32) -> bool {
+        let found = &mut self.slots[slot as usize];
+        if found.dirty || found.frozen || !matches!(found.cell, Cell::Packed(_)) {
+            return false;
+        }
+        found.cell = Cell::Stored(found.cell.id().into());
+        true
+    }
+}
+
+impl Cell {
+    fn id(&self) -> &str {
+        match self {
+            Cell::Live(person) => &person.id,
+            Cell::Packed(bytes) => packed_id(bytes),
+            Cell::Stored(id) => id,
+            Cell::Out => "",
+        }
+    }
+}
+
+/// The part of the hash that the index keeps. The lower half chooses workers and key groups and would be alike.
+fn mark(hash: u64) -> u32 {
+    (hash >> 32) as u32
+}
+
+/// The index takes its bits from both ends of a hash: spreads 32 bits over 64 (Fibonacci hashing).
+fn spread(mark: u32) -> u64 {
+    u64::from(mark).wrapping_mul(0x9E37_79B9_7F4A_7C15)
+}
+
+pub(super) fn pack(person: &Person) -> Vec<u8> {
+    postcard::to_stdvec(person).expect("a person is plain data")
+}
+
+/// # Panics
+/// If the bytes are not a person's: the store checks what it reads, and memory is ours.
+pub(super) fn unpack(bytes: &[u8]) -> Person {
+    postcard::from_bytes(bytes).expect("packed by this version of Kairos")
+}
+
+/// The identifier at the beginning of a packed person: its length as a varint (identifiers are short: at most two bytes), then its text.
+fn packed_id(bytes: &[u8]) -> &str {
+    let (length, rest) = postcard::take_from_bytes::<u32>(bytes).expect("packed by us");
+    std::str::from_utf8(&rest[..length as usize]).expect("identifiers are text")
+}

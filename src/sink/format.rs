@@ -1,0 +1,383 @@
+//! Effects and rejects → CloudEvents 1.0 in structured mode, written without a tree in between.
+
+use super::labels::Labels;
+use super::{Batch, Place, Stream};
+use crate::define::plan::{FactId, JourneyId, Op, Plan};
+use crate::event::{Reject, Value};
+use crate::person::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
+use crate::time;
+use std::io::Write;
+use std::sync::Arc;
+
+/// Turns effects into lines. One for each worker; all give the same bytes.
+pub struct Formatter {
+    plan: Arc<Plan>,
+    sources: Arc<Vec<String>>,
+    labels: Arc<Labels>,
+}
+
+impl Formatter {
+    /// `sources` are the names of inputs, as causes and rejects show them.
+    pub fn new(plan: Arc<Plan>, sources: Arc<Vec<String>>, labels: Arc<Labels>) -> Formatter {
+        Formatter { plan, sources, labels }
+    }
+
+    /// Adds the lines of one person's step in one epoch.
+    pub fn effects(&self, epoch: u64, person: &str, hash: u64, effects: &[Effect], batch: &mut Batch) {
+        for (index, effect) in effects.iter().enumerate() {
+            let index = 2 * index as u32;
+            let place = |time| Place { epoch, time, hash, index };
+            match effect {
+                Effect::Segment { time, segment, entered } => {
+                    let label = self.labels.segment(*segment, *entered);
+                    batch.add(place(*time), Stream::Segments, label, |out| {
+                        let name = &self.plan.segments[segment.0 as usize].name;
+                        let change = if *entered { "entered" } else { "left" };
+                        let id = [person, "segment", name, change, &time.to_string()];
+                        let kind = if *entered { "segment.entered" } else { "segment.left" };
+                        envelope(out, kind, &id, *time, person);
+                        text_field(out, "segment", name);
+                        text_field(out, "change", change);
+                        close(out);
+                    });
+                }
+                Effect::Session { time, number, session } => {
+                    let label = self.labels.session();
+                    batch.add(place(*time), Stream::Sessions, label, |out| {
+                        let id = [person, "session", &number.to_string()];
+                        envelope(out, "session.closed", &id, *time, person);
+                        number_field(out, "number", *number);
+                        time_field(out, "start", session.start);
+                        time_field(out, "last_event", session.last);
+                        number_field(out, "duration_ms", session.last - session.start);
+                        number_field(out, "events", session.events);
+                        number_field(out, "pages", session.pages);
+                        let page = session.entry_page.as_ref().map(|(_, page)| page.as_str());
+                        optional_field(out, "entry_page", page);
+                        close(out);
+                    });
+                }
+                Effect::Journey { time, journey, key, number, change } => {
+                    let label = self.labels.journey(*journey, change);
+                    batch.add(place(*time), Stream::Journeys, label, |out| {
+                        let about = About { person, journey: *journey, key: key.as_deref(), number: *number };
+                        self.journey(out, *time, &about, change, index);
+                    });
+                }
+                Effect::Decision(decision) => self.decision(place(decision.time), person, decision, batch),
+            }
+        }
+    }
+
+    fn journey(&self, out: &mut Vec<u8>, time: i64, about: &About, change: &Change, index: u32) {
+        let plan = &self.plan.journeys[about.journey.0 as usize];
+        let kind = match change {
+            Change::Entered { .. } => "journey.entered",
+            Change::Reached { .. } => "journey.reached",
+            Change::Exited { reason: ExitReason::Goal, .. } => "journey.goal",
+            Change::Exited { .. } => "journey.exited",
+            Change::Added(_) => "journey.added",
+            Change::Removed(_) => "journey.removed",
+            Change::Emitted { .. } => "journey.emitted",
+            Change::Set { .. } => "journey.set",
+            Change::Regret { .. } => "journey.regret",
+        };
+        let (when, number, nth) = (time.to_string(), about.number.to_string(), index.to_string());
+        envelope(out, kind, &[about.person, kind, &plan.name, &number, &when, &nth], time, about.person);
+        self.about(out, about);
+        let path = |place: u16| plan.program.get(place as usize).map(|at| at.path.as_str());
+        let segment = |id: crate::define::plan::SegmentId| &self.plan.segments[id.0 as usize].name;
+        match change {
+            Change::Entered { by } => self.inputs_field(out, &[by]),
+            Change::Reached { place } => optional_field(out, "step", path(*place)),
+            Change::Exited { reason, place } => {
+                text_field(out, "reason", reason.as_str());
+                optional_field(out, "step", path(*place));
+            }
+            Change::Added(list) | Change::Removed(list) => text_field(out, "segment", segment(*list)),
+            Change::Emitted { place, with } => {
+                optional_field(out, "step", path(*place));
+                if let Some(Op::Emit { event, with: names }) =
+                    plan.program.get(*place as usize).map(|at| &at.op)
+                {
+                    text_field(out, "event", event);
+                    let names = names.iter().map(|(name, _)| name.as_str());
+                    self.values_field(out, "with", names.zip(with));
+                }
+            }
+            Change::Set { place, value } => {
+                optional_field(out, "step", path(*place));
+                if let Some(Op::Set { name, .. }) =
+                    plan.program.get(*place as usize).map(|at| &at.op)
+                {
+                    text_field(out, "trait", name);
+                }
+                field(out, "value");
+                write_value(out, value);
+            }
+            Change::Regret { sent, by } => {
+                time_field(out, "sent", *sent);
+                self.inputs_field(out, &[by]);
+            }
+        }
+        close(out);
+    }
+
+    fn decision(&self, place: Place, person: &str, decision: &Decision, batch: &mut Batch) {
+        let about = About {
+            person,
+            journey: decision.journey,
+            key: decision.key.as_deref(),
+            number: decision.number,
+        };
+        let id = self.decision_id(&about, decision);
+        let label = self.labels.decision(decision);
+        batch.add(place, Stream::Decisions, label, |out| {
+            envelope(out, "decision", &[&id], decision.time, person);
+            let (word, until, reason) = match &decision.outcome {
+                Outcome::Send => ("send", None, None),
+                Outcome::Defer { until, reason } => ("defer", Some(*until), Some(reason)),
+                Outcome::Drop { reason } => ("drop", None, Some(reason)),
+            };
+            text_field(out, "decision", word);
+            let reason = reason.map(|reason| self.reason(reason));
+            optional_field(out, "reason", reason.as_deref());
+            if let Some(until) = until {
+                time_field(out, "until", until);
+            }
+            self.message(out, &about, decision);
+            close(out);
+        });
+        if decision.outcome == Outcome::Send {
+            let place = Place { index: place.index + 1, ..place };
+            batch.add(place, Stream::Triggers, 0, |out| {
+                envelope(out, "trigger", &[&id], decision.time, person);
+                self.message(out, &about, decision);
+                let names = self.plan.sends[decision.send.0 as usize].with.iter();
+                let names = names.map(|(name, _)| name.as_str());
+                self.values_field(out, "with", names.zip(&decision.with));
+                close(out);
+            });
+        }
+    }
+
+    /// A function of what the message is about, so that a replay repeats it. A deferral is not the message's last word
+    /// and has its instant in addition.
+    fn decision_id(&self, about: &About, decision: &Decision) -> String {
+        let journey = &self.plan.journeys[about.journey.0 as usize];
+        let step = &journey.program[decision.place as usize].path;
+        let deferred = match decision.outcome {
+            Outcome::Defer { .. } => decision.time.to_string(),
+            _ => String::new(),
+        };
+        let (key, number) = (about.key.unwrap_or(""), about.number.to_string());
+        [about.person, &journey.name, &journey.version, key, step, &number, &deferred].join("\u{1f}")
+    }
+
+    fn message(&self, out: &mut Vec<u8>, about: &About, decision: &Decision) {
+        let send = &self.plan.sends[decision.send.0 as usize];
+        let journey = &self.plan.journeys[about.journey.0 as usize];
+        self.about(out, about);
+        text_field(out, "step", &journey.program[decision.place as usize].path);
+        text_field(out, "channel", &send.channel);
+        text_field(out, "template", &send.template);
+        text_field(out, "purpose", &send.purpose);
+        if !send.tags.is_empty() {
+            field(out, "tags");
+            json(out, &send.tags);
+        }
+        number_field(out, "priority", journey.priority);
+        time_field(out, "due", decision.due);
+        if let Some(valid_for) = send.valid_for {
+            time_field(out, "valid_until", decision.due.saturating_add(valid_for));
+        }
+        field(out, "causes");
+        out.push(b'{');
+        let inputs: Vec<&Cause> = decision.inputs.iter().collect();
+        self.inputs_field(out, &inputs);
+        let facts = decision.facts.iter();
+        let names = facts.map(|(fact, value)| (self.fact_name(*fact), value));
+        self.values_field(out, "facts", names);
+        out.push(b'}');
+    }
+
+    fn fact_name(&self, fact: FactId) -> &str {
+        &self.plan.facts[fact.0 as usize].name
+    }
+
+    fn about(&self, out: &mut Vec<u8>, about: &About) {
+        let journey = &self.plan.journeys[about.journey.0 as usize];
+        text_field(out, "journey", &journey.name);
+        text_field(out, "version", &journey.version);
+        optional_field(out, "key", about.key);
+        number_field(out, "occurrence", about.number);
+    }
+
+    /// The reason as people and statistics read it.
+    pub fn reason(&self, reason: &Reason) -> String {
+        reason_text(&self.plan, *reason)
+    }
+
+    fn inputs_field(&self, out: &mut Vec<u8>, inputs: &[&Cause]) {
+        field(out, "inputs");
+        out.push(b'[');
+        for (at, cause) in inputs.iter().filter(|cause| cause.origin.position > 0).enumerate() {
+            if at > 0 {
+                out.push(b',');
+            }
+            out.push(b'{');
+            text_field(out, "source", self.source(cause.origin.source));
+            number_field(out, "position", cause.origin.position);
+            if !cause.message_id.is_empty() {
+                text_field(out, "message_id", &cause.message_id);
+            }
+            out.push(b'}');
+        }
+        out.push(b']');
+    }
+
+    fn values_field<'v>(
+        &self,
+        out: &mut Vec<u8>,
+        name: &str,
+        values: impl Iterator<Item = (&'v str, &'v Value)>,
+    ) {
+        field(out, name);
+        out.push(b'{');
+        for (name, value) in values {
+            field(out, name);
+            write_value(out, value);
+        }
+        out.push(b'}');
+    }
+
+    fn source(&self, source: u16) -> &str {
+        self.sources.get(source as usize).map_or("", String::as_str)
+    }
+
+    /// Adds the line of a reject; its bytes go in as text if they are UTF-8, else in hexadecimal.
+    pub fn reject(&self, epoch: u64, reject: &Reject, batch: &mut Batch) {
+        let place = Place {
+            epoch,
+            time: i64::from(reject.origin.source),
+            hash: reject.origin.position,
+            index: 0,
+        };
+        batch.add(place, Stream::Rejects, self.labels.reject(reject.reason), |out| {
+            out.push(b'{');
+            text_field(out, "source", self.source(reject.origin.source));
+            number_field(out, "position", reject.origin.position);
+            text_field(out, "reason", reject.reason.as_str());
+            text_field(out, "detail", &reject.detail);
+            number_field(out, "bytes", reject.bytes);
+            match std::str::from_utf8(&reject.raw) {
+                Ok(text) => text_field(out, "raw", text),
+                Err(_) => {
+                    let hex: String = reject.raw.iter().map(|byte| format!("{byte:02x}")).collect();
+                    text_field(out, "raw_hex", &hex);
+                }
+            }
+            out.push(b'}');
+        });
+    }
+}
+
+/// The reason as people and statistics read it, such as `cap sms 1 per day`.
+pub fn reason_text(plan: &Plan, reason: Reason) -> String {
+    match reason {
+        Reason::Expired => "expired".into(),
+        Reason::HoldOut => "hold-out".into(),
+        Reason::Consent => "consent".into(),
+        Reason::Suppressed(by) => format!("suppressed by {}", plan.segments[by.0 as usize].name),
+        Reason::QuietHours => "quiet hours".into(),
+        Reason::Cap(at) => format!("cap {}", plan.policy.caps[at as usize].name),
+        Reason::Limit => "limit".into(),
+    }
+}
+
+struct About<'a> {
+    person: &'a str,
+    journey: JourneyId,
+    key: Option<&'a str>,
+    number: u32,
+}
+
+/// Opens an envelope up to its `data`; the id is a hash of the parts.
+fn envelope(out: &mut Vec<u8>, kind: &str, id: &[&str], at: i64, person: &str) {
+    let hash = xxhash_rust::xxh3::xxh3_128(id.join("\u{1f}").as_bytes());
+    out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":\"");
+    write!(out, "{hash:032x}").expect("writing to memory");
+    out.extend_from_slice(b"\",\"source\":\"kairos\",\"type\":\"kairos.");
+    out.extend_from_slice(kind.as_bytes());
+    out.extend_from_slice(b"\",\"time\":\"");
+    time::write(out, at);
+    out.extend_from_slice(b"\",\"subject\":");
+    json(out, person);
+    out.extend_from_slice(b",\"datacontenttype\":\"application/json\",\"data\":{");
+}
+
+fn close(out: &mut Vec<u8>) {
+    out.extend_from_slice(b"}}");
+}
+
+/// Begins a field of the object that is open: a comma if it is not the first, then the name.
+fn field(out: &mut Vec<u8>, name: &str) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    json(out, name);
+    out.push(b':');
+}
+
+fn text_field(out: &mut Vec<u8>, name: &str, text: &str) {
+    field(out, name);
+    json(out, text);
+}
+
+fn optional_field(out: &mut Vec<u8>, name: &str, text: Option<&str>) {
+    if let Some(text) = text {
+        text_field(out, name, text);
+    }
+}
+
+fn number_field(out: &mut Vec<u8>, name: &str, number: impl std::fmt::Display) {
+    field(out, name);
+    write!(out, "{number}").expect("writing to memory");
+}
+
+fn time_field(out: &mut Vec<u8>, name: &str, at: i64) {
+    field(out, name);
+    out.push(b'"');
+    time::write(out, at);
+    out.push(b'"');
+}
+
+fn json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+    serde_json::to_writer(out, value).expect("text can always be written to memory");
+}
+
+/// A value as JSON: times in RFC 3339, durations in milliseconds, missing as null.
+pub fn write_value(out: &mut Vec<u8>, value: &Value) {
+    match value {
+        Value::Missing => out.extend_from_slice(b"null"),
+        Value::Bool(b) => json(out, b),
+        Value::Num(n) => write!(out, "{n}").expect("writing to memory"),
+        Value::Time(t) => {
+            out.push(b'"');
+            time::write(out, *t);
+            out.push(b'"');
+        }
+        Value::Duration(d) => write!(out, "{d}").expect("writing to memory"),
+        Value::Str(s) => json(out, s.as_str()),
+        Value::List(items) => {
+            out.push(b'[');
+            for (at, item) in items.iter().enumerate() {
+                if at > 0 {
+                    out.push(b',');
+                }
+                write_value(out, item);
+            }
+            out.push(b']');
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! What the summary counts: a number for each thing that can happen under a plan, so that counting a line costs one
+//! addition, and its words for people.
+
+use super::format::reason_text;
+use crate::define::plan::{JourneyId, Plan, SegmentId};
+use crate::person::{Change, Decision, ExitReason, Outcome, Reason};
+use std::collections::BTreeMap;
+
+/// Numbers of labels; 0 is what nobody counts.
+#[derive(Debug)]
+pub struct Labels {
+    names: Vec<[String; 4]>,
+    segments: u32,
+    journeys: u32,
+    sends: u32,
+    reasons: Vec<Reason>,
+}
+
+const REASONS: [crate::event::Reason; 11] = {
+    use crate::event::Reason::*;
+    [
+        TooLong,
+        NotUtf8,
+        NotJson,
+        TooDeep,
+        NotAnEvent,
+        NoIdentifier,
+        NoTimestamp,
+        AbsurdTimestamp,
+        NumberOutOfRange,
+        WrongType,
+        UnknownCurrency,
+    ]
+};
+
+const SESSION: u32 = 1;
+const REJECTS: u32 = 2;
+const CHANGES: [&str; 6] = ["entered", "finished", "exit", "goal", "cap", "regret"];
+
+impl Labels {
+    pub fn new(plan: &Plan) -> Labels {
+        let name = |a: &str, b: &str, c: &str, d: &str| [a, b, c, d].map(String::from);
+        let mut names = vec![name("", "", "", ""), name("sessions", "", "", "closed")];
+        names.extend(REASONS.map(|reason| name("rejects", "", "", reason.as_str())));
+        let segments = names.len() as u32;
+        for segment in &plan.segments {
+            names.push(name("segments", &segment.name, "", "entered"));
+            names.push(name("segments", &segment.name, "", "left"));
+        }
+        let journeys = names.len() as u32;
+        for journey in &plan.journeys {
+            names.extend(CHANGES.map(|change| name("journeys", &journey.name, "", change)));
+        }
+        let sends = names.len() as u32;
+        let reasons = reasons(plan);
+        for (at, send) in plan.sends.iter().enumerate() {
+            let journey = &plan.journeys[send.journey.0 as usize];
+            let is_here = |op: &&crate::define::plan::OpAt| {
+                matches!(op.op, crate::define::plan::Op::Send(id) if id.0 as usize == at)
+            };
+            let path = journey.program.iter().find(is_here).map_or("", |op| op.path.as_str());
+            let step = format!("{path} {} {}", send.channel, send.template);
+            names.push(name("decisions", &journey.name, &step, "send"));
+            for word in ["defer", "drop"] {
+                for reason in &reasons {
+                    let outcome = format!("{word}: {}", reason_text(plan, *reason));
+                    names.push(name("decisions", &journey.name, &step, &outcome));
+                }
+            }
+        }
+        Labels { names, segments, journeys, sends, reasons }
+    }
+
+    pub(super) fn session(&self) -> u32 {
+        SESSION
+    }
+
+    pub(super) fn reject(&self, reason: crate::event::Reason) -> u32 {
+        let at = REASONS.iter().position(|known| *known == reason);
+        REJECTS + at.expect("all reasons are listed") as u32
+    }
+
+    pub(super) fn segment(&self, segment: SegmentId, entered: bool) -> u32 {
+        self.segments + 2 * u32::from(segment.0) + u32::from(!entered)
+    }
+
+    pub(super) fn journey(&self, journey: JourneyId, change: &Change) -> u32 {
+        let which = match change {
+            Change::Entered { .. } => 0,
+            Change::Exited { reason: ExitReason::Finished, .. } => 1,
+            Change::Exited { reason: ExitReason::Exit, .. } => 2,
+            Change::Exited { reason: ExitReason::Goal, .. } => 3,
+            Change::Exited { reason: ExitReason::Cap, .. } => 4,
+            Change::Regret { .. } => 5,
+            _ => return 0,
+        };
+        self.journeys + CHANGES.len() as u32 * u32::from(journey.0) + which
+    }
+
+    pub(super) fn decision(&self, decision: &Decision) -> u32 {
+        let count = self.reasons.len() as u32;
+        let first = self.sends + (1 + 2 * count) * u32::from(decision.send.0);
+        let at = |reason: &Reason| {
+            let at = self.reasons.iter().position(|known| known == reason);
+            at.expect("all reasons are listed") as u32
+        };
+        match &decision.outcome {
+            Outcome::Send => first,
+            Outcome::Defer { reason, .. } => first + 1 + at(reason),
+            Outcome::Drop { reason } => first + 1 + count + at(reason),
+        }
+    }
+
+    /// The words of a label: section, journey or segment, step, what happened.
+    pub fn name(&self, label: u32) -> &[String; 4] {
+        &self.names[label as usize]
+    }
+
+    pub fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// Counts by name, without the zeros, for the store and the summary.
+    pub fn named(&self, counts: &[u64]) -> BTreeMap<String, u64> {
+        let counted = counts.iter().enumerate().skip(1).filter(|(_, count)| **count > 0);
+        counted.map(|(label, count)| (self.names[label].join("\u{1f}"), *count)).collect()
+    }
+
+    /// The inverse of [`Labels::named`].
+    pub fn numbered(&self, named: &BTreeMap<String, u64>) -> Vec<u64> {
+        let by_name: BTreeMap<String, usize> =
+            self.names.iter().enumerate().map(|(label, name)| (name.join("\u{1f}"), label)).collect();
+        let mut counts = vec![0; self.names.len()];
+        for (name, count) in named {
+            if let Some(&label) = by_name.get(name) {
+                counts[label] = *count;
+            }
+        }
+        counts
+    }
+}
+
+fn reasons(plan: &Plan) -> Vec<Reason> {
+    let mut reasons = vec![
+        Reason::Expired,
+        Reason::HoldOut,
+        Reason::Consent,
+        Reason::QuietHours,
+        Reason::Limit,
+    ];
+    reasons.extend((0..plan.segments.len()).map(|at| Reason::Suppressed(SegmentId(at as u16))));
+    reasons.extend((0..plan.policy.caps.len()).map(|at| Reason::Cap(at as u16)));
+    reasons
+}

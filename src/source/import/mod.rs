@@ -1,0 +1,3 @@
+//! Public data sets in, Segment events out, as lines of JSON.
+
+pub mod online_retail;

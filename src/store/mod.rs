@@ -1,0 +1,111 @@
+//! Checkpoints: persons on disk, and where the input and the outputs stood. A port with two sides: [`disk`] and, for
+//! tests, memory.
+//!
+//! State is a function of the definitions and the input, so that a checkpoint is only a place to go on from: opening one
+//! cuts the outputs back to it and reads the input on from there.
+
+pub mod disk;
+
+use crate::epoch::Timeline;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Reads persons who are only in the store. Called from the workers.
+pub trait Persons: Send + Sync + std::fmt::Debug {
+    /// The bytes of a person that the store holds, checked.
+    fn read(&self, hash: u64, id: &str) -> Vec<u8>;
+}
+
+/// One person to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub id: String,
+    pub hash: u64,
+    /// The deadline to arm when it is opened again; [`crate::time::NEVER`] for none.
+    pub deadline: i64,
+    pub person: Vec<u8>,
+}
+
+/// Where one source has to be read on from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resume {
+    pub offset: u64,
+    pub line: u64,
+    /// The highest event time before that place; `i64::MIN` at the beginning.
+    pub high: i64,
+}
+
+/// What a checkpoint is, beside the persons.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The last epoch whose effects are in it.
+    pub epoch: u64,
+    /// What the run was started with; another start does not fit.
+    pub run: RunKey,
+    pub sources: Vec<Resume>,
+    /// The length of each output file after that epoch.
+    pub outputs: Vec<u64>,
+    /// What the summary has counted so far.
+    pub counts: BTreeMap<String, u64>,
+    /// The run is complete.
+    pub ended: bool,
+}
+
+/// What a run is a function of. A store made under another key does not fit.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunKey {
+    /// [`crate::define::plan::Plan::fingerprint`].
+    pub plan: u64,
+    pub timeline: Timeline,
+    pub dedup_horizon: i64,
+    pub until: Option<i64>,
+    /// Names of the sources.
+    pub sources: Vec<String>,
+}
+
+/// Keeps checkpoints.
+///
+/// # Contract
+/// 1. After `commit` the checkpoint and its records are safe, all or none of them. (checked by `tests/it/recovery.rs`)
+/// 2. `each` and `read` give what the last commits wrote, the latest record of each person.
+pub trait Store: Persons {
+    /// Calls `visit` with the identifier, hash and deadline of every person.
+    ///
+    /// # Errors
+    /// A store that cannot be read or is damaged.
+    fn each(&self, visit: &mut dyn FnMut(&str, u64, i64)) -> Result<(), StoreError>;
+
+    /// Writes a checkpoint and its records, all or none.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    fn commit(&self, checkpoint: &Checkpoint, records: Vec<Record>) -> Result<(), StoreError>;
+}
+
+/// A store that cannot be used. Nothing is ever started again from nothing because of one.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("cannot use the state folder {path}: {source}")]
+    Folder { path: String, source: std::io::Error },
+    #[error("the state in {path} is used by another process; wait for it to end, or choose another --state")]
+    Locked { path: String },
+    #[error("cannot read or write the state in {path}: {message}")]
+    Storage { path: String, message: String },
+    #[error("the state in {path} has format {found}, this version reads {wanted}; run with the version that made it, or start again with an empty --state folder")]
+    Format { path: String, found: u32, wanted: u32 },
+    #[error("the state in {path} is damaged: {what}; restore it, or start again with an empty --state folder")]
+    Damaged { path: String, what: String },
+    #[error("the state in {path} was made with {differs}; go on with the same, or choose an empty --state folder")]
+    OtherRun { path: String, differs: &'static str },
+}
+
+impl StoreError {
+    fn storage(path: &std::path::Path, source: fjall::Error) -> StoreError {
+        let path = path.display().to_string();
+        match source {
+            fjall::Error::Locked => StoreError::Locked { path },
+            fjall::Error::Io(source) => StoreError::Folder { path, source },
+            other => StoreError::Storage { path, message: format!("{other:?}") },
+        }
+    }
+}
