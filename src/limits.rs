@@ -3,6 +3,9 @@
 /// Bytes of one line; a longer one is rejected (Segment's own limit for an event).
 pub const LINE_BYTES_MAX: usize = 32 * 1024;
 
+/// Bytes of an identifier or a message id. A longer identifier identifies nobody, a longer message id rejects the event.
+pub const ID_BYTES_MAX: usize = 256;
+
 /// Nesting of objects and lists in one event; a deeper one is rejected.
 pub const NESTING_MAX: usize = 64;
 

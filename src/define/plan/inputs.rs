@@ -41,7 +41,7 @@ pub enum Consumer {
 }
 
 /// Exchange rates: what one unit is worth in the base currency.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Rates {
     pub rates: BTreeMap<String, Num>,
     pub default: Option<String>,

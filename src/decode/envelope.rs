@@ -1,0 +1,166 @@
+//! What Segment's envelope says of an event beside its properties: which call, who, when.
+//!
+//! Each function takes the few values it needs as they stand in the JSON, and says why they will not do.
+
+use super::Refused;
+use super::cursor::Scalar;
+use super::values::shown;
+use crate::event::{Call, Num, Reason};
+use crate::limits::ID_BYTES_MAX;
+use crate::time::{self, TIME_MAX, TIME_MIN};
+use compact_str::{CompactString, format_compact};
+use std::borrow::Cow;
+
+/// The envelope's members, as they stand in the JSON.
+#[derive(Debug, Default)]
+pub(super) struct Envelope<'a> {
+    pub(super) call: Scalar<'a>,
+    pub(super) event: Scalar<'a>,
+    pub(super) user_id: Scalar<'a>,
+    pub(super) anonymous_id: Scalar<'a>,
+    pub(super) message_id: Scalar<'a>,
+    pub(super) timestamp: Scalar<'a>,
+    pub(super) original_timestamp: Scalar<'a>,
+    pub(super) received_at: Scalar<'a>,
+    /// JSON text, still to be read.
+    pub(super) name: Option<&'a str>,
+    pub(super) category: Option<&'a str>,
+    pub(super) properties: Option<&'a str>,
+    pub(super) traits: Option<&'a str>,
+}
+
+impl<'a> Envelope<'a> {
+    /// Which call it is, and the name that its kind goes by, if what is known so far is all.
+    pub(super) fn call(&self) -> Result<(Call, Cow<'a, str>), Refused> {
+        let call = match (self.call, self.event) {
+            (Scalar::Text(text), _) => text.get(),
+            (Scalar::Null, Scalar::Text(_)) => "track".into(),
+            (Scalar::Null, _) => return Err(not_an_event("it has neither `type` nor `event`")),
+            _ => return Err(not_an_event("`type` is not a text")),
+        };
+        let call = match &*call {
+            "track" => match self.event {
+                Scalar::Text(name) if !name.is_empty() => return Ok((Call::Track, name.get())),
+                _ => return Err(not_an_event("a track call needs an `event` name")),
+            },
+            "identify" => (Call::Identify, "identify"),
+            "page" => (Call::Page, "page"),
+            "screen" => (Call::Screen, "screen"),
+            "group" => (Call::Group, "group"),
+            "alias" => (Call::Alias, "alias"),
+            other => return Err(not_an_event(&format!("`type` is \"{}\"", shown(other)))),
+        };
+        Ok((call.0, call.1.into()))
+    }
+
+    /// The JSON text that holds the call's own properties.
+    pub(super) fn body(&self, call: Call) -> Option<&'a str> {
+        match call {
+            Call::Track | Call::Page | Call::Screen => self.properties,
+            Call::Identify | Call::Group => self.traits,
+            Call::Alias => None,
+        }
+    }
+
+    /// The leaf that the event belongs to.
+    pub(super) fn leaf(&self) -> Result<CompactString, Refused> {
+        if let Some(id) = identifier(&self.user_id) {
+            return Ok(format_compact!("user:{id}"));
+        }
+        match identifier(&self.anonymous_id) {
+            Some(id) => Ok(format_compact!("anonymous:{id}")),
+            None => {
+                let detail = "neither `userId` nor `anonymousId` identifies anybody";
+                Err((Reason::NoIdentifier, detail.to_owned()))
+            }
+        }
+    }
+
+    /// The event's time, never later than its arrival.
+    pub(super) fn time(&self) -> Result<i64, Refused> {
+        let stamps = [
+            ("timestamp", self.timestamp),
+            ("originalTimestamp", self.original_timestamp),
+            ("receivedAt", self.received_at),
+        ];
+        // The first that is there decides: an unreadable one must not silently become the time of arrival.
+        let stamp = stamps.iter().find(|(_, stamp)| *stamp != Scalar::Null);
+        let Some((name, stamp)) = stamp else {
+            let detail = "none of `timestamp`, `originalTimestamp` and `receivedAt` is there";
+            return Err((Reason::NoTimestamp, detail.to_owned()));
+        };
+        let Some(time) = timestamp(*stamp) else {
+            let detail = format!("`{name}` is neither RFC 3339 nor whole milliseconds");
+            return Err((Reason::NoTimestamp, detail));
+        };
+        let time = timestamp(self.received_at).map_or(time, |received| time.min(received));
+        if (TIME_MIN..TIME_MAX).contains(&time) {
+            Ok(time)
+        } else {
+            let detail = format!("the event's time, {time} ms, is not from 1990 to 2099");
+            Err((Reason::AbsurdTimestamp, detail))
+        }
+    }
+
+    /// The message id; empty if there is none.
+    pub(super) fn message_id(&self) -> Result<CompactString, Refused> {
+        let Scalar::Text(text) = self.message_id else {
+            return Ok(CompactString::default());
+        };
+        let id = text.get();
+        if id.len() > ID_BYTES_MAX {
+            // Cutting it could make two different messages one, and remembering it whole has no bound.
+            let detail = format!(
+                "`messageId` has {} of at most {ID_BYTES_MAX} bytes",
+                id.len()
+            );
+            return Err((Reason::NotAnEvent, detail));
+        }
+        Ok(CompactString::from(id))
+    }
+}
+
+fn not_an_event(detail: &str) -> Refused {
+    (Reason::NotAnEvent, detail.to_owned())
+}
+
+/// Words that a shop's code sends when it does not know who it is.
+const PLACEHOLDERS: [&str; 8] = [
+    "null",
+    "undefined",
+    "unknown",
+    "none",
+    "anonymous",
+    "nil",
+    "0",
+    "-1",
+];
+
+/// A text or a number that identifies somebody.
+fn identifier<'a>(id: &Scalar<'a>) -> Option<Cow<'a, str>> {
+    let id = match id {
+        Scalar::Text(text) => text.get(),
+        Scalar::Number(text) => Cow::Borrowed(*text),
+        _ => return None,
+    };
+    let word = id.trim();
+    let nobody = word.is_empty() || PLACEHOLDERS.iter().any(|p| word.eq_ignore_ascii_case(p));
+    (!nobody && id.len() <= ID_BYTES_MAX).then_some(id)
+}
+
+/// Milliseconds since the Unix epoch, out of RFC 3339 text or a whole number of them.
+fn timestamp(stamp: Scalar<'_>) -> Option<i64> {
+    match stamp {
+        Scalar::Text(text) => time::parse(&text.get()),
+        // One beyond every range is a time, only an absurd one.
+        Scalar::Number(text) => match Num::parse(text) {
+            Some(number) => number.is_whole().then(|| number.trunc()),
+            None => Some(if text.starts_with('-') {
+                i64::MIN
+            } else {
+                i64::MAX
+            }),
+        },
+        _ => None,
+    }
+}

@@ -1,0 +1,162 @@
+//! Lines in, events or rejects out.
+//!
+//! ```text
+//!  line ──► cursor ──► envelope   which call, who, when
+//!           (JSON)     values     what the plan reads, by the trees in `wanted`
+//! ```
+//!
+//! An event holds only what some definition reads; all else is passed over in one pass over the bytes. Knows nothing of
+//! where lines come from or what became of earlier ones, and never panics on any bytes.
+
+mod cursor;
+mod envelope;
+mod money;
+mod reading;
+mod values;
+mod wanted;
+
+#[cfg(test)]
+mod tests;
+
+use crate::define::plan::{Consumer, Inputs, PropertyPath};
+use crate::event::{Call, Event, Kind, Origin, Reason, Reject, Value, leaf_hash, names};
+use crate::limits::{LINE_BYTES_MAX, NESTING_MAX};
+use crate::time::zone::Zone;
+use compact_str::CompactString;
+use cursor::Fault;
+use money::Money;
+use reading::Reading;
+use wanted::{CONTEXT_ZONE, OWN_ZONE, TRAITS_ZONE, Wanted};
+
+/// Why a line is refused, and what exactly, for people.
+type Refused = (Reason, String);
+
+/// Reads lines for one plan.
+#[derive(Debug)]
+pub struct Decoder {
+    kinds: hashbrown::HashMap<String, Kind, foldhash::fast::FixedState>,
+    wanted: Wanted,
+    money: Money,
+    /// What is read, by slot.
+    paths: Vec<PropertyPath>,
+}
+
+/// Whether a line holds nothing, so that it is neither an event nor a reject.
+pub fn is_blank(line: &[u8]) -> bool {
+    line.iter()
+        .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+}
+
+/// The reject for a line of which only the beginning is at hand; `bytes` is its full length.
+pub fn too_long(beginning: &[u8], bytes: u64, origin: Origin) -> Reject {
+    Reject {
+        origin,
+        reason: Reason::TooLong,
+        detail: format!("{bytes} of at most {LINE_BYTES_MAX} bytes"),
+        raw: beginning[..beginning.len().min(LINE_BYTES_MAX)].to_vec(),
+        bytes,
+    }
+}
+
+impl Decoder {
+    /// Makes the trees of what to look for.
+    pub fn new(inputs: &Inputs) -> Decoder {
+        let numbered = (0..).map(Kind).zip(&inputs.kinds);
+        Decoder {
+            kinds: numbered
+                .skip(1)
+                .map(|(kind, name)| (name.clone(), kind))
+                .collect(),
+            wanted: Wanted::new(inputs),
+            money: Money::new(inputs),
+            paths: inputs.paths.clone(),
+        }
+    }
+
+    /// Reads one line, which is not blank.
+    ///
+    /// # Errors
+    /// The line with the first reason, in the order of [`Reason`], for which it is no usable event.
+    pub fn decode(&self, line: &[u8], origin: Origin) -> Result<Event, Reject> {
+        if line.len() > LINE_BYTES_MAX {
+            return Err(too_long(line, line.len() as u64, origin));
+        }
+        self.event(line, origin).map_err(|(reason, detail)| Reject {
+            origin,
+            reason,
+            detail,
+            raw: line.to_vec(),
+            bytes: line.len() as u64,
+        })
+    }
+
+    fn event(&self, line: &[u8], origin: Origin) -> Result<Event, Refused> {
+        let text = std::str::from_utf8(line).map_err(|error| {
+            let column = error.valid_up_to() + 1;
+            (Reason::NotUtf8, format!("at column {column}"))
+        })?;
+        let mut reading = Reading::new(self);
+        reading.line(text).map_err(|fault| explain(fault, text))?;
+        let envelope = &reading.envelope;
+        let (call, name) = envelope.call()?;
+        let kind = self.kind(call, &name);
+        let message_id = envelope.message_id()?;
+        let leaf = envelope.leaf()?;
+        let time = envelope.time()?;
+        let mut values = reading.values(call, kind)?;
+        let zone = self.zone(&values);
+        values.retain(|(slot, _)| *slot < CONTEXT_ZONE);
+        Ok(Event {
+            time,
+            origin,
+            hash: leaf_hash(&leaf),
+            leaf,
+            message_id,
+            kind,
+            call,
+            about_person: values.iter().any(|(slot, _)| self.is_about_person(*slot)),
+            values,
+            zone,
+        })
+    }
+
+    fn kind(&self, call: Call, name: &str) -> Kind {
+        let known = self.kinds.get(name).or_else(|| match call {
+            Call::Track => self.kinds.get(names::current(name)),
+            _ => None,
+        });
+        known.copied().unwrap_or(Kind::OTHER)
+    }
+
+    fn is_about_person(&self, slot: u16) -> bool {
+        let from = self.paths[usize::from(slot)].from;
+        matches!(from, Consumer::Trait | Consumer::Consent)
+    }
+
+    /// The zone named by the identify call's traits, else by `context.traits`, else by `context`.
+    fn zone(&self, values: &[(u16, Value)]) -> Option<CompactString> {
+        [OWN_ZONE, TRAITS_ZONE, CONTEXT_ZONE]
+            .iter()
+            .find_map(|wanted| {
+                let (_, value) = values.iter().find(|(slot, _)| slot == wanted)?;
+                let name = value.str()?;
+                Zone::named(name).map(|_| name.into())
+            })
+    }
+}
+
+/// Why text is not taken, with the place.
+fn explain(fault: Fault, text: &str) -> Refused {
+    match fault {
+        Fault::TooDeep => {
+            let detail = format!("more than {NESTING_MAX} levels of objects and lists");
+            (Reason::TooDeep, detail)
+        }
+        Fault::NotAnObject => (Reason::NotJson, "an event is an object".to_owned()),
+        Fault::Syntax => {
+            let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err();
+            let detail = error.map_or_else(|| "cannot be read".to_owned(), |e| e.to_string());
+            (Reason::NotJson, detail)
+        }
+    }
+}

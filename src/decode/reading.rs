@@ -1,0 +1,146 @@
+//! One pass over a line: the envelope's members, and the values that the plan wants of an event of its kind.
+//!
+//! The members stand in any order. What an event of this kind wants of `properties` is read on the way if `type` and
+//! `event` have come before it; if not, the part is passed over and read once they are known.
+
+use super::cursor::{Cursor, Fault};
+use super::envelope::Envelope;
+use super::values::Found;
+use super::wanted::Node;
+use super::{Decoder, Refused};
+use crate::event::{Call, Kind, Value};
+
+/// What is known of a line while it is read.
+pub(super) struct Reading<'d, 'a> {
+    decoder: &'d Decoder,
+    pub(super) envelope: Envelope<'a>,
+    own: Found,
+    /// As which call and kind `own` was read, as soon as it was.
+    own_as: Option<(Call, Kind)>,
+    around: Found,
+}
+
+impl<'d, 'a> Reading<'d, 'a> {
+    pub(super) fn new(decoder: &'d Decoder) -> Reading<'d, 'a> {
+        Reading {
+            decoder,
+            envelope: Envelope::default(),
+            own: Found::default(),
+            own_as: None,
+            around: Found::default(),
+        }
+    }
+
+    /// Reads the whole line.
+    ///
+    /// # Errors
+    /// It is no JSON object, or nested too deep.
+    pub(super) fn line(&mut self, text: &'a str) -> Result<(), Fault> {
+        let mut cursor = Cursor::new(text);
+        let is_object = cursor.peek() == b'{';
+        if is_object {
+            cursor.open()?;
+            while let Some(key) = cursor.key()? {
+                self.member(&key.get(), &mut cursor)?;
+            }
+        } else {
+            cursor.scalar()?;
+        }
+        cursor.end()?;
+        if is_object {
+            Ok(())
+        } else {
+            Err(Fault::NotAnObject)
+        }
+    }
+
+    fn member(&mut self, key: &str, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+        let envelope = &mut self.envelope;
+        match key {
+            "type" => envelope.call = cursor.scalar()?,
+            "event" => envelope.event = cursor.scalar()?,
+            "userId" => envelope.user_id = cursor.scalar()?,
+            "anonymousId" => envelope.anonymous_id = cursor.scalar()?,
+            "messageId" => envelope.message_id = cursor.scalar()?,
+            "timestamp" => envelope.timestamp = cursor.scalar()?,
+            "originalTimestamp" => envelope.original_timestamp = cursor.scalar()?,
+            "receivedAt" => envelope.received_at = cursor.scalar()?,
+            "name" => envelope.name = Some(cursor.skip()?),
+            "category" => envelope.category = Some(cursor.skip()?),
+            "properties" => self.envelope.properties = Some(self.body(false, cursor)?),
+            "traits" => self.envelope.traits = Some(self.body(true, cursor)?),
+            "context" => {
+                self.around.clear();
+                self.around.read(cursor, &self.decoder.wanted.of_context)?;
+            }
+            _ => {
+                cursor.scalar()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads `properties` or `traits` at once if the call is known and has its own there, and gives the JSON text.
+    fn body(&mut self, is_traits: bool, cursor: &mut Cursor<'a>) -> Result<&'a str, Fault> {
+        let call = self.envelope.call().ok();
+        let has_traits = |call| matches!(call, Call::Identify | Call::Group);
+        match call {
+            Some((call, name)) if has_traits(call) == is_traits && call != Call::Alias => {
+                let kind = self.decoder.kind(call, &name);
+                self.own.clear();
+                self.own_as = Some((call, kind));
+                cursor.peek();
+                let start = cursor.place();
+                self.own.read(cursor, self.decoder.wanted.own(call, kind))?;
+                Ok(cursor.since(start))
+            }
+            _ => cursor.skip(),
+        }
+    }
+
+    /// All values of the event, given what it turned out to be.
+    pub(super) fn values(mut self, call: Call, kind: Kind) -> Result<Vec<(u16, Value)>, Refused> {
+        let decoder = self.decoder;
+        let node = decoder.wanted.own(call, kind);
+        if self.own_as != Some((call, kind)) {
+            self.own.clear();
+            if let Some(body) = self.envelope.body(call) {
+                read_again(&mut self.own, body, node);
+            }
+        }
+        if matches!(call, Call::Page | Call::Screen) {
+            let members = [
+                ("name", self.envelope.name),
+                ("category", self.envelope.category),
+            ];
+            for (name, text) in members {
+                if let (Some((_, child)), Some(text)) = (node.child(name), text)
+                    && !self.own.has_any(&child.below)
+                {
+                    read_again(&mut self.own, text, child);
+                }
+            }
+        }
+        decoder.money.convert(kind, &mut self.own);
+        let problems = self.own.problems.into_iter().chain(self.around.problems);
+        if let Some(problem) = problems.min_by_key(|problem| problem.reason) {
+            let name = decoder.paths[usize::from(problem.slot)].path.join(".");
+            return Err((problem.reason, format!("`{name}` {}", problem.detail)));
+        }
+        let mut values = self.own.values;
+        for (slot, value) in self.around.values {
+            // The call's own traits win over those of the context.
+            let wanted = decoder.wanted.of_context_by(kind, slot);
+            if wanted && values.iter().all(|(known, _)| *known != slot) {
+                values.push((slot, value));
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// Reads JSON text that a cursor has passed over, which cannot fail any more.
+fn read_again(found: &mut Found, text: &str, node: &Node) {
+    let read = found.read(&mut Cursor::new(text), node);
+    debug_assert_eq!(read, Ok(()), "a cursor has passed over it: {text}");
+}
