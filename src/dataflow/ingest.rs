@@ -11,8 +11,8 @@ use crate::source::{Chunk, Source, SourceError};
 use crate::store::Resume;
 use std::collections::VecDeque;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Chunks that may have been handed on beyond what the sink has written: what is read ahead of the results.
 const AHEAD_MAX: usize = 32;
@@ -97,7 +97,8 @@ impl Intake {
         until: Option<i64>,
     ) -> Intake {
         let feeds = sources.into_iter().enumerate().map(|(at, source)| {
-            let start = from.get(at).cloned().unwrap_or(Resume { offset: 0, line: 1, high: i64::MIN });
+            let start =
+                from.get(at).cloned().unwrap_or(Resume { offset: 0, line: 1, high: i64::MIN });
             Feed {
                 reader: Mutex::new(Reader { source, next: 0, ended: false }),
                 progress: Mutex::new(Progress {
@@ -223,7 +224,8 @@ impl Ingest {
             reader.ended = chunk.as_ref().is_none_or(|chunk| chunk.last);
             (chunk, number)
         };
-        let chunk = chunk.unwrap_or_else(|| Chunk { source: feed as u16, last: true, ..Chunk::default() });
+        let chunk =
+            chunk.unwrap_or_else(|| Chunk { source: feed as u16, last: true, ..Chunk::default() });
         self.intake.bytes.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
         self.pending.push_back(self.decode(feed, number, &chunk));
         Ok(())

@@ -12,7 +12,7 @@ pub mod ingest;
 mod publish;
 mod run;
 
-pub use run::{Control, Finished, Job, RunError, Run, run};
+pub use run::{Control, Finished, Job, Run, RunError, run};
 
 use crate::decode::Decoder;
 use crate::person::keyed::Keyed;

@@ -49,12 +49,7 @@ pub(super) struct Cursor<'a> {
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str) -> Cursor<'a> {
-        Cursor {
-            text,
-            at: 0,
-            depth: 0,
-            fresh: false,
-        }
+        Cursor { text, at: 0, depth: 0, fresh: false }
     }
 
     /// The first byte that is not white space, not yet taken; 0 at the end.
@@ -73,11 +68,7 @@ impl<'a> Cursor<'a> {
     /// Fails unless nothing but white space is left.
     pub(super) fn end(&mut self) -> Result<(), Fault> {
         self.peek();
-        if self.at == self.text.len() {
-            Ok(())
-        } else {
-            Err(Fault::Syntax)
-        }
+        if self.at == self.text.len() { Ok(()) } else { Err(Fault::Syntax) }
     }
 
     /// Takes the opening bracket that [`Cursor::peek`] has shown.
@@ -282,11 +273,7 @@ impl<'a> Text<'a> {
     /// The text with its escapes resolved. Half a surrogate pair, which cutting a text in JavaScript leaves behind,
     /// becomes U+FFFD.
     pub(super) fn get(self) -> Cow<'a, str> {
-        if self.escaped {
-            Cow::Owned(unescape(self.raw))
-        } else {
-            Cow::Borrowed(self.raw)
-        }
+        if self.escaped { Cow::Owned(unescape(self.raw)) } else { Cow::Borrowed(self.raw) }
     }
 }
 

@@ -110,10 +110,7 @@ impl<'a> Envelope<'a> {
         let id = text.get();
         if id.len() > ID_BYTES_MAX {
             // Cutting it could make two different messages one, and remembering it whole has no bound.
-            let detail = format!(
-                "`messageId` has {} of at most {ID_BYTES_MAX} bytes",
-                id.len()
-            );
+            let detail = format!("`messageId` has {} of at most {ID_BYTES_MAX} bytes", id.len());
             return Err((Reason::NotAnEvent, detail));
         }
         Ok(CompactString::from(id))
@@ -125,16 +122,8 @@ fn not_an_event(detail: &str) -> Refused {
 }
 
 /// Words that a shop's code sends when it does not know who it is.
-const PLACEHOLDERS: [&str; 8] = [
-    "null",
-    "undefined",
-    "unknown",
-    "none",
-    "anonymous",
-    "nil",
-    "0",
-    "-1",
-];
+const PLACEHOLDERS: [&str; 8] =
+    ["null", "undefined", "unknown", "none", "anonymous", "nil", "0", "-1"];
 
 /// A text or a number that identifies somebody.
 fn identifier<'a>(id: &Scalar<'a>) -> Option<Cow<'a, str>> {
@@ -155,11 +144,7 @@ fn timestamp(stamp: Scalar<'_>) -> Option<i64> {
         // One beyond every range is a time, only an absurd one.
         Scalar::Number(text) => match Num::parse(text) {
             Some(number) => number.is_whole().then(|| number.trunc()),
-            None => Some(if text.starts_with('-') {
-                i64::MIN
-            } else {
-                i64::MAX
-            }),
+            None => Some(if text.starts_with('-') { i64::MIN } else { i64::MAX }),
         },
         _ => None,
     }

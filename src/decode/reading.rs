@@ -47,11 +47,7 @@ impl<'d, 'a> Reading<'d, 'a> {
             cursor.scalar()?;
         }
         cursor.end()?;
-        if is_object {
-            Ok(())
-        } else {
-            Err(Fault::NotAnObject)
-        }
+        if is_object { Ok(()) } else { Err(Fault::NotAnObject) }
     }
 
     fn member(&mut self, key: &str, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
@@ -109,10 +105,7 @@ impl<'d, 'a> Reading<'d, 'a> {
             }
         }
         if matches!(call, Call::Page | Call::Screen) {
-            let members = [
-                ("name", self.envelope.name),
-                ("category", self.envelope.category),
-            ];
+            let members = [("name", self.envelope.name), ("category", self.envelope.category)];
             for (name, text) in members {
                 if let (Some((_, child)), Some(text)) = (node.child(name), text)
                     && !self.own.has_any(&child.below)

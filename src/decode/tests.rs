@@ -7,18 +7,9 @@ fn smoke() {
     let inputs = Inputs {
         kinds: vec!["".into(), "Order Completed".into(), "page".into()],
         paths: vec![
-            PropertyPath {
-                from: Consumer::Event,
-                path: vec!["total".into()],
-            },
-            PropertyPath {
-                from: Consumer::Event,
-                path: vec!["products".into(), "id".into()],
-            },
-            PropertyPath {
-                from: Consumer::Trait,
-                path: vec!["email".into()],
-            },
+            PropertyPath { from: Consumer::Event, path: vec!["total".into()] },
+            PropertyPath { from: Consumer::Event, path: vec!["products".into(), "id".into()] },
+            PropertyPath { from: Consumer::Trait, path: vec!["email".into()] },
         ],
         wanted: vec![vec![], vec![true, true], vec![]],
         declared: vec![(Kind(1), "total".into(), PropertyType::Money)],

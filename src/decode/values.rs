@@ -66,11 +66,7 @@ impl Found {
     fn object(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) -> Result<(), Fault> {
         for leaf in &node.leaves {
             if let Take::Declared(wanted) = leaf.take {
-                self.problem(
-                    leaf.slot,
-                    Reason::WrongType,
-                    wrong(wanted, Scalar::Compound),
-                );
+                self.problem(leaf.slot, Reason::WrongType, wrong(wanted, Scalar::Compound));
             }
         }
         let start = self.mark();
@@ -110,8 +106,7 @@ impl Found {
         let found = self.values.split_off(start.values);
         for leaf in node.below.iter().filter(|leaf| leaf.lists()) {
             let of_slot = found.iter().filter(|(slot, _)| *slot == leaf.slot);
-            self.values
-                .push((leaf.slot, list(of_slot.map(|(_, value)| value.clone()))));
+            self.values.push((leaf.slot, list(of_slot.map(|(_, value)| value.clone()))));
         }
     }
 
@@ -123,18 +118,11 @@ impl Found {
     }
 
     fn mark(&self) -> Mark {
-        Mark {
-            values: self.values.len(),
-            problems: self.problems.len(),
-        }
+        Mark { values: self.values.len(), problems: self.problems.len() }
     }
 
     pub(super) fn problem(&mut self, slot: u16, reason: Reason, detail: String) {
-        self.problems.push(Problem {
-            slot,
-            reason,
-            detail,
-        });
+        self.problems.push(Problem { slot, reason, detail });
     }
 
     pub(super) fn has(&self, slot: u16) -> bool {

@@ -77,10 +77,7 @@ pub struct Event {
 impl Event {
     /// The value in a property slot; missing if the event has none.
     pub fn value(&self, slot: u16) -> &Value {
-        self.values
-            .iter()
-            .find(|(s, _)| *s == slot)
-            .map_or(&Value::Missing, |(_, v)| v)
+        self.values.iter().find(|(s, _)| *s == slot).map_or(&Value::Missing, |(_, v)| v)
     }
 }
 

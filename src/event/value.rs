@@ -36,19 +36,11 @@ impl Value {
     }
 
     pub fn num(&self) -> Option<Num> {
-        if let Value::Num(n) = self {
-            Some(*n)
-        } else {
-            None
-        }
+        if let Value::Num(n) = self { Some(*n) } else { None }
     }
 
     pub fn str(&self) -> Option<&str> {
-        if let Value::Str(s) = self {
-            Some(s)
-        } else {
-            None
-        }
+        if let Value::Str(s) = self { Some(s) } else { None }
     }
 
     /// The value as the key of a keyed fact or instance: text as it is, a number in its shortest form.

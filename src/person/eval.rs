@@ -28,24 +28,12 @@ pub(super) struct Cx<'a> {
 impl<'a> Cx<'a> {
     pub(super) fn of(plan: &'a Plan, person: &'a Person, now: i64) -> Cx<'a> {
         let recheck = Cell::new(NEVER);
-        Cx {
-            plan,
-            person,
-            now,
-            event: None,
-            instance: None,
-            key: None,
-            recheck,
-        }
+        Cx { plan, person, now, event: None, instance: None, key: None, recheck }
     }
 
     pub(super) fn of_instance(plan: &'a Plan, person: &'a Person, now: i64, at: usize) -> Cx<'a> {
         let instance = &person.instances[at];
-        Cx {
-            instance: Some(instance),
-            key: instance.key.as_deref(),
-            ..Cx::of(plan, person, now)
-        }
+        Cx { instance: Some(instance), key: instance.key.as_deref(), ..Cx::of(plan, person, now) }
     }
 
     /// Notes that a value may change at `at`.
@@ -132,11 +120,7 @@ impl<'a> Val<'a> {
     }
 
     fn num(&self) -> Option<Num> {
-        if let Val::Num(n) = self {
-            Some(*n)
-        } else {
-            None
-        }
+        if let Val::Num(n) = self { Some(*n) } else { None }
     }
 }
 
@@ -150,14 +134,10 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         Expr::Property(slot) => cx.event.map_or(Val::Missing, |e| Val::from(e.value(*slot))),
         Expr::EventTime => cx.event.map_or(Val::Missing, |e| Val::Time(e.time, 0)),
         Expr::Entry(at) => {
-            let entry = cx
-                .instance
-                .and_then(|instance| instance.entry.get(*at as usize));
+            let entry = cx.instance.and_then(|instance| instance.entry.get(*at as usize));
             entry.map_or(Val::Missing, Val::from)
         }
-        Expr::EntryTime => cx
-            .instance
-            .map_or(Val::Missing, |i| Val::Time(i.entered_at, 0)),
+        Expr::EntryTime => cx.instance.map_or(Val::Missing, |i| Val::Time(i.entered_at, 0)),
         Expr::Key => cx.key.map_or(Val::Missing, Val::Str),
         Expr::Fact(fact) => facts::read(cx, *fact),
         Expr::Basket(fact, field) => facts::read_basket(cx, *fact, *field),
@@ -177,9 +157,7 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         }
         Expr::Negate(a) => match eval(a, cx) {
             Val::Num(n) => number(n.neg()),
-            Val::Duration(d, s) => d
-                .checked_neg()
-                .map_or(Val::Missing, |d| Val::Duration(d, -s)),
+            Val::Duration(d, s) => d.checked_neg().map_or(Val::Missing, |d| Val::Duration(d, -s)),
             _ => Val::Missing,
         },
         Expr::Has(a) => Val::Bool(!matches!(eval(a, cx), Val::Missing)),
@@ -221,11 +199,7 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
                 if slope != 0 {
                     // Days differ in length; an hour is short enough, and exact where the day turns.
                     let next = zone.next_hour(t).min(t + HOUR);
-                    cx.recheck_at(if slope == 1 {
-                        cx.now + (next - t)
-                    } else {
-                        cx.now + 1
-                    });
+                    cx.recheck_at(if slope == 1 { cx.now + (next - t) } else { cx.now + 1 });
                 }
                 Val::Num(Num::count(zone.weekday(t) as usize))
             }
@@ -298,11 +272,7 @@ fn contains<'a>(x: &Val, list: &Val) -> Val<'a> {
 fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
     use Operator::*;
     let sum = |a: i64, b: i64| {
-        if operator == Add {
-            a.checked_add(b)
-        } else {
-            a.checked_sub(b)
-        }
+        if operator == Add { a.checked_add(b) } else { a.checked_sub(b) }
     };
     let slopes = |s: i64, t: i64| if operator == Add { s + t } else { s - t };
     match (operator, &a, &b) {
@@ -311,15 +281,15 @@ fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
         (Multiply, Val::Num(a), Val::Num(b)) => number(a.mul(*b)),
         (Divide, Val::Num(a), Val::Num(b)) => number(a.div(*b)),
         (Remainder, Val::Num(a), Val::Num(b)) => number(a.rem(*b)),
-        (Subtract, Val::Time(a, s), Val::Time(b, t)) => a
-            .checked_sub(*b)
-            .map_or(Val::Missing, |d| Val::Duration(d, s - t)),
+        (Subtract, Val::Time(a, s), Val::Time(b, t)) => {
+            a.checked_sub(*b).map_or(Val::Missing, |d| Val::Duration(d, s - t))
+        }
         (Add | Subtract, Val::Time(a, s), Val::Duration(b, t)) => {
             sum(*a, *b).map_or(Val::Missing, |at| Val::Time(at, slopes(*s, *t)))
         }
-        (Add, Val::Duration(a, s), Val::Time(b, t)) => a
-            .checked_add(*b)
-            .map_or(Val::Missing, |at| Val::Time(at, s + t)),
+        (Add, Val::Duration(a, s), Val::Time(b, t)) => {
+            a.checked_add(*b).map_or(Val::Missing, |at| Val::Time(at, s + t))
+        }
         (Add | Subtract, Val::Duration(a, s), Val::Duration(b, t)) => {
             sum(*a, *b).map_or(Val::Missing, |d| Val::Duration(d, slopes(*s, *t)))
         }
@@ -375,9 +345,9 @@ fn session<'a>(field: SessionField, cx: &Cx<'a>) -> Val<'a> {
     match field {
         SessionField::Active => Val::Bool(open.is_some()),
         SessionField::Count => Val::Num(Num::count(sessions.count as usize)),
-        SessionField::PreviousEnd => sessions
-            .previous_end
-            .map_or(Val::Missing, |t| Val::Time(t, 0)),
+        SessionField::PreviousEnd => {
+            sessions.previous_end.map_or(Val::Missing, |t| Val::Time(t, 0))
+        }
         SessionField::Start => open.map_or(Val::Missing, |s| Val::Time(s.start, 0)),
         SessionField::Events => {
             open.map_or(Val::Missing, |s| Val::Num(Num::count(s.events as usize)))

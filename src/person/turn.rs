@@ -48,30 +48,19 @@ impl Person {
         let mut tally = Tally::default();
         let mut rest = events;
         loop {
-            let event_at = rest
-                .first()
-                .map_or(NEVER, |event| event.time.max(frame.watermark));
+            let event_at = rest.first().map_or(NEVER, |event| event.time.max(frame.watermark));
             let deadline = self.next_deadline(frame.plan);
-            let timer_at = if deadline < frame.next_watermark {
-                deadline.max(self.now)
-            } else {
-                NEVER
-            };
+            let timer_at =
+                if deadline < frame.next_watermark { deadline.max(self.now) } else { NEVER };
             let now = event_at.min(timer_at);
             if now == NEVER {
                 return tally;
             }
             self.now = self.now.max(now);
-            let count = rest
-                .iter()
-                .take_while(|e| e.time.max(frame.watermark) <= now)
-                .count();
+            let count = rest.iter().take_while(|e| e.time.max(frame.watermark) <= now).count();
             let (events, later) = rest.split_at(count);
             rest = later;
-            tally.late += events
-                .iter()
-                .filter(|event| event.time < frame.watermark)
-                .count() as u64;
+            tally.late += events.iter().filter(|event| event.time < frame.watermark).count() as u64;
             let mut turn = Turn {
                 plan: frame.plan,
                 person: self,
@@ -94,11 +83,7 @@ impl Turn<'_> {
         }
         let mut duplicates = 0;
         for event in events {
-            if self
-                .person
-                .message_ids
-                .is_new(&event.message_id, now, frame.dedup_horizon)
-            {
+            if self.person.message_ids.is_new(&event.message_id, now, frame.dedup_horizon) {
                 self.person.last_seen = now;
                 self.take(event);
             } else {
@@ -118,11 +103,7 @@ impl Turn<'_> {
         let (plan, now) = (self.plan, self.person.now);
         let late = event.time < now;
         if let Some(zone) = &event.zone
-            && self
-                .person
-                .zone
-                .as_ref()
-                .is_none_or(|(at, _)| *at <= event.time)
+            && self.person.zone.as_ref().is_none_or(|(at, _)| *at <= event.time)
         {
             self.person.zone = Some((event.time, zone.clone()));
         }
@@ -140,11 +121,7 @@ impl Turn<'_> {
         if event.about_person || event.zone.is_some() {
             segment::follow_all(self.person, plan);
         } else {
-            segment::follow(
-                self.person,
-                plan,
-                &plan.segments_of_kind[event.kind.0 as usize],
-            );
+            segment::follow(self.person, plan, &plan.segments_of_kind[event.kind.0 as usize]);
         }
         if !self.person.instances.is_empty() {
             journey::exit_by_event(self, event);
@@ -177,11 +154,7 @@ impl Turn<'_> {
         }
         if !self.person.watches.is_empty() {
             let watches = dates::due(self.person, plan, now);
-            due.extend(
-                watches
-                    .into_iter()
-                    .map(|(at, journey)| (at, DueTimer::Watch(journey))),
-            );
+            due.extend(watches.into_iter().map(|(at, journey)| (at, DueTimer::Watch(journey))));
         }
         if due.len() > 1 {
             due.sort_by_cached_key(|(at, timer)| (*at, self.rank(timer)));
@@ -211,29 +184,17 @@ impl Turn<'_> {
     pub(super) fn rank_of(&self, at: usize) -> Rank {
         let instance = &self.person.instances[at];
         let priority = self.plan.journeys[instance.journey.0 as usize].priority;
-        (
-            Reverse(priority),
-            instance.journey,
-            instance.key.clone(),
-            instance.number,
-        )
+        (Reverse(priority), instance.journey, instance.key.clone(), instance.number)
     }
 
     pub(super) fn position(&self, number: u32) -> Option<usize> {
-        self.person
-            .instances
-            .iter()
-            .position(|instance| instance.number == number)
+        self.person.instances.iter().position(|instance| instance.number == number)
     }
 
     fn close_session(&mut self) {
         let number = self.person.sessions.count;
         if let Some(session) = self.person.sessions.close() {
-            self.effects.push(Effect::Session {
-                time: self.person.now,
-                number,
-                session,
-            });
+            self.effects.push(Effect::Session { time: self.person.now, number, session });
             segment::follow_all(self.person, self.plan);
         }
     }
@@ -245,11 +206,7 @@ impl Turn<'_> {
             let changes = segment::announce(self.person, self.plan);
             for &(segment, entered) in &changes {
                 let time = self.person.now;
-                self.effects.push(Effect::Segment {
-                    time,
-                    segment,
-                    entered,
-                });
+                self.effects.push(Effect::Segment { time, segment, entered });
             }
             journey::exit_when(self);
             if !changes.is_empty() {
@@ -275,13 +232,12 @@ impl Turn<'_> {
         let pending = |at: &usize| matches!(instances[*at].phase, Phase::Pending { .. });
         let mut all = (0..instances.len()).filter(pending);
         let first = all.next()?;
-        Some(all.fold(first, |best, at| {
-            if self.rank_of(at) < self.rank_of(best) {
-                at
-            } else {
-                best
-            }
-        }))
+        Some(all.fold(
+            first,
+            |best, at| {
+                if self.rank_of(at) < self.rank_of(best) { at } else { best }
+            },
+        ))
     }
 
     fn decide(&mut self, at: usize, over_limit: bool) {
@@ -295,9 +251,7 @@ impl Turn<'_> {
         };
         let mut verdict = policy::decide(self.person, plan, instance, *send, due);
         if over_limit {
-            verdict.outcome = Outcome::Drop {
-                reason: Reason::Limit,
-            };
+            verdict.outcome = Outcome::Drop { reason: Reason::Limit };
         }
         let decision = journey::decision(self, at, *send, due, verdict.outcome.clone());
         self.effects.push(Effect::Decision(Box::new(decision)));
@@ -348,12 +302,7 @@ impl Turn<'_> {
     }
 }
 
-pub(super) type Rank = (
-    Reverse<u32>,
-    JourneyId,
-    Option<compact_str::CompactString>,
-    u32,
-);
+pub(super) type Rank = (Reverse<u32>, JourneyId, Option<compact_str::CompactString>, u32);
 
 enum DueTimer {
     Instance(u32),
@@ -362,8 +311,5 @@ enum DueTimer {
 
 /// The cause that an event is.
 pub(super) fn cause(event: &Event) -> Cause {
-    Cause {
-        origin: event.origin,
-        message_id: event.message_id.clone(),
-    }
+    Cause { origin: event.origin, message_id: event.message_id.clone() }
 }

@@ -3,7 +3,9 @@
 use crate::decode::Decoder;
 use crate::define::ast::{Spanned, TestDef};
 use crate::define::plan::{FactRule, Plan};
-use crate::define::script::{Call, ClockSeconds, Expectation, ScriptLine, Verdict, When, parse_line};
+use crate::define::script::{
+    Call, ClockSeconds, Expectation, ScriptLine, Verdict, When, parse_line,
+};
 use crate::event::{Event, Origin, Value};
 use crate::person::keyed::Keyed;
 use crate::person::{Decision, Effect, Outcome};
@@ -33,7 +35,8 @@ pub fn run(plan: &Arc<Plan>, test: &TestDef) -> Result<(), Failure> {
         let parsed = parse_line(&line.node).map_err(fail)?;
         stage.play(parsed).map_err(fail)?;
     }
-    let last = test.lines.last().cloned().unwrap_or(Spanned { node: String::new(), span: test.name.span });
+    let last =
+        test.lines.last().cloned().unwrap_or(Spanned { node: String::new(), span: test.name.span });
     stage.settle();
     stage.nothing_left().map_err(|message| Failure { line: last, message })
 }
@@ -107,7 +110,10 @@ impl Stage {
     fn go_to(&mut self, when: When) -> Result<(), String> {
         let at = self.instant(when);
         if at < self.now {
-            return Err(format!("this is before the last line, which is at {}", self.shown(self.now)));
+            return Err(format!(
+                "this is before the last line, which is at {}",
+                self.shown(self.now)
+            ));
         }
         if at > self.now {
             self.happen(at);
@@ -202,7 +208,9 @@ impl Stage {
                     .is_some_and(|person| person.open_instances().any(|one| one.journey == id));
                 agree(found, *inside, &format!("{person} is in journey {journey}"))
             }
-            Expectation::Fact { person, fact, value } => self.expect_fact(person, fact, value.as_ref()),
+            Expectation::Fact { person, fact, value } => {
+                self.expect_fact(person, fact, value.as_ref())
+            }
         }
     }
 
@@ -274,7 +282,11 @@ impl Stage {
         let (day, minute) = (zone.day(at) - FIRST_DAY + 1, zone.minute_of_day(at));
         let seconds = at.rem_euclid(MINUTE) / SECOND;
         let clock = format!("{:02}:{:02}", minute / 60, minute % 60);
-        if seconds == 0 { format!("day {day} {clock}") } else { format!("day {day} {clock}:{seconds:02}") }
+        if seconds == 0 {
+            format!("day {day} {clock}")
+        } else {
+            format!("day {day} {clock}:{seconds:02}")
+        }
     }
 
     fn expect_fact(

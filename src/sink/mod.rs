@@ -86,7 +86,13 @@ impl Batch {
     }
 
     /// Adds a line that `write` appends to the bytes.
-    pub fn add(&mut self, place: Place, stream: Stream, label: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn add(
+        &mut self,
+        place: Place,
+        stream: Stream,
+        label: u32,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let start = self.bytes.len() as u32;
         write(&mut self.bytes);
         self.bytes.push(b'\n');

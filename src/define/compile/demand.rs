@@ -82,11 +82,8 @@ impl Compiler<'_> {
         facts_of_kind: &[Vec<FactId>],
         sessions: Option<&SessionPlan>,
     ) -> Vec<Vec<SegmentId>> {
-        let needs: Vec<Needs> = self
-            .segments
-            .iter()
-            .map(|segment| needs_of(&segment.condition))
-            .collect();
+        let needs: Vec<Needs> =
+            self.segments.iter().map(|segment| needs_of(&segment.condition)).collect();
         facts_of_kind
             .iter()
             .enumerate()

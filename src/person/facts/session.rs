@@ -30,9 +30,7 @@ pub struct Sessions {
 impl Sessions {
     /// When the open session closes if nothing comes.
     pub(in crate::person) fn deadline(&self, gap: i64) -> i64 {
-        self.open
-            .as_ref()
-            .map_or(NEVER, |open| open.last.saturating_add(gap))
+        self.open.as_ref().map_or(NEVER, |open| open.last.saturating_add(gap))
     }
 
     pub(in crate::person) fn is_open(&self) -> bool {
@@ -83,10 +81,7 @@ impl Open {
             return;
         }
         self.pages += 1;
-        let earlier = self
-            .entry_page
-            .as_ref()
-            .is_none_or(|(known, _)| event.time < *known);
+        let earlier = self.entry_page.as_ref().is_none_or(|(known, _)| event.time < *known);
         let places = [plan.path, plan.context_path, plan.name];
         let page = places.iter().find_map(|&slot| event.value(slot).str());
         if let (true, Some(page)) = (earlier, page) {

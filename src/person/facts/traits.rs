@@ -25,11 +25,7 @@ pub(in crate::person) fn set_named(
 ) {
     for &fact in &plan.traits {
         match &plan.facts[fact.0 as usize].rule {
-            FactRule::Trait {
-                name: known,
-                of_type,
-                ..
-            } if known == name => {
+            FactRule::Trait { name: known, of_type, .. } if known == name => {
                 set(person, fact, *of_type, time, value);
             }
             _ => {}
