@@ -1,1 +1,3 @@
+//! Kairos: a real-time journey engine for retailers.
 
+pub mod define;

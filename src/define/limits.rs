@@ -1,0 +1,62 @@
+//! The bounds of a pack's text. Each is named in the message of who goes beyond it.
+
+/// Bytes of one file: a thousand journeys fit, a mistaken data file does not.
+pub const FILE_BYTES_MAX: usize = 4 << 20;
+
+/// Files of one pack.
+pub const FILES_MAX: usize = 1_000;
+
+/// Levels of lists and mappings inside one another in a file.
+pub const YAML_DEPTH_MAX: usize = 64;
+
+/// Facts of one pack.
+pub const FACTS_MAX: usize = 5_000;
+
+/// Segments of one pack.
+pub const SEGMENTS_MAX: usize = 5_000;
+
+/// Journeys of one pack.
+pub const JOURNEYS_MAX: usize = 2_000;
+
+/// Steps of one journey, those inside branches counted.
+pub const STEPS_MAX: usize = 200;
+
+/// Levels of `choose`, `split` and `wait … then` inside one another.
+pub const STEP_NESTING_MAX: usize = 8;
+
+/// Branches of one `choose`, arms of one `split`.
+pub const BRANCHES_MAX: usize = 50;
+
+/// Exits of one journey.
+pub const EXITS_MAX: usize = 50;
+
+/// Caps, or rules of one kind, in the policy.
+pub const POLICY_RULES_MAX: usize = 200;
+
+/// Characters of one expression.
+pub const EXPRESSION_CHARS_MAX: usize = 2_000;
+
+/// Levels of one expression; every bracket, choice and operator below another is one.
+pub const EXPRESSION_DEPTH_MAX: usize = 64;
+
+/// Characters of a name.
+pub const NAME_CHARS_MAX: usize = 200;
+
+/// The longest duration, ten years of 365 days, in milliseconds.
+pub const DURATION_MAX_MS: i64 = 10 * 365 * 86_400_000;
+
+/// The last day that `day n at` may name.
+pub const DAY_MAX: u32 = 3_650;
+
+/// What `recent` keeps at most.
+pub const KEEP_MAX: u32 = 100;
+
+/// The highest `max` of a cap; every counted send is kept for each person.
+pub const CAP_MAX: u32 = 1_000;
+
+/// Lines of one test script.
+pub const SCRIPT_LINES_MAX: usize = 2_000;
+
+/// A text that is longer than any of these cannot be placed with 32-bit lines and columns.
+const _: () = assert!(FILE_BYTES_MAX < u32::MAX as usize);
+const _: () = assert!(FILES_MAX < u16::MAX as usize);
