@@ -1,4 +1,6 @@
-//! What stands in for the world in tests and demonstrations. Nothing here reads a clock, a file or
-//! the network.
+//! What stands in for the world in tests and demonstrations: seeded chance, shop traffic made
+//! from it, and the slow oracle. Nothing here reads a clock, a file or the network.
 
+pub mod generate;
 pub mod oracle;
+pub mod rng;

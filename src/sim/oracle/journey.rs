@@ -58,7 +58,7 @@ impl<'a> Instance<'a> {
     }
 
     /// Goes to the next step, out of branches that end here; false if there is none.
-    fn advance(&mut self) -> bool {
+    pub fn advance(&mut self) -> bool {
         while let Some(last) = self.path.pop() {
             if last < steps_in(self.journey, &self.path).len() {
                 self.path.push(last + 1);
@@ -197,17 +197,13 @@ impl<'a> Person<'a> {
         }
     }
 
-    fn exit(&mut self, age: u64, reason: &str) {
+    /// Ends an instance.
+    pub fn exit(&mut self, age: u64, reason: &str) {
         if let Some(instance) = self.find(age) {
             let step = instance.path_text();
             self.record_of(age, &format!("exited reason={reason} step={step}"));
             self.instances.retain(|instance| instance.age != age);
         }
-    }
-
-    /// Ends an instance because a cap says so.
-    pub fn exit_by_cap(&mut self, age: u64) {
-        self.exit(age, "cap");
     }
 
     /// Ends an instance whose exit this event is.
@@ -299,7 +295,10 @@ impl<'a> Person<'a> {
         let scope = self.scope(instance);
         match instance.step() {
             Some(Step::Wait(wait)) => match self.begin_wait(instance, wait) {
-                Some(state) => self.stay(age, state),
+                Some(state) => {
+                    self.stay(age, state);
+                    Next::Stay
+                }
                 None => Next::Advance,
             },
             Some(Step::Choose(branches)) => choose(branches, &scope),
@@ -310,7 +309,10 @@ impl<'a> Person<'a> {
                 }
                 Next::Branch(number)
             }
-            Some(Step::Send(_)) => self.stay(age, State::Sending { due: self.now, until: None }),
+            Some(Step::Send(_)) => {
+                self.stay(age, State::Sending { due: self.now, until: None });
+                Next::Stay
+            }
             Some(Step::Emit { event, with }) => {
                 let values = with.iter().map(|(name, expr)| (name, scope.eval(&expr.tree)));
                 let known = values.filter(|(_, value)| !value.is_missing());
@@ -324,15 +326,15 @@ impl<'a> Person<'a> {
         }
     }
 
-    fn stay(&mut self, age: u64, state: State<'a>) -> Next {
+    /// Leaves an instance at its step.
+    pub fn stay(&mut self, age: u64, state: State<'a>) {
         if let Some(instance) = self.find(age) {
             instance.state = state;
         }
-        Next::Stay
     }
 
     /// How an instance waits; none if there is nothing to wait for.
-    fn begin_wait(&self, instance: &Instance, wait: &'a Wait) -> Option<State<'a>> {
+    fn begin_wait(&self, instance: &Instance<'a>, wait: &'a Wait) -> Option<State<'a>> {
         let zone = self.known.zone();
         let until = match wait {
             Wait::For(duration) => self.now + duration.node,

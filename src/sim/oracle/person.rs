@@ -35,7 +35,7 @@ pub struct Person<'a> {
     pub id: String,
     pub known: Known<'a>,
     pub now: i64,
-    pub instances: Vec<Instance>,
+    pub instances: Vec<Instance<'a>>,
     pub last_age: u64,
     /// The instant of the last entry.
     pub entries: BTreeMap<EntryKey, i64>,
@@ -236,7 +236,7 @@ impl<'a> Person<'a> {
     }
 
     /// When an instance goes on by itself.
-    fn deadline(&self, instance: &Instance) -> Option<i64> {
+    fn deadline(&self, instance: &Instance<'a>) -> Option<i64> {
         match &instance.state {
             State::Waiting { until } => Some(*until),
             State::Quiet { since, quiet_for, of } => {

@@ -33,34 +33,34 @@ enum Verdict {
 impl Person<'_> {
     /// Decides the first of the pending messages. Whether there was one.
     pub fn decide_one(&mut self) -> bool {
-        for age in self.in_order() {
-            let Some(instance) = self.instances.iter().find(|instance| instance.age == age) else {
-                continue;
-            };
-            let (Some(Step::Send(send)), State::Sending { due, until: None }) =
-                (instance.step(), &instance.state)
-            else {
-                continue;
-            };
-            let message = Sent {
-                at: self.now,
-                journey: instance.journey.name.node.clone(),
-                channel: send.channel.node.clone(),
-                tags: send.tags.iter().map(|tag| tag.node.clone()).collect(),
-                labels: labels(send),
-            };
-            let verdict = match self.messages_now < MESSAGES_MAX {
-                true => self.verdict(instance, send, &message, *due),
-                false => Verdict::Drop("limit".to_string()),
-            };
-            let text = decision_text(instance, send, &verdict, *due);
-            let due = *due;
-            self.messages_now += 1;
-            self.record(&text);
-            self.carry_out(age, verdict, message, due);
-            return true;
-        }
-        false
+        let pending = |age: &u64| {
+            let instance = self.instances.iter().find(|instance| instance.age == *age)?;
+            match (instance.step(), &instance.state) {
+                (Some(Step::Send(send)), State::Sending { due, until: None }) => {
+                    Some((instance, send, *due))
+                }
+                _ => None,
+            }
+        };
+        let Some((instance, send, due)) = self.in_order().iter().find_map(pending) else {
+            return false;
+        };
+        let message = Sent {
+            at: self.now,
+            journey: instance.journey.name.node.clone(),
+            channel: send.channel.node.clone(),
+            tags: send.tags.iter().map(|tag| tag.node.clone()).collect(),
+            labels: labels(send),
+        };
+        let verdict = match self.messages_now < MESSAGES_MAX {
+            true => self.verdict(instance, send, &message, due),
+            false => Verdict::Drop("limit".to_string()),
+        };
+        let (age, text) = (instance.age, decision_text(instance, send, &verdict, due));
+        self.messages_now += 1;
+        self.record(&text);
+        self.carry_out(age, verdict, message, due);
+        true
     }
 
     fn carry_out(&mut self, age: u64, verdict: Verdict, message: Sent, due: i64) {
@@ -71,11 +71,9 @@ impl Person<'_> {
             }
             Verdict::Drop(_) => self.go_on(age, Instance::advance),
             Verdict::Defer(_, until) => {
-                let instance = self.instances.iter_mut().find(|instance| instance.age == age);
-                let state = State::Sending { due, until: Some(until) };
-                instance.into_iter().for_each(|instance| instance.state = state.clone());
+                self.stay(age, State::Sending { due, until: Some(until) });
             }
-            Verdict::Exit(_) => self.exit_by_cap(age),
+            Verdict::Exit(_) => self.exit(age, "cap"),
         }
     }
 

@@ -1,0 +1,397 @@
+//! One visitor's way through the shop, as a state machine: an event happens, the next one is chosen.
+//! Knows neither JSON nor what others do.
+
+use super::catalogue::{self, Catalogue};
+use super::customer::Customer;
+use crate::sim::rng::Rng;
+
+const SECOND: i64 = 1000;
+const MINUTE: i64 = 60 * SECOND;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// The most lines that a cart of this shop can have.
+pub const CART_LINES_MAX: usize = 6;
+
+/// What can happen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    Page,
+    Screen,
+    Identify,
+    Group,
+    ProductsSearched,
+    ListViewed,
+    ProductViewed,
+    ProductAdded,
+    ProductRemoved,
+    CartViewed,
+    CheckoutStarted,
+    OrderCompleted,
+    OrderCancelled,
+    OrderDelivered,
+    ProductReviewed,
+    SignedUp,
+    SignedIn,
+    TicketOpened,
+    TicketResolved,
+    ConsentUpdated,
+}
+
+impl Kind {
+    /// All of them, each at the place of its own number.
+    pub const ALL: [Kind; 20] = [
+        Kind::Page,
+        Kind::Screen,
+        Kind::Identify,
+        Kind::Group,
+        Kind::ProductsSearched,
+        Kind::ListViewed,
+        Kind::ProductViewed,
+        Kind::ProductAdded,
+        Kind::ProductRemoved,
+        Kind::CartViewed,
+        Kind::CheckoutStarted,
+        Kind::OrderCompleted,
+        Kind::OrderCancelled,
+        Kind::OrderDelivered,
+        Kind::ProductReviewed,
+        Kind::SignedUp,
+        Kind::SignedIn,
+        Kind::TicketOpened,
+        Kind::TicketResolved,
+        Kind::ConsentUpdated,
+    ];
+
+    /// The name of the tracked event; of other calls, the call.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Page => "page",
+            Kind::Screen => "screen",
+            Kind::Identify => "identify",
+            Kind::Group => "group",
+            Kind::ProductsSearched => "Products Searched",
+            Kind::ListViewed => "Product List Viewed",
+            Kind::ProductViewed => "Product Viewed",
+            Kind::ProductAdded => "Product Added",
+            Kind::ProductRemoved => "Product Removed",
+            Kind::CartViewed => "Cart Viewed",
+            Kind::CheckoutStarted => "Checkout Started",
+            Kind::OrderCompleted => "Order Completed",
+            Kind::OrderCancelled => "Order Cancelled",
+            Kind::OrderDelivered => "Order Delivered",
+            Kind::ProductReviewed => "Product Reviewed",
+            Kind::SignedUp => "Signed Up",
+            Kind::SignedIn => "Signed In",
+            Kind::TicketOpened => "Ticket Opened",
+            Kind::TicketResolved => "Ticket Resolved",
+            Kind::ConsentUpdated => "Segment Consent Preference Updated",
+        }
+    }
+
+    /// Whether it is Segment's `track` call.
+    pub fn is_track(self) -> bool {
+        !matches!(
+            self,
+            Kind::Page | Kind::Screen | Kind::Identify | Kind::Group
+        )
+    }
+
+    /// Whether the shop's back office reports it, and not the visitor's device.
+    pub fn from_server(self) -> bool {
+        matches!(
+            self,
+            Kind::OrderCancelled | Kind::OrderDelivered | Kind::TicketResolved
+        )
+    }
+
+    /// What follows it inside a visit, by weight; `None` leaves the shop.
+    fn followers(self) -> &'static [(Option<Kind>, u32)] {
+        use Kind::*;
+        match self {
+            Page | Screen => &[
+                (Some(ListViewed), 35),
+                (Some(ProductViewed), 25),
+                (Some(ProductsSearched), 14),
+                (Some(Page), 14),
+                (None, 12),
+            ],
+            Identify | Group | ConsentUpdated => &[(Some(Page), 1)],
+            ProductsSearched => &[
+                (Some(ProductViewed), 70),
+                (Some(ListViewed), 18),
+                (None, 12),
+            ],
+            ListViewed => &[
+                (Some(ProductViewed), 70),
+                (Some(ListViewed), 12),
+                (Some(Page), 10),
+                (None, 8),
+            ],
+            ProductViewed => &[
+                (Some(ProductViewed), 38),
+                (Some(Page), 18),
+                (Some(ListViewed), 14),
+                (Some(ProductAdded), 13),
+                (Some(ProductsSearched), 4),
+                (None, 13),
+            ],
+            ProductAdded => &[
+                (Some(ProductViewed), 38),
+                (Some(CartViewed), 36),
+                (Some(ListViewed), 14),
+                (None, 12),
+            ],
+            ProductRemoved => &[
+                (Some(ProductViewed), 45),
+                (Some(CartViewed), 35),
+                (None, 20),
+            ],
+            CartViewed => &[
+                (Some(CheckoutStarted), 38),
+                (Some(ProductViewed), 24),
+                (Some(ProductRemoved), 10),
+                (None, 28),
+            ],
+            CheckoutStarted => &[
+                (Some(OrderCompleted), 66),
+                (Some(CartViewed), 8),
+                (None, 26),
+            ],
+            SignedUp | SignedIn => &[(Some(Identify), 1)],
+            OrderCompleted | OrderCancelled | OrderDelivered | ProductReviewed | TicketOpened
+            | TicketResolved => &[(None, 1)],
+        }
+    }
+}
+
+/// How a visitor comes to be known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogIn {
+    /// From the first event on.
+    AtStart,
+    /// On the way.
+    SignsIn,
+    /// On the way, for the first time ever.
+    SignsUp,
+    /// Not in this visit.
+    Never,
+}
+
+/// A visit, and what comes of it later. Its fields describe the event that happens now.
+#[derive(Clone, Debug)]
+pub struct Session {
+    rng: Rng,
+    /// Each visit has its own; the ids of its cart, its order and its ticket are made from it.
+    pub number: u64,
+    pub customer: Customer,
+    /// Which of her devices she uses.
+    pub device: u8,
+    log_in: LogIn,
+    /// Whether events carry `userId`.
+    pub known: bool,
+    /// Whether she uses the shop's app, and not a browser.
+    pub in_app: bool,
+    /// Which campaign brought her here.
+    pub campaign: Option<u8>,
+    pub kind: Kind,
+    /// The shelf she stands at.
+    pub category: u8,
+    /// The article she looks at.
+    pub product: u16,
+    /// Article and quantity.
+    cart: [(u16, u8); CART_LINES_MAX],
+    cart_lines: u8,
+    moved: u8,
+    returned: bool,
+}
+
+impl Session {
+    /// A visit at its first event.
+    pub fn new(mut rng: Rng, number: u64, customer: Customer, log_in: LogIn) -> Self {
+        let known = log_in == LogIn::AtStart;
+        let category = catalogue::draw_category(&mut rng);
+        let in_app = rng.chance(0.06);
+        let first = match (known && rng.chance(0.15), in_app) {
+            (true, _) => Kind::Identify,
+            (false, true) => Kind::Screen,
+            (false, false) => Kind::Page,
+        };
+        Session {
+            number,
+            customer,
+            device: u8::from(rng.chance(0.3)),
+            log_in,
+            known,
+            in_app,
+            campaign: rng.chance(0.18).then(|| rng.below(4) as u8),
+            kind: first,
+            category,
+            product: catalogue::draw_product(&mut rng, category),
+            cart: [(0, 0); CART_LINES_MAX],
+            cart_lines: 0,
+            moved: 0,
+            returned: false,
+            rng,
+        }
+    }
+
+    /// What is in the cart: number and quantity of each article.
+    pub fn cart(&self) -> &[(u16, u8)] {
+        &self.cart[..usize::from(self.cart_lines)]
+    }
+
+    /// What the cart costs.
+    pub fn cart_cents(&self, catalogue: &Catalogue) -> u64 {
+        let cents = |&(product, quantity): &(u16, u8)| {
+            u64::from(catalogue.product(product).price_cents) * u64::from(quantity)
+        };
+        self.cart().iter().map(cents).sum()
+    }
+
+    /// How many pieces of the article she looks at were just put into the cart or taken out.
+    pub fn moved(&self) -> u8 {
+        self.moved
+    }
+
+    /// Chance for what an event of this visit tells, the same whenever it is asked for: an order is
+    /// cancelled with the coupon with which it was placed.
+    pub fn details(&self) -> Rng {
+        Rng::stream(self.number, self.customer.number)
+    }
+
+    /// Goes on to the next event, and says after how many milliseconds it happens; `None` if this
+    /// was the last.
+    pub fn advance(&mut self) -> Option<i64> {
+        let (kind, after_ms) = match self.kind {
+            Kind::OrderCompleted | Kind::OrderDelivered | Kind::TicketOpened => self.later()?,
+            Kind::OrderCancelled | Kind::ProductReviewed | Kind::TicketResolved => return None,
+            _ => self.next_step()?,
+        };
+        self.enter(kind);
+        Some(after_ms)
+    }
+
+    /// The next step of a visit under way.
+    fn next_step(&mut self) -> Option<(Kind, i64)> {
+        if matches!(self.kind, Kind::SignedUp | Kind::SignedIn) {
+            return Some((Kind::Identify, self.rng.between(20, 200)));
+        }
+        let Some(kind) = *self.rng.pick_weighted(self.kind.followers()) else {
+            return self.leave();
+        };
+        let after_ms = self.thinking_ms();
+        let must_log_in = kind == Kind::CheckoutStarted;
+        if !self.known && self.log_in != LogIn::Never && (must_log_in || self.rng.chance(0.2)) {
+            let signs_up = self.log_in == LogIn::SignsUp;
+            return Some((
+                if signs_up {
+                    Kind::SignedUp
+                } else {
+                    Kind::SignedIn
+                },
+                after_ms,
+            ));
+        }
+        let needs_cart = matches!(kind, Kind::CartViewed | Kind::ProductRemoved);
+        let kind = match kind {
+            Kind::ProductAdded if self.cart().len() == CART_LINES_MAX => Kind::CartViewed,
+            Kind::CheckoutStarted if self.cart_lines == 0 => Kind::ProductViewed,
+            _ if needs_cart && self.cart_lines == 0 => Kind::ProductViewed,
+            Kind::Page if self.in_app => Kind::Screen,
+            kind => kind,
+        };
+        Some((kind, after_ms))
+    }
+
+    /// What comes of a visit that ends without an order.
+    fn leave(&mut self) -> Option<(Kind, i64)> {
+        if self.cart_lines > 0 && !self.returned && self.rng.chance(0.2) {
+            self.returned = true;
+            return Some((Kind::CartViewed, self.rng.between(20 * MINUTE, 8 * HOUR)));
+        }
+        if !self.known {
+            return None;
+        }
+        let kind = *self.rng.pick_weighted(&[
+            (None, 975),
+            (Some(Kind::TicketOpened), 9),
+            (Some(Kind::ConsentUpdated), 9),
+            (Some(Kind::Group), 7),
+        ]);
+        kind.map(|kind| (kind, self.thinking_ms()))
+    }
+
+    /// What comes of an order or a ticket, hours and days later. A guest's is not followed up.
+    fn later(&mut self) -> Option<(Kind, i64)> {
+        if !self.known {
+            return None;
+        }
+        let choices: &[(Option<(Kind, i64, i64)>, u32)] = match self.kind {
+            Kind::OrderCompleted => &[
+                (Some((Kind::OrderDelivered, 20 * HOUR, 4 * DAY)), 91),
+                (Some((Kind::OrderCancelled, 10 * MINUTE, 12 * HOUR)), 3),
+                (Some((Kind::TicketOpened, HOUR, 2 * DAY)), 2),
+                (None, 4),
+            ],
+            Kind::OrderDelivered => &[
+                (Some((Kind::ProductReviewed, 6 * HOUR, 3 * DAY)), 15),
+                (Some((Kind::TicketOpened, HOUR, 2 * DAY)), 3),
+                (None, 82),
+            ],
+            _ => &[
+                (Some((Kind::TicketResolved, 30 * MINUTE, 2 * DAY)), 92),
+                (None, 8),
+            ],
+        };
+        let (kind, from, to) = (*self.rng.pick_weighted(choices))?;
+        Some((kind, self.rng.between(from, to)))
+    }
+
+    /// What changes when the event happens.
+    fn enter(&mut self, kind: Kind) {
+        self.kind = kind;
+        match kind {
+            Kind::SignedUp | Kind::SignedIn => self.known = true,
+            Kind::ListViewed | Kind::ProductsSearched if self.rng.chance(0.25) => {
+                self.category = catalogue::draw_category(&mut self.rng);
+            }
+            Kind::ProductViewed => {
+                self.product = catalogue::draw_product(&mut self.rng, self.category);
+            }
+            Kind::ProductAdded => self.put_into_cart(),
+            Kind::ProductRemoved => {
+                let line = self.rng.below(self.cart_lines.into()) as usize;
+                (self.product, self.moved) = self.cart[line];
+                self.cart_lines -= 1;
+                self.cart.swap(line, self.cart_lines.into());
+            }
+            Kind::ProductReviewed => {
+                let line = self.rng.below(self.cart_lines.into()) as usize;
+                self.product = self.cart[line].0;
+            }
+            _ => {}
+        }
+    }
+
+    fn put_into_cart(&mut self) {
+        self.moved = *self.rng.pick_weighted(&[(1, 88), (2, 9), (3, 3)]);
+        let (product, lines) = (self.product, usize::from(self.cart_lines));
+        match self.cart[..lines].iter_mut().find(|line| line.0 == product) {
+            Some(line) => line.1 = line.1.saturating_add(self.moved),
+            None => {
+                self.cart[lines] = (product, self.moved);
+                self.cart_lines += 1;
+            }
+        }
+    }
+
+    /// Seconds between two clicks, mostly; now and then something else comes up.
+    fn thinking_ms(&mut self) -> i64 {
+        if self.rng.chance(0.02) {
+            return self.rng.between(5 * MINUTE, 50 * MINUTE);
+        }
+        let unit = self.rng.unit();
+        1500 + (unit * unit * 75_000.0) as i64
+    }
+}

@@ -1,0 +1,3 @@
+//! Bytes in: where events come from.
+
+pub mod import;
