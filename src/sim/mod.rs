@@ -3,4 +3,5 @@
 
 pub mod generate;
 pub mod oracle;
+pub mod random;
 pub mod rng;

@@ -2,9 +2,9 @@
 //! is compiled, remembered or type-checked: what does not fit together is missing.
 
 use super::calendar;
+use super::calendar::DAY;
 use super::known::Known;
 use super::line::Event;
-use super::calendar::DAY;
 use super::value::{ONE, Value, divide, number, product};
 use crate::define::ast::SegmentKind;
 use cel::common::ast::{CallExpr, Expr, IdedExpr, LiteralValue, operators};
@@ -36,7 +36,15 @@ impl<'a> Scope<'a> {
     /// What a condition of a segment sees.
     pub fn of_person(known: &'a Known<'a>, now: i64) -> Self {
         let zone = known.zone();
-        Scope { known, now, zone, event: None, entry: None, key: None, has_facts: true }
+        Scope {
+            known,
+            now,
+            zone,
+            event: None,
+            entry: None,
+            key: None,
+            has_facts: true,
+        }
     }
 
     /// What the `of` and `where` of a fact see of an event that was taken in.
@@ -84,9 +92,15 @@ impl<'a> Scope<'a> {
     fn lookup(&self, path: &[&str]) -> Value {
         match path {
             ["now"] => Value::Time(self.now),
-            ["key"] => self.key.map_or(Value::Missing, |key| Value::Text(key.to_string())),
-            ["event", rest @ ..] => self.event.map_or(Value::Missing, |event| event.property(rest)),
-            ["entry", "at"] => self.entry.map_or(Value::Missing, |entry| Value::Time(entry.at)),
+            ["key"] => self
+                .key
+                .map_or(Value::Missing, |key| Value::Text(key.to_string())),
+            ["event", rest @ ..] => self
+                .event
+                .map_or(Value::Missing, |event| event.property(rest)),
+            ["entry", "at"] => self
+                .entry
+                .map_or(Value::Missing, |entry| Value::Time(entry.at)),
             ["entry", rest @ ..] => match self.entry.and_then(|entry| entry.event.as_ref()) {
                 Some(event) => event.property(rest),
                 None => Value::Missing,
@@ -102,13 +116,18 @@ impl<'a> Scope<'a> {
     }
 
     fn call(&self, call: &CallExpr) -> Value {
-        let arguments: Vec<&IdedExpr> = call.target.iter().map(|t| &**t).chain(&call.args).collect();
+        let arguments: Vec<&IdedExpr> =
+            call.target.iter().map(|t| &**t).chain(&call.args).collect();
         match (call.func_name.as_str(), arguments.as_slice()) {
             (operators::LOGICAL_AND, all) => Value::Bool(all.iter().all(|e| self.eval(e).holds())),
             (operators::LOGICAL_OR, any) => Value::Bool(any.iter().any(|e| self.eval(e).holds())),
             (operators::LOGICAL_NOT, [e]) => Value::Bool(!self.eval(e).holds()),
             (operators::CONDITIONAL, [condition, yes, no]) => {
-                if self.eval(condition).holds() { self.eval(yes) } else { self.eval(no) }
+                if self.eval(condition).holds() {
+                    self.eval(yes)
+                } else {
+                    self.eval(no)
+                }
             }
             ("segment", [name]) => match self.eval(name) {
                 Value::Text(name) if self.has_facts => Value::Bool(self.is_in(&name)),
@@ -135,11 +154,16 @@ impl<'a> Scope<'a> {
 
     /// Membership of a segment: the condition now, or what journeys made of a list.
     pub fn is_in(&self, segment: &str) -> bool {
-        let definition = self.known.pack.segments.iter().find(|s| s.name.node == segment);
+        let definition = self
+            .known
+            .pack
+            .segments
+            .iter()
+            .find(|s| s.name.node == segment);
         match definition.map(|definition| &definition.kind) {
-            Some(SegmentKind::When(condition)) => {
-                Scope::of_person(self.known, self.now).eval(&condition.tree).holds()
-            }
+            Some(SegmentKind::When(condition)) => Scope::of_person(self.known, self.now)
+                .eval(&condition.tree)
+                .holds(),
             Some(SegmentKind::List) => self.known.lists.contains(segment),
             None => false,
         }
