@@ -1,0 +1,194 @@
+//! Pack text to tree, with every mistake at once.
+//!
+//! ```text
+//!  files ──► yaml nodes ──► facts, journeys (steps), policy ──► Pack
+//!                 read through `reader`: one table of keys per mapping
+//!                 scalars by `literals` and `expression` (after `tokens`)
+//! ```
+//!
+//! In: the files of a pack. Out: the tree and all diagnostics. If there are any, the tree is good only for finding more:
+//! what could not be read is left out or stands as a placeholder. Names are not resolved, types not checked.
+
+use std::thread;
+
+use crate::define::ast::{Name, Pack, SourceFile, Span, Spanned, TestDef};
+use crate::define::diagnostic::{Diagnostic, Diagnostics};
+use crate::define::limits::{FILES_MAX, SCRIPT_LINES_MAX};
+use crate::define::script;
+use crate::define::yaml::{self, Kind, Node, Style};
+
+mod expression;
+mod facts;
+mod journeys;
+pub mod literals;
+mod policy;
+mod reader;
+mod steps;
+mod tokens;
+
+pub use reader::Shape;
+pub use tokens::{FUNCTIONS, nearest_function};
+
+use reader::Reader;
+
+/// The stack on which packs are parsed. The CEL parser recurses through its grammar and takes 130 KiB for a bracket in a
+/// debug build: 64 levels do not fit on a test's thread of 2 MiB.
+pub(crate) const STACK_BYTES: usize = 64 << 20;
+
+const PACK: Shape = Shape {
+    what: "a pack",
+    keys: &["events", "currency", "sessions", "facts", "segments", "journeys", "policy", "tests"],
+    required: &[],
+    excludes: &[],
+};
+
+const TEST: Shape = Shape {
+    what: "a test",
+    keys: &["name", "script"],
+    required: &["name", "script"],
+    excludes: &[],
+};
+
+/// Every mapping of the language but those with free names.
+pub const SHAPES: [&Shape; 25] = [
+    &PACK,
+    &facts::CURRENCY,
+    &facts::SESSIONS,
+    &facts::FOLD,
+    &facts::TRAIT,
+    &facts::BASKET,
+    &journeys::JOURNEY,
+    &journeys::ON_EVENT,
+    &journeys::ON_ENTERED,
+    &journeys::ON_LEFT,
+    &journeys::ON_DATE,
+    &journeys::ON_SILENCE,
+    &journeys::EXIT_ON,
+    &journeys::EXIT_WHEN,
+    &steps::WAIT_UNTIL,
+    &steps::WAIT_QUIET,
+    &steps::WAIT_EVENT,
+    &steps::BRANCH,
+    &steps::ARM,
+    &steps::SEND,
+    &steps::EMIT,
+    &policy::POLICY,
+    &policy::CONSENT,
+    &policy::SUPPRESS,
+    &TEST,
+];
+
+/// The rest of them.
+pub const MORE_SHAPES: [&Shape; 2] = [&policy::QUIET_HOURS, &policy::CAP];
+
+/// The steps of the language.
+pub const STEPS: [&str; 9] = steps::STEPS;
+
+/// Reads a pack. The diagnostics are sorted by place; those of its test scripts are among them.
+pub fn parse(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
+    thread::scope(|scope| {
+        let builder = thread::Builder::new().name("parse".to_owned()).stack_size(STACK_BYTES);
+        let parsed = builder.spawn_scoped(scope, || parse_here(files)).map(|t| t.join());
+        match parsed {
+            Ok(Ok(result)) => result,
+            // The parser has no panic of its own; should one of its libraries have one, the pack is not to be used.
+            Ok(Err(_)) => failed(files, "the pack cannot be read: the parser failed"),
+            Err(e) => failed(files, &format!("the pack cannot be read: {e}")),
+        }
+    })
+}
+
+fn failed(files: &[SourceFile], message: &str) -> (Pack, Vec<Diagnostic>) {
+    let pack = Pack { files: files.to_vec(), ..Pack::default() };
+    (pack, vec![Diagnostic::new(Span { file: 0, line: 1, col: 1, len: 1 }, message)])
+}
+
+fn parse_here(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
+    if files.len() > FILES_MAX {
+        return failed(files, &format!("a pack has at most {FILES_MAX} files"));
+    }
+    let mut pack = Pack { files: files.to_vec(), ..Pack::default() };
+    let mut reader = Reader::new(files);
+    for (index, file) in (0_u16..).zip(files) {
+        if let Some(root) = yaml::read(index, &file.text, &mut reader.diagnostics) {
+            read_file(&mut reader, &root, &mut pack);
+        }
+    }
+    let mut diagnostics = reader.diagnostics;
+    script::check_scripts(&pack).into_iter().for_each(|d| diagnostics.push(d));
+    (pack, diagnostics.into_sorted())
+}
+
+/// Adds what one file says to the pack.
+fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
+    let Some(fields) = r.fields(root, root.span, &PACK) else { return };
+    for key in PACK.keys {
+        let Some((at, node)) = fields.entry(key) else { continue };
+        if node.kind == Kind::Null {
+            r.error_hint(at, format!("nothing is written for \"{key}\""), "delete the key");
+            continue;
+        }
+        if ["currency", "sessions", "policy"].contains(key) {
+            r.define("key", key, at);
+        }
+        match *key {
+            "events" => pack.events.extend(facts::events(r, node)),
+            "currency" => pack.currency = facts::currency(r, node, at).or(pack.currency.take()),
+            "sessions" => pack.sessions = facts::sessions(r, node, at).or(pack.sessions.take()),
+            "facts" => pack.facts.extend(facts::facts(r, node)),
+            "segments" => pack.segments.extend(facts::segments(r, node)),
+            "journeys" => pack.journeys.extend(journeys::journeys(r, node)),
+            "policy" => pack.policy = policy::policy(r, node, at).or(pack.policy.take()),
+            _ => {
+                let items = r.list(node, "a list of tests");
+                pack.tests.extend(items.iter().filter_map(|item| test(r, item)));
+            }
+        }
+    }
+}
+
+fn test(r: &mut Reader, node: &Node) -> Option<TestDef> {
+    let fields = r.fields(node, node.span, &TEST)?;
+    let name = fields.get("name").and_then(|n| r.name(n, "the name of a test"));
+    let lines = fields.entry("script").map(|(at, n)| script_lines(r, n, at));
+    let name: Name = name?;
+    r.define("test", &name.node, name.span);
+    Some(TestDef { name, lines: lines? })
+}
+
+/// The lines of a script with their places.
+fn script_lines(r: &mut Reader, node: &Node, at: Span) -> Vec<Spanned<String>> {
+    let Kind::Scalar { text, style } = &node.kind else {
+        match node.kind {
+            Kind::Null => r.error_hint(at, "the script is empty", "write \"script: |\""),
+            _ => r.mismatch(node, "a script: \"script: |\" and its lines"),
+        }
+        return Vec::new();
+    };
+    let one_line = *style == Style::Quoted || *style == Style::Plain;
+    if *style == Style::Folded || (one_line && text.chars().count() + 2 < node.span.len as usize) {
+        r.error_hint(at, "the lines of the script run together", "write \"script: |\"");
+        return Vec::new();
+    }
+    let file = r.files.get(usize::from(node.span.file));
+    let source: Vec<&str> = file.map(|f| f.text.lines().collect()).unwrap_or_default();
+    // A literal begins at its first line with text; blank lines before it are part of it.
+    let blank = text.lines().take_while(|l| l.trim().is_empty()).count();
+    let first = (node.span.line as usize).saturating_sub(1 + blank);
+    let mut lines = Vec::new();
+    for (i, line) in text.lines().enumerate() {
+        let place = first + i;
+        let trimmed = line.trim_end();
+        let written = source.get(place).copied().unwrap_or_default();
+        let byte = written.find(trimmed.trim_start()).unwrap_or(0);
+        let col = written[..byte].chars().count() as u32 + 1;
+        let len = trimmed.trim_start().chars().count() as u32;
+        let span = Span { line: place as u32 + 1, col, len, ..node.span };
+        lines.push(Spanned { node: trimmed.to_owned(), span });
+    }
+    r.limit(&lines, SCRIPT_LINES_MAX, "lines in a script", |l| l.span);
+    lines
+}
+
+#[cfg(test)]
+mod tests;
