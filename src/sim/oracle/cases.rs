@@ -51,7 +51,7 @@ pub fn pack(name: &str, text: &str) -> Pack {
         text: text.into(),
     };
     let (pack, mistakes) = crate::define::parse::parse(&[file]);
-    assert!(mistakes.is_empty(), "{name}: {mistakes:?}\n{text}");
+    assert!(mistakes.is_empty(), "{name}\n{text}\n{mistakes:?}");
     pack
 }
 

@@ -28,7 +28,10 @@ pub struct Names {
 #[derive(Clone, Copy, Default)]
 pub struct Sight {
     pub event: bool,
+    /// `entry.at`, and so on.
     pub entry: bool,
+    /// The properties of the event by which an instance entered.
+    pub entry_event: bool,
     pub key: bool,
     /// In the definition of a fact: the event alone.
     pub event_only: bool,
@@ -124,6 +127,7 @@ fn about_entry(rng: &mut Rng, sight: Sight) -> String {
     let duration = one(rng, &DURATIONS);
     match rng.below(3) {
         0 => format!("now - entry.at > {duration}"),
+        _ if !sight.entry_event => format!("entry.at <= now - {duration}"),
         1 if sight.event => "event.product_id == entry.product_id".to_string(),
         1 => "has(entry.price)".to_string(),
         _ => "entry.price >= 10".to_string(),

@@ -21,13 +21,26 @@ const TRIGGERS: [&str; 6] = [
 struct Outline<'a> {
     names: &'a Names,
     is_keyed: bool,
+    is_by_event: bool,
+}
+
+impl Outline<'_> {
+    /// What the expressions of exits and steps see where no event is at hand.
+    fn sight(&self) -> Sight {
+        Sight {
+            entry: true,
+            entry_event: self.is_by_event,
+            key: self.is_keyed,
+            ..Sight::default()
+        }
+    }
 }
 
 /// One entry of `journeys:`.
 pub fn journey(rng: &mut Rng, number: i64, names: &Names) -> String {
     let kind = rng.below(10);
     let is_keyed = kind < 4 && rng.chance(0.5);
-    let outline = Outline { names, is_keyed };
+    let outline = Outline { names, is_keyed, is_by_event: kind < 5 };
     let mut text = format!("  j{number}:\n");
     let _ = writeln!(text, "    enter: {{ {} }}", enter(rng, &outline, kind));
     if rng.chance(0.6) {
@@ -51,7 +64,6 @@ pub fn journey(rng: &mut Rng, number: i64, names: &Names) -> String {
     }
     text.push_str("    steps:\n");
     let length = rng.between(1, 5);
-    // Events that keep coming back may only set going what lets go at once.
     steps(rng, &outline, &mut text, 6, length, 2);
     text
 }
@@ -136,11 +148,7 @@ fn date_entry(rng: &mut Rng, fact: &str) -> String {
 }
 
 fn exit(rng: &mut Rng, outline: &Outline) -> String {
-    let sight = Sight {
-        entry: true,
-        key: outline.is_keyed,
-        ..Sight::default()
-    };
+    let sight = outline.sight();
     let rule = if rng.chance(0.6) {
         let on = one(
             rng,
@@ -172,18 +180,19 @@ fn exit(rng: &mut Rng, outline: &Outline) -> String {
 }
 
 fn steps(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, n: i64, depth: u32) {
-    for _ in 0..n {
-        step(rng, outline, text, indent, depth);
+    for number in 1..=n {
+        // Nothing may stand behind the end.
+        if number == n && rng.chance(0.08) {
+            let _ = writeln!(text, "{}- end", " ".repeat(indent));
+        } else {
+            step(rng, outline, text, indent, depth);
+        }
     }
 }
 
 fn step(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, depth: u32) {
     let pad = " ".repeat(indent);
-    let sight = Sight {
-        entry: true,
-        key: outline.is_keyed,
-        ..Sight::default()
-    };
+    let sight = outline.sight();
     let kind = rng.below(if depth > 0 { 20 } else { 16 });
     let line = match kind {
         0..5 => format!("- wait: {}", wait(rng, outline)),
@@ -200,7 +209,6 @@ fn step(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, dept
         }
         12 | 13 => format!("- add_to: {}", one(rng, &["l1", "l2"])),
         14 => format!("- remove_from: {}", one(rng, &["l1", "l2"])),
-        15 if rng.chance(0.4) => "- end".to_string(),
         15 => format!("- wait: {}", wait(rng, outline)),
         16 => {
             let (on, timeout) = (
@@ -253,7 +261,7 @@ fn step(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, dept
             );
             let n = rng.between(1, 2);
             steps(rng, outline, text, indent + 8, n, depth - 1);
-            let _ = writeln!(text, "{pad}    - {{ name: rest, percent: 20 }}");
+            let _ = writeln!(text, "{pad}    - {{ name: rest, percent: 20, do: [ end ] }}");
             let _ = writeln!(
                 text,
                 "{pad}    - {{ name: control, percent: 34.5, hold_out: true }}"
