@@ -1,6 +1,7 @@
 //! Mistakes in a pack: what, where, and what to do about it.
 //!
-//! In: diagnostics in any order. Out: plain text, sorted by place, each mistake once. Never colours, never I/O.
+//! In: diagnostics in any order. Out: plain text, sorted by place, each mistake once. Never
+//! colours, never I/O.
 
 use crate::define::ast::{SourceFile, Span};
 
@@ -77,11 +78,16 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let allowed = (name.chars().count() / 3).clamp(1, 4);
     let lower = name.to_lowercase();
     let distance = |c: &str| strsim::osa_distance(&lower, &c.to_lowercase());
-    let near = candidates.into_iter().map(|c| (distance(c), c)).filter(|(d, c)| {
-        *d <= allowed && *d < c.chars().count().min(lower.chars().count())
-    });
+    let near = candidates
+        .into_iter()
+        .map(|c| (distance(c), c))
+        .filter(|(d, c)| *d <= allowed && *d < c.chars().count().min(lower.chars().count()));
     near.min_by_key(|(d, _)| *d).map(|(_, c)| c)
 }
+
+/// Mistakes rendered at most: nobody reads more before the next try, and a damaged file has
+/// thousands.
+const RENDERED_MAX: usize = 500;
 
 /// All mistakes as text, sorted by place, each once, with a blank line between them:
 ///
@@ -93,16 +99,20 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// ```
 pub fn render(files: &[SourceFile], diagnostics: &[Diagnostic]) -> String {
     let all = sorted(diagnostics.to_vec());
-    all.iter().map(|d| render_one(files, d)).collect::<Vec<_>>().join("\n")
+    let lines: Vec<Vec<&str>> = files.iter().map(|f| f.text.lines().collect()).collect();
+    let shown = all.iter().take(RENDERED_MAX).map(|d| render_one(files, &lines, d));
+    let more = all.len().checked_sub(RENDERED_MAX).filter(|n| *n > 0);
+    let more = more.map(|n| format!("and {n} more mistakes\n"));
+    shown.chain(more).collect::<Vec<_>>().join("\n")
 }
 
-fn render_one(files: &[SourceFile], diagnostic: &Diagnostic) -> String {
+fn render_one(files: &[SourceFile], lines: &[Vec<&str>], diagnostic: &Diagnostic) -> String {
     let Diagnostic { span, message, hint } = diagnostic;
     let file = files.get(usize::from(span.file));
     let path = file.map_or("", |f| f.path.as_str());
     let mut out = format!("{path}:{}:{}: {message}\n", span.line, span.col);
-    let line = (span.line as usize).checked_sub(1);
-    let line = file.zip(line).and_then(|(f, n)| f.text.lines().nth(n));
+    let number = (span.line as usize).checked_sub(1);
+    let line = lines.get(usize::from(span.file)).zip(number).and_then(|(l, n)| l.get(n));
     if let Some(line) = line.filter(|l| !l.trim().is_empty()) {
         out += &excerpt(line, span);
     }
@@ -167,9 +177,17 @@ mod tests {
                 Diagnostic::new(span(1, 4, 50), "long"),
             ],
         );
-        let first = "shop/a.yaml:1:4: long\n    ä: b\n       ^\n\nshop/a.yaml:1:99: past the end\n";
+        let first = "shop/a.yaml:1:4: long\n    ä: b\n       ^\n\n\
+                     shop/a.yaml:1:99: past the end\n";
         assert!(text.starts_with(first), "{text}");
         assert!(text.ends_with(":0:0: no file\n"), "{text}");
+    }
+
+    #[test]
+    fn a_damaged_file_does_not_fill_the_screen() {
+        let wrong: Vec<_> = (0..502).map(|i| Diagnostic::new(span(1, i, 1), "no")).collect();
+        let text = render(&file("a"), &wrong);
+        assert!(text.ends_with("\n\nand 2 more mistakes\n"), "{text}");
     }
 
     #[test]

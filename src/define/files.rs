@@ -1,6 +1,7 @@
 //! Reads a pack from disk: a folder of YAML files, or one file.
 //!
-//! In: a path. Out: the texts with the paths as the user would write them. Never looks into the text.
+//! In: a path. Out: the texts with the paths as the user would write them. Never looks into the
+//! text.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,8 @@ pub enum ReadError {
     Unreadable { path: PathBuf, source: std::io::Error },
 }
 
-/// All files of the pack at `path`: the `*.yaml` and `*.yml` of a folder (not of folders inside it) in the order of
-/// their names, or the one file.
+/// All files of the pack at `path`: the `*.yaml` and `*.yml` of a folder (not of folders inside it)
+/// in the order of their names, or the one file.
 pub fn read_pack(path: &Path) -> Result<Vec<SourceFile>, ReadError> {
     let unreadable = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => ReadError::Missing(path.to_owned()),
@@ -51,7 +52,8 @@ pub fn read_pack(path: &Path) -> Result<Vec<SourceFile>, ReadError> {
     }
 }
 
-/// Editors leave hidden files such as `.#shop.yaml` beside the real ones; those are nobody's definitions.
+/// Editors leave hidden files such as `.#shop.yaml` beside the real ones; those are nobody's
+/// definitions.
 fn is_yaml(path: &Path) -> bool {
     let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
     !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"))

@@ -1,4 +1,5 @@
-//! What a pack says: from YAML text to a tree with a place for every word, or a list of every mistake.
+//! What a pack says: from YAML text to a tree with a place for every word, or a list of every
+//! mistake.
 //!
 //! ```text
 //!  *.yaml ──► files ──► yaml ──► parse ──► ast::Pack
@@ -7,7 +8,8 @@
 //!                            diagnostic    script (lines of `tests:`)
 //! ```
 //!
-//! Only `files` touches the disk. Nothing here resolves a name or checks a type, and nothing panics on any text.
+//! Only `files` touches the disk. Nothing here resolves a name or checks a type, and nothing panics
+//! on any text.
 
 pub mod ast;
 pub mod limits;

@@ -1,7 +1,8 @@
 //! YAML text to a small tree that keeps the order, duplicate keys and the place of everything.
 //!
-//! In: one file. Out: its root node, and what is wrong with it as YAML. Scalars stay text: nothing is guessed to be a
-//! number or a boolean. Tags, anchors, aliases, merge keys and further documents are refused. Never panics.
+//! In: one file. Out: its root node, and what is wrong with it as YAML. Scalars stay text: nothing
+//! is guessed to be a number or a boolean. Tags, anchors, aliases, merge keys and further documents
+//! are refused. Never panics.
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
@@ -89,9 +90,7 @@ pub fn read(file: u16, text: &str, diagnostics: &mut Diagnostics) -> Option<Node
             Ok((event, at)) => {
                 let one_line = at.start.line() == at.end.line();
                 let len = if one_line { at.len() } else { rest_of_line(&lines, at.start) };
-                if builder.event(event, place(at.start.line(), at.start.col(), len)).is_none() {
-                    return None;
-                }
+                builder.event(event, place(at.start.line(), at.start.col(), len))?;
             }
             Err(error) => {
                 let (line, col) = (error.marker().line(), error.marker().col());
@@ -112,8 +111,8 @@ fn rest_of_line(lines: &[&str], start: Marker) -> usize {
     line.trim_end().chars().count().saturating_sub(start.col())
 }
 
-/// The first character that YAML does not allow: line from 1, column from 0. A lone carriage return is one too, so that
-/// everybody counts lines alike.
+/// The first character that YAML does not allow: line from 1, column from 0. A lone carriage return
+/// is one too, so that everybody counts lines alike.
 fn control_character(text: &str) -> Option<(usize, usize, char)> {
     let (mut line, mut col) = (1, 0);
     let mut chars = text.chars().peekable();

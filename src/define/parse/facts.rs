@@ -1,7 +1,7 @@
 //! `events`, `currency`, `sessions`, `facts` and `segments`.
 //!
-//! In: their nodes. Out: their part of the tree. A definition that cannot be read leaves a placeholder with its name,
-//! so that what uses it is not reported as well.
+//! In: their nodes. Out: their part of the tree. A definition that cannot be read leaves a
+//! placeholder with its name, so that what uses it is not reported as well.
 
 use super::literals::decimal;
 use super::reader::{Fields, Reader, Shape};
@@ -80,19 +80,15 @@ pub(super) const SESSIONS: Shape =
 pub(super) const FOLD: Shape = Shape {
     what: "a fact",
     keys: &[
-        "count", "sum", "min", "max", "average", "first", "last", "distinct", "recent", "top", "of",
-        "where", "over", "per", "minus", "until", "keep",
+        "count", "sum", "min", "max", "average", "first", "last", "distinct", "recent", "top",
+        "of", "where", "over", "per", "minus", "until", "keep",
     ],
     required: &[],
     excludes: &[],
 };
 
-pub(super) const TRAIT: Shape = Shape {
-    what: "a trait fact",
-    keys: &["trait", "type"],
-    required: &["trait"],
-    excludes: &[],
-};
+pub(super) const TRAIT: Shape =
+    Shape { what: "a trait fact", keys: &["trait", "type"], required: &["trait"], excludes: &[] };
 
 pub(super) const BASKET: Shape = Shape {
     what: "a basket",
@@ -159,7 +155,8 @@ pub(super) fn currency(r: &mut Reader, node: &Node, at: Span) -> Option<Currency
         r.error_hint(own.span, "the base currency has no rate", "delete it: its rate is 1");
     }
     let default = fields.get("default").and_then(|n| currency_code(r, n));
-    let known = |code: &Name| code.node == base.node || rates.iter().any(|(c, _)| *c.node == code.node);
+    let known =
+        |code: &Name| code.node == base.node || rates.iter().any(|(c, _)| *c.node == code.node);
     if let Some(code) = default.as_ref().filter(|c| !known(c)) {
         r.error(code.span, format!("the currency \"{}\" has no rate", code.node));
     }

@@ -1,6 +1,7 @@
 //! `journeys`: entry, exits and what holds for all steps.
 //!
-//! In: their nodes. Out: their part of the tree, and for each journey a text that changes exactly when its meaning may.
+//! In: their nodes. Out: their part of the tree, and for each journey a text that changes exactly
+//! when its meaning may.
 
 use super::facts::{PERIODS, check_name, property};
 use super::literals::{DAY_MS, duration};
@@ -71,12 +72,8 @@ pub(super) const EXIT_ON: Shape = Shape {
     excludes: &[],
 };
 
-pub(super) const EXIT_WHEN: Shape = Shape {
-    what: "an exit on condition",
-    keys: &["when", "goal"],
-    required: &[],
-    excludes: &[],
-};
+pub(super) const EXIT_WHEN: Shape =
+    Shape { what: "an exit on condition", keys: &["when", "goal"], required: &[], excludes: &[] };
 
 pub(super) fn journeys(r: &mut Reader, node: &Node) -> Vec<JourneyDef> {
     let mut journeys = Vec::new();
@@ -114,7 +111,8 @@ fn journey(r: &mut Reader, name: Name, node: &Node) -> Option<JourneyDef> {
     })
 }
 
-/// A node as text without comments, layout and quoting style: the same for the same definition, however it is written.
+/// A node as text without comments, layout and quoting style: the same for the same definition,
+/// however it is written.
 fn canonical(node: &Node) -> String {
     match &node.kind {
         Kind::Null | Kind::Broken => String::new(),
@@ -134,9 +132,7 @@ fn quoted(text: &str) -> String {
 }
 
 fn enter(r: &mut Reader, node: &Node, at: Span) -> Option<Enter> {
-    let Some(shape) = entry_shape(r, node, at) else {
-        return None;
-    };
+    let shape = entry_shape(r, node, at)?;
     let fields = r.fields(node, at, shape)?;
     let trigger = trigger(r, &fields)?;
     let condition = fields.get("where").or(fields.get("when"));
@@ -171,7 +167,8 @@ fn entry_shape(r: &mut Reader, node: &Node, at: Span) -> Option<&'static Shape> 
             r.error(at, format!("an entry has one trigger, not \"{a}\" and \"{b}\""));
         }
         [] => {
-            let words = [("event", "on"), ("trigger", "on"), ("segment", "entered"), ("exited", "left")];
+            let words =
+                [("event", "on"), ("trigger", "on"), ("segment", "entered"), ("exited", "left")];
             let meant = |k: &str| {
                 let word = words.iter().find(|(w, _)| *w == k).map(|(_, ours)| *ours);
                 word.or_else(|| nearest(k, names))
@@ -274,15 +271,16 @@ fn again(r: &mut Reader, node: &Node) -> Option<Again> {
 
 fn exits(r: &mut Reader, node: &Node) -> Vec<Exit> {
     let items = r.list(node, "a list of exits");
-    r.limit(items, EXITS_MAX, "exits in a journey", |n| n.span);
+    let items = r.limit(items, EXITS_MAX, "exits in a journey", |n| n.span);
     items.iter().filter_map(|item| exit(r, item)).collect()
 }
 
 fn exit(r: &mut Reader, node: &Node) -> Option<Exit> {
-    let has = |key: &str| match &node.kind {
-        Kind::Mapping(pairs) => pairs.iter().any(|(k, _)| k.text() == Some(key)),
-        _ => false,
+    let Kind::Mapping(pairs) = &node.kind else {
+        r.mismatch(node, "an exit such as \"on: Order Completed\"");
+        return None;
     };
+    let has = |key: &str| pairs.iter().any(|(k, _)| k.text() == Some(key));
     let shape = match (has("on"), has("when")) {
         (true, true) => {
             let hint = "write \"where\" for a condition about the event";
@@ -301,7 +299,9 @@ fn exit(r: &mut Reader, node: &Node) -> Option<Exit> {
         },
         (None, Some(when)) => ExitRule::When(r.expression(when)?),
         (None, None) => {
-            r.error(node.span, "an exit needs \"on\" or \"when\"");
+            if fields.lacks("on") {
+                r.error(node.span, "an exit needs \"on\" or \"when\"");
+            }
             return None;
         }
     };

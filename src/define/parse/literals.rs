@@ -1,6 +1,7 @@
 //! Durations, clock times, days and numbers as they are written in a pack.
 //!
-//! In: a scalar's text. Out: its value, or what is wrong with it and how it would be right. Knows no places.
+//! In: a scalar's text. Out: its value, or what is wrong with it and how it would be right. Knows
+//! no places.
 
 /// What is wrong with a literal, and how to write it.
 #[derive(Debug, PartialEq, Eq)]
@@ -24,14 +25,8 @@ pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 pub(crate) const WEEK_MS: i64 = 7 * DAY_MS;
 
 /// Units as written, in milliseconds.
-const UNITS: [(&str, i64); 6] = [
-    ("w", WEEK_MS),
-    ("d", DAY_MS),
-    ("h", HOUR_MS),
-    ("m", MINUTE_MS),
-    ("s", SECOND_MS),
-    ("ms", 1),
-];
+const UNITS: [(&str, i64); 6] =
+    [("w", WEEK_MS), ("d", DAY_MS), ("h", HOUR_MS), ("m", MINUTE_MS), ("s", SECOND_MS), ("ms", 1)];
 
 /// What people write instead; plurals lose their `s` first.
 const UNIT_WORDS: [(&str, i64); 14] = [
@@ -101,7 +96,8 @@ fn meant(text: &str) -> String {
     if !number.is_empty() && number.chars().all(|c| c.is_ascii_digit()) {
         return format!("add the unit: {number}s, {number}m, {number}h or {number}d");
     }
-    let lower = text.to_lowercase().replace(',', ".").replace(" and ", " ").replace(['-', '_'], " ");
+    let lower =
+        text.to_lowercase().replace(',', ".").replace(" and ", " ").replace(['-', '_'], " ");
     let joined: String = lower.split_whitespace().collect();
     let known = |word: &str| {
         let singular = word.strip_suffix('s').filter(|w| !w.is_empty()).unwrap_or(word);
@@ -182,7 +178,8 @@ pub enum Until {
     Fact { name: String, offset: i64, offset_at: usize, clock: Option<(u16, usize)> },
 }
 
-const UNTIL_HINT: &str = "write 10:00, day 2 at 10:00, or a date fact such as warranty_end - 14d at 10:00";
+const UNTIL_HINT: &str =
+    "write 10:00, day 2 at 10:00, or a date fact such as warranty_end - 14d at 10:00";
 
 /// `10:00`, `day 2 at 10:00`, `warranty_end - 14d at 10:00`.
 pub fn until(text: &str) -> Result<Until, Wrong> {
@@ -193,7 +190,8 @@ pub fn until(text: &str) -> Result<Until, Wrong> {
         }
         return clock(text).map(Until::Time);
     }
-    let chars_before = |part: &str| text[..part.as_ptr() as usize - text.as_ptr() as usize].chars().count();
+    let chars_before =
+        |part: &str| text[..part.as_ptr() as usize - text.as_ptr() as usize].chars().count();
     let (head, time) = match text.rsplit_once(" at ") {
         Some((head, time)) => (head.trim_end(), Some(time.trim())),
         None => (text, None),
@@ -232,7 +230,8 @@ fn until_fact(
     clock: Option<(u16, usize)>,
     chars_before: impl Fn(&str) -> usize,
 ) -> Result<Until, Wrong> {
-    let end = head.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').unwrap_or(head.len());
+    let end =
+        head.find(|c: char| !c.is_alphanumeric() && c != '_' && c != '.').unwrap_or(head.len());
     let (name, rest) = head.split_at(end);
     let rest = rest.trim();
     if name.contains('.') {
@@ -281,6 +280,13 @@ mod tests {
         }
     }
 
+    fn no(text: &str, hint: &str) -> String {
+        format!("\"{text}\" is not a duration / {hint}")
+    }
+
+    const FORMS: &str = "durations are written 90s, 30m, 1h, 2d, 1w or 1d 12h";
+    const CLOCKS: &str = "clock times are written 09:30, from 00:00 to 23:59";
+
     #[test]
     fn durations() {
         for (text, expected) in [
@@ -298,9 +304,9 @@ mod tests {
             ("0s", "a duration has to be longer than zero / "),
             ("11y", "\"11y\" is not a duration / write \"4015d\""),
             ("4015d", "\"4015d\" is longer than 10 years / "),
-            ("soon", "\"soon\" is not a duration / durations are written 90s, 30m, 1h, 2d, 1w or 1d 12h"),
+            ("soon", &no("soon", FORMS)),
             ("-1h", "\"-1h\" is not a duration / write \"1h\""),
-            ("99999999999999999999d", "\"99999999999999999999d\" is not a duration / durations are written 90s, 30m, 1h, 2d, 1w or 1d 12h"),
+            ("99999999999999999999d", &no("99999999999999999999d", FORMS)),
         ] {
             assert_eq!(said(duration(text)), expected, "{text}");
         }
@@ -316,7 +322,7 @@ mod tests {
             ("10:15 pm", "\"10:15 pm\" is not a clock time / write \"22:15\""),
             ("12 am", "\"12 am\" is not a clock time / write \"00:00\""),
             ("24:00", "\"24:00\" is not a clock time / write \"00:00\""),
-            ("25:00", "\"25:00\" is not a clock time / clock times are written 09:30, from 00:00 to 23:59"),
+            ("25:00", &format!("\"25:00\" is not a clock time / {CLOCKS}")),
         ] {
             assert_eq!(said(clock(text)), expected, "{text}");
         }
@@ -327,7 +333,10 @@ mod tests {
         for (text, expected) in [
             ("10:00", "Time(600)"),
             ("day 2 at 10:00", "Day { day: 2, day_at: 4, clock: 600, clock_at: 9 }"),
-            ("due - 14d at 10:00", "Fact { name: \"due\", offset: -1209600000, offset_at: 4, clock: Some((600, 13)) }"),
+            (
+                "due - 14d at 10:00",
+                "Fact { name: \"due\", offset: -1209600000, offset_at: 4, clock: Some((600, 13)) }",
+            ),
             ("due+1d 2h", "Fact { name: \"due\", offset: 93600000, offset_at: 3, clock: None }"),
             ("due", "Fact { name: \"due\", offset: 0, offset_at: 3, clock: None }"),
             ("day 2", "the clock time is missing / write \"day 2 at 10:00\""),

@@ -6,13 +6,14 @@
 //!                 scalars by `literals` and `expression` (after `tokens`)
 //! ```
 //!
-//! In: the files of a pack. Out: the tree and all diagnostics. If there are any, the tree is good only for finding more:
-//! what could not be read is left out or stands as a placeholder. Names are not resolved, types not checked.
+//! In: the files of a pack. Out: the tree and all diagnostics. If there are any, the tree is good
+//! only for finding more: what could not be read is left out or stands as a placeholder. Names are
+//! not resolved, types not checked.
 
 use std::thread;
 
 use crate::define::ast::{Name, Pack, SourceFile, Span, Spanned, TestDef};
-use crate::define::diagnostic::{Diagnostic, Diagnostics};
+use crate::define::diagnostic::Diagnostic;
 use crate::define::limits::{FILES_MAX, SCRIPT_LINES_MAX};
 use crate::define::script;
 use crate::define::yaml::{self, Kind, Node, Style};
@@ -27,12 +28,12 @@ mod steps;
 mod tokens;
 
 pub use reader::Shape;
-pub use tokens::{FUNCTIONS, nearest_function};
+pub use tokens::FUNCTIONS;
 
 use reader::Reader;
 
-/// The stack on which packs are parsed. The CEL parser recurses through its grammar and takes 130 KiB for a bracket in a
-/// debug build: 64 levels do not fit on a test's thread of 2 MiB.
+/// The stack on which packs are parsed. The CEL parser recurses through its grammar and takes 130
+/// KiB for a bracket in a debug build: 64 levels do not fit on a test's thread of 2 MiB.
 pub(crate) const STACK_BYTES: usize = 64 << 20;
 
 const PACK: Shape = Shape {
@@ -50,7 +51,7 @@ const TEST: Shape = Shape {
 };
 
 /// Every mapping of the language but those with free names.
-pub const SHAPES: [&Shape; 25] = [
+pub const SHAPES: &[&Shape] = &[
     &PACK,
     &facts::CURRENCY,
     &facts::SESSIONS,
@@ -75,11 +76,10 @@ pub const SHAPES: [&Shape; 25] = [
     &policy::POLICY,
     &policy::CONSENT,
     &policy::SUPPRESS,
+    &policy::QUIET_HOURS,
+    &policy::CAP,
     &TEST,
 ];
-
-/// The rest of them.
-pub const MORE_SHAPES: [&Shape; 2] = [&policy::QUIET_HOURS, &policy::CAP];
 
 /// The steps of the language.
 pub const STEPS: [&str; 9] = steps::STEPS;
@@ -91,7 +91,8 @@ pub fn parse(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
         let parsed = builder.spawn_scoped(scope, || parse_here(files)).map(|t| t.join());
         match parsed {
             Ok(Ok(result)) => result,
-            // The parser has no panic of its own; should one of its libraries have one, the pack is not to be used.
+            // The parser has no panic of its own; should one of its libraries have one, the pack is
+            // not to be used.
             Ok(Err(_)) => failed(files, "the pack cannot be read: the parser failed"),
             Err(e) => failed(files, &format!("the pack cannot be read: {e}")),
         }
@@ -121,9 +122,13 @@ fn parse_here(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
 
 /// Adds what one file says to the pack.
 fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
-    let Some(fields) = r.fields(root, root.span, &PACK) else { return };
+    let Some(fields) = r.fields(root, root.span, &PACK) else {
+        return;
+    };
     for key in PACK.keys {
-        let Some((at, node)) = fields.entry(key) else { continue };
+        let Some((at, node)) = fields.entry(key) else {
+            continue;
+        };
         if node.kind == Kind::Null {
             r.error_hint(at, format!("nothing is written for \"{key}\""), "delete the key");
             continue;
@@ -170,21 +175,18 @@ fn script_lines(r: &mut Reader, node: &Node, at: Span) -> Vec<Spanned<String>> {
         r.error_hint(at, "the lines of the script run together", "write \"script: |\"");
         return Vec::new();
     }
-    let file = r.files.get(usize::from(node.span.file));
-    let source: Vec<&str> = file.map(|f| f.text.lines().collect()).unwrap_or_default();
     // A literal begins at its first line with text; blank lines before it are part of it.
     let blank = text.lines().take_while(|l| l.trim().is_empty()).count();
-    let first = (node.span.line as usize).saturating_sub(1 + blank);
+    let first = (node.span.line as usize).saturating_sub(blank);
     let mut lines = Vec::new();
     for (i, line) in text.lines().enumerate() {
-        let place = first + i;
-        let trimmed = line.trim_end();
-        let written = source.get(place).copied().unwrap_or_default();
-        let byte = written.find(trimmed.trim_start()).unwrap_or(0);
+        let line = line.trim();
+        let place = Span { line: (first + i) as u32, ..node.span };
+        let written = r.line(place);
+        let byte = written.find(line).unwrap_or(0);
         let col = written[..byte].chars().count() as u32 + 1;
-        let len = trimmed.trim_start().chars().count() as u32;
-        let span = Span { line: place as u32 + 1, col, len, ..node.span };
-        lines.push(Spanned { node: trimmed.to_owned(), span });
+        let len = line.chars().count() as u32;
+        lines.push(Spanned { node: line.to_owned(), span: Span { col, len, ..place } });
     }
     r.limit(&lines, SCRIPT_LINES_MAX, "lines in a script", |l| l.span);
     lines

@@ -1,6 +1,7 @@
 //! `policy`: consent, suppression, quiet hours and caps.
 //!
-//! In: its node. Out: its rules in the order of the file. Asks the time zone database whether a zone exists.
+//! In: its node. Out: its rules in the order of the file. Asks the time zone database whether a
+//! zone exists.
 
 use super::facts::PERIODS;
 use super::reader::{Fields, Reader, Shape};
@@ -34,7 +35,7 @@ pub(super) const SUPPRESS: Shape = Shape {
 };
 
 pub(super) const QUIET_HOURS: Shape = Shape {
-    what: "quiet hours",
+    what: "a quiet-hours rule",
     keys: &["from", "to", "then", "channels", "except"],
     required: &["from", "to"],
     excludes: &[],
@@ -71,9 +72,11 @@ fn rules<T>(
     expected: &str,
     read: fn(&mut Reader, &Node) -> Option<T>,
 ) -> Vec<T> {
-    let Some(node) = fields.get(key) else { return Vec::new() };
+    let Some(node) = fields.get(key) else {
+        return Vec::new();
+    };
     let items = r.list(node, expected);
-    r.limit(items, POLICY_RULES_MAX, &format!("rules in \"{key}\""), |n| n.span);
+    let items = r.limit(items, POLICY_RULES_MAX, &format!("rules in \"{key}\""), |n| n.span);
     items.iter().filter_map(|item| read(r, item)).collect()
 }
 
@@ -87,7 +90,8 @@ fn time_zone(r: &mut Reader, node: &Node) -> Option<Name> {
         jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
     let lower = name.node.to_lowercase().replace(' ', "_");
     let city = zones.iter().find(|z| z.to_lowercase().rsplit('/').next() == Some(&lower));
-    let near = city.map(String::as_str).or_else(|| nearest(&name.node, zones.iter().map(|z| z.as_str())));
+    let near =
+        city.map(String::as_str).or_else(|| nearest(&name.node, zones.iter().map(|z| z.as_str())));
     let hint = match near {
         Some(zone) => format!("did you mean \"{zone}\"?"),
         None => "write a name such as Europe/Warsaw".to_owned(),
@@ -151,7 +155,7 @@ fn cap(r: &mut Reader, node: &Node) -> Option<Cap> {
         let window = r.choice(n, &periods)?;
         Some(Spanned { node: window, span: n.span })
     });
-    if fields.get("over").or(fields.get("per")).is_none() {
+    if fields.lacks("over") && fields.lacks("per") {
         let hint = "for example per: day or over: 7d";
         r.error_hint(node.span, "a cap needs \"over\" or \"per\"", hint);
     }

@@ -1,20 +1,21 @@
 //! The one way in which every mapping of a pack is read.
 //!
-//! In: nodes, and for each mapping the [`Shape`] that it may have. Out: fields and typed scalars; unknown, repeated,
-//! missing and clashing keys are reported with advice. Never resolves a name.
+//! In: nodes, and for each mapping the [`Shape`] that it may have. Out: fields and typed scalars;
+//! unknown, repeated, missing and clashing keys are reported with advice. Never resolves a name.
 
 use std::collections::BTreeMap;
 
 use super::literals::{self, Wrong};
 use crate::define::ast::{ClockTime, Millis, Name, SourceFile, Span, Spanned};
 use crate::define::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::define::limits::NAME_CHARS_MAX;
+use crate::define::limits::{NAME_CHARS_MAX, NAMES_MAX};
 use crate::define::yaml::{Kind, Node, Style};
 
 /// The keys that a mapping of one kind may have.
 #[derive(Debug)]
 pub struct Shape {
-    /// In messages: `a send`. Its last words, joined by `_`, name the definition in the JSON Schema.
+    /// In messages: `a send`. Its last words, joined by `_`, name the definition in the JSON
+    /// Schema.
     pub what: &'static str,
     pub keys: &'static [&'static str],
     pub required: &'static [&'static str],
@@ -55,11 +56,18 @@ pub struct Fields<'n> {
     /// Where a missing key is reported.
     pub span: Span,
     pairs: Vec<(&'n str, Span, &'n Node)>,
+    /// Keys that unknown ones were probably meant to be.
+    meant: Vec<&'static str>,
 }
 
 impl<'n> Fields<'n> {
     pub fn get(&self, key: &str) -> Option<&'n Node> {
         self.entry(key).map(|(_, node)| node)
+    }
+
+    /// Whether a key is missing; a misspelt one is not reported a second time.
+    pub fn lacks(&self, key: &str) -> bool {
+        self.get(key).is_none() && !self.meant.contains(&key)
     }
 
     /// A field with the place of its key.
@@ -70,8 +78,10 @@ impl<'n> Fields<'n> {
 
 /// Reads nodes of all files of a pack and collects what is wrong.
 pub struct Reader<'a> {
-    pub files: &'a [SourceFile],
+    files: &'a [SourceFile],
     pub diagnostics: Diagnostics,
+    /// Lines of each file.
+    lines: Vec<Vec<&'a str>>,
     /// Kind and name of what has been defined, and where.
     defined: BTreeMap<(&'static str, String), Span>,
     /// Steps of the journey at hand.
@@ -83,6 +93,7 @@ impl<'a> Reader<'a> {
         Reader {
             files,
             diagnostics: Diagnostics::default(),
+            lines: files.iter().map(|f| f.text.lines().collect()).collect(),
             defined: BTreeMap::new(),
             steps: 0,
         }
@@ -126,11 +137,25 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reports the first entry beyond a limit.
-    pub fn limit<T>(&mut self, items: &[T], max: usize, what: &str, span: impl Fn(&T) -> Span) {
+    /// The entries within a limit; the first one beyond it is reported.
+    pub fn limit<'n, T>(
+        &mut self,
+        items: &'n [T],
+        max: usize,
+        what: &str,
+        span: impl Fn(&T) -> Span,
+    ) -> &'n [T] {
         if let Some(beyond) = items.get(max) {
             self.error(span(beyond), format!("more than {max} {what}"));
         }
+        &items[..items.len().min(max)]
+    }
+
+    /// The source line in which something stands.
+    pub fn line(&self, span: Span) -> &'a str {
+        let lines = self.lines.get(usize::from(span.file));
+        let line = lines.and_then(|lines| lines.get((span.line as usize).saturating_sub(1)));
+        line.copied().unwrap_or_default()
     }
 
     /// The pairs of a mapping whose keys are free names. Repeated keys are reported.
@@ -139,34 +164,44 @@ impl<'a> Reader<'a> {
             self.mismatch(node, expected);
             return Vec::new();
         };
-        let mut read: Vec<(Name, &Node)> = Vec::with_capacity(pairs.len());
+        let mut read = Vec::with_capacity(pairs.len());
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         let mut rest = pairs.iter();
         while let Some((key, value)) = rest.next() {
             let cut = self.cut_by_comma(value, rest.as_slice());
-            (0..cut).for_each(|_| drop(rest.next()));
+            if cut > 0 {
+                rest.nth(cut - 1);
+            }
             let Some(name) = self.name(key, "a key") else { continue };
-            match read.iter().find(|(k, _)| k.node == name.node) {
-                Some((first, _)) => {
-                    let hint = format!("it stands first at {}", self.place(first.span));
+            match seen.get(&name.node) {
+                Some(first) => {
+                    let hint = format!("it stands first at {}", self.place(*first));
                     let message = format!("the key \"{}\" stands here twice", name.node);
                     self.error_hint(name.span, message, hint);
                 }
-                None => read.push((name, if cut > 0 { &BROKEN } else { value })),
+                None => {
+                    seen.insert(name.node.clone(), name.span);
+                    read.push((name, if cut > 0 { &BROKEN } else { value }));
+                }
             }
         }
         read
     }
 
-    /// In `{ x: f(a, b) }` YAML ends the value at the comma and reads `b)` as a key without a value. Reports it and
-    /// returns how many of the following pairs belong to the value.
+    /// In `{ x: f(a, b) }` YAML ends the value at the comma and reads `b)` as a key without a
+    /// value. Reports it and returns how many of the following pairs belong to the value.
     fn cut_by_comma(&mut self, value: &Node, rest: &[(Node, Node)]) -> usize {
-        let Some((text, Style::Plain)) = plain(value) else { return 0 };
+        let Some((text, Style::Plain)) = plain(value) else {
+            return 0;
+        };
         let mut whole = text.to_owned();
         if !open_ended(&whole) {
             return 0;
         }
-        for (taken, (key, nothing)) in rest.iter().enumerate() {
-            let Some((more, Style::Plain | Style::Quoted)) = plain(key) else { return 0 };
+        for (taken, (key, nothing)) in rest.iter().take(ARGUMENTS_MAX).enumerate() {
+            let Some((more, Style::Plain | Style::Quoted)) = plain(key) else {
+                return 0;
+            };
             if nothing.kind != Kind::Null {
                 return 0;
             }
@@ -193,16 +228,15 @@ impl<'a> Reader<'a> {
             }
             return None;
         };
-        let mut pairs = Vec::new();
+        let mut fields = Fields { span: at, pairs: Vec::new(), meant: Vec::new() };
         let named = self.pairs(node, shape.what);
         for (name, value) in named {
             match shape.keys.iter().find(|k| **k == name.node) {
-                Some(key) => pairs.push((*key, name.span, value)),
-                None => self.unknown_key(&name, shape),
+                Some(key) => fields.pairs.push((*key, name.span, value)),
+                None => fields.meant.extend(self.unknown_key(&name, shape)),
             }
         }
-        let fields = Fields { span: at, pairs };
-        for key in shape.required.iter().filter(|k| fields.get(k).is_none()) {
+        for key in shape.required.iter().filter(|k| fields.lacks(k)) {
             self.error(at, format!("{} needs \"{key}\"", shape.what));
         }
         for (a, b) in shape.excludes {
@@ -214,17 +248,20 @@ impl<'a> Reader<'a> {
         Some(fields)
     }
 
-    fn unknown_key(&mut self, name: &Name, shape: &Shape) {
+    /// Reports a key, and returns what it was probably meant to be.
+    fn unknown_key(&mut self, name: &Name, shape: &Shape) -> Option<&'static str> {
         let written = name.node.to_lowercase().replace(['-', ' '], "_");
-        let synonym = SYNONYMS.iter().find(|(word, _)| *word == written).and_then(|(_, ours)| {
-            ours.iter().copied().find(|key| shape.keys.contains(key))
-        });
+        let synonym = SYNONYMS
+            .iter()
+            .find(|(word, _)| *word == written)
+            .and_then(|(_, ours)| ours.iter().copied().find(|key| shape.keys.contains(key)));
         let near = synonym.or_else(|| nearest(&written, shape.keys.iter().copied()));
         let hint = match near {
             Some(key) => format!("did you mean \"{key}\"?"),
             None => format!("the keys are {}", shape.keys.join(", ")),
         };
         self.error_hint(name.span, format!("{} has no key \"{}\"", shape.what, name.node), hint);
+        near
     }
 
     /// The entries of a list. `expected` says what of: `a list of steps`.
@@ -294,6 +331,7 @@ impl<'a> Reader<'a> {
         if items.is_empty() {
             self.error(node.span, format!("expected {expected}, found an empty list"));
         }
+        let items = self.limit(items, NAMES_MAX, "names in a list", |n| n.span);
         let mut names: Vec<Name> = Vec::with_capacity(items.len());
         for name in items.iter().filter_map(|item| one(self, item, expected)).collect::<Vec<_>>() {
             if names.iter().any(|n| n.node == name.node) {
@@ -402,9 +440,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Pieces into which commas cut an expression that are put together again.
+const ARGUMENTS_MAX: usize = 20;
+
 /// Stands for a value that has been reported.
-static BROKEN: Node =
-    Node { span: Span { file: 0, line: 0, col: 0, len: 0 }, kind: Kind::Broken };
+static BROKEN: Node = Node { span: Span { file: 0, line: 0, col: 0, len: 0 }, kind: Kind::Broken };
 
 fn plain(node: &Node) -> Option<(&str, Style)> {
     match &node.kind {

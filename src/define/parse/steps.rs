@@ -48,7 +48,7 @@ pub(super) const WAIT_EVENT: Shape = Shape {
 pub(super) const BRANCH: Shape = Shape {
     what: "a branch",
     keys: &["when", "else", "do"],
-    required: &["do"],
+    required: &[],
     excludes: &[("when", "else")],
 };
 
@@ -176,7 +176,7 @@ fn unknown_step(r: &mut Reader, word: &str, at: Span, message: String) {
 fn wait(r: &mut Reader, node: &Node, at: Span, level: usize) -> Option<Wait> {
     let Kind::Mapping(pairs) = &node.kind else {
         if let Some(text) = node.text()
-            && r_is_time(text)
+            && is_time(text)
         {
             let hint = format!("write \"wait: {{ until: {text} }}\"");
             r.error_hint(node.span, "\"wait\" takes a duration", hint);
@@ -219,7 +219,7 @@ fn wait(r: &mut Reader, node: &Node, at: Span, level: usize) -> Option<Wait> {
 }
 
 /// Whether a text says a time rather than a duration.
-fn r_is_time(text: &str) -> bool {
+fn is_time(text: &str) -> bool {
     super::literals::clock(text).is_ok() || text.starts_with("day ") || text.contains(" at ")
 }
 
@@ -260,14 +260,16 @@ fn wait_event(r: &mut Reader, fields: &Fields, level: usize) -> Option<Wait> {
 
 fn choose(r: &mut Reader, node: &Node, level: usize) -> Vec<Branch> {
     let items = r.list(node, "a list of branches");
-    r.limit(items, BRANCHES_MAX, "branches", |n| n.span);
+    let items = r.limit(items, BRANCHES_MAX, "branches", |n| n.span);
     if items.is_empty() && matches!(node.kind, Kind::Sequence(_)) {
         r.error(node.span, "there is no branch in this list");
     }
     let mut branches = Vec::with_capacity(items.len());
     let mut else_at: Option<Span> = None;
     for item in items {
-        let Some(fields) = r.fields(item, item.span, &BRANCH) else { continue };
+        let Some(fields) = r.fields(item, item.span, &BRANCH) else {
+            continue;
+        };
         match (else_at, fields.entry("else")) {
             (Some(_), Some((at, _))) => r.error(at, "a second \"else\""),
             (Some(at), None) => {
@@ -281,10 +283,13 @@ fn choose(r: &mut Reader, node: &Node, level: usize) -> Vec<Branch> {
             r.error_hint(at, format!("\"else\" takes nothing, found {}", body.what()), hint);
         }
         let when = fields.get("when").and_then(|n| r.expression(n));
-        if fields.get("when").or(fields.get("else")).is_none() {
+        if fields.lacks("when") && fields.lacks("else") {
             r.error(item.span, "a branch needs \"when\" or \"else\"");
         }
         let body = fields.entry("do");
+        if fields.lacks("do") && otherwise.is_none_or(|(_, n)| n.kind == Kind::Null) {
+            r.error(item.span, "a branch needs \"do\"");
+        }
         let steps = body.map(|(at, n)| steps(r, n, at, level + 1)).unwrap_or_default();
         branches.push(Branch { span: item.span, when, steps });
     }
@@ -293,7 +298,7 @@ fn choose(r: &mut Reader, node: &Node, level: usize) -> Vec<Branch> {
 
 fn split(r: &mut Reader, node: &Node, at: Span, level: usize) -> Vec<Arm> {
     let items = r.list(node, "a list of arms");
-    r.limit(items, BRANCHES_MAX, "arms", |n| n.span);
+    let items = r.limit(items, BRANCHES_MAX, "arms", |n| n.span);
     let arms: Vec<Option<Arm>> = items.iter().map(|item| arm(r, item, level)).collect();
     let complete = arms.iter().all(Option::is_some);
     let arms: Vec<Arm> = arms.into_iter().flatten().collect();
@@ -315,7 +320,7 @@ fn arm(r: &mut Reader, node: &Node, level: usize) -> Option<Arm> {
     let hold_out = fields.get("hold_out").and_then(|n| r.boolean(n));
     let body = fields.entry("do");
     let steps = body.map(|(at, n)| steps(r, n, at, level + 1)).unwrap_or_default();
-    if body.is_none() && fields.get("hold_out").is_none_or(|_| hold_out == Some(false)) {
+    if fields.lacks("do") && fields.get("hold_out").is_none_or(|_| hold_out == Some(false)) {
         r.error(node.span, "an arm needs \"do\" or \"hold_out: true\"");
     }
     let share = fields.get("percent").and_then(|n| share(r, n));

@@ -1,23 +1,57 @@
 //! Looks over an expression before the CEL parser sees it.
 //!
-//! In: the text. Out: where calls of `has` stand, or the first mistake that can be said better than a grammar would: a
-//! word of SQL, a curly quote, a bracket left open, what CEL has and packs have not. Never builds a tree.
+//! In: the text. Out: where calls of `has` stand, or the first mistake that can be said better than
+//! a grammar would: a word of SQL, a curly quote, a bracket left open, what CEL has and packs have
+//! not. Never builds a tree.
 
 use super::literals::{self, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
-use crate::define::diagnostic::nearest;
 use crate::define::limits::EXPRESSION_DEPTH_MAX;
 
 /// The functions of the language; no fact may have such a name.
 pub const FUNCTIONS: [&str; 22] = [
-    "has", "size", "days", "hours", "minutes", "seconds", "timestamp", "segment", "contains",
-    "starts_with", "ends_with", "startsWith", "endsWith", "lower", "min", "max", "abs", "floor",
-    "round", "hour", "weekday", "default",
+    "has",
+    "size",
+    "days",
+    "hours",
+    "minutes",
+    "seconds",
+    "timestamp",
+    "segment",
+    "contains",
+    "starts_with",
+    "ends_with",
+    "startsWith",
+    "endsWith",
+    "lower",
+    "min",
+    "max",
+    "abs",
+    "floor",
+    "round",
+    "hour",
+    "weekday",
+    "default",
 ];
 
 /// Words that CEL keeps for itself.
 const RESERVED: [&str; 17] = [
-    "as", "break", "const", "continue", "else", "for", "function", "if", "import", "let", "loop",
-    "package", "namespace", "return", "var", "void", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "for",
+    "function",
+    "if",
+    "import",
+    "let",
+    "loop",
+    "package",
+    "namespace",
+    "return",
+    "var",
+    "void",
+    "while",
 ];
 
 /// CEL's loops over lists, which the language leaves out: every expression takes bounded time.
@@ -79,7 +113,8 @@ const SIGNS: [(&str, &str); 12] = [
 const OPERATORS: [&str; 17] =
     ["==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "+", "-", "*", "/", "%", "?", ":", ","];
 
-/// The text with `has(` where it is called written `HAS(`: CEL's own `has` only takes `a.b`, ours takes names too.
+/// The text with `has(` where it is called written `HAS(`: CEL's own `has` only takes `a.b`, ours
+/// takes names too.
 pub fn check(text: &str) -> Result<String, Slip> {
     let chars: Vec<char> = text.chars().collect();
     let mut scan = Scan { chars: &chars, at: 0, open: Vec::new(), deep: 0, has: Vec::new() };
@@ -186,10 +221,7 @@ impl Scan<'_> {
         loop {
             match self.peek(0) {
                 '\0' | '\n' => return slip(start, 1, "the closing quote is missing", ""),
-                '\\' if !"abfnrtvxXuU0123\\'\"?`".contains(self.peek(1)) => {
-                    return slip(self.at, 2, "an unknown escape", "write \\\\ for a backslash");
-                }
-                '\\' => self.at += 2,
+                '\\' => self.escape()?,
                 c => {
                     self.at += 1;
                     if c == quote {
@@ -198,6 +230,24 @@ impl Scan<'_> {
                 }
             }
         }
+    }
+
+    fn escape(&mut self) -> Result<(), Slip> {
+        let (digits, radix) = match self.peek(1) {
+            'x' | 'X' => (2, 16),
+            'u' => (4, 16),
+            'U' => (8, 16),
+            '0'..='3' => (2, 8),
+            c if "abfnrtv\\'\"?`".contains(c) => (0, 10),
+            _ => {
+                return slip(self.at, 2, "an unknown escape", "write \\\\ for a backslash");
+            }
+        };
+        if !(0..digits).all(|i| self.peek(2 + i).is_digit(radix)) {
+            return slip(self.at, 2, "an escape in this text is incomplete", "");
+        }
+        self.at += 2 + digits;
+        Ok(())
     }
 
     fn number(&mut self) -> Result<(), Slip> {
@@ -221,8 +271,12 @@ impl Scan<'_> {
         }
         let text: String = self.chars[start..self.at].iter().collect();
         let hint = literals::duration(&text).ok().and_then(|ms| {
-            let units =
-                [("days", DAY_MS), ("hours", HOUR_MS), ("minutes", MINUTE_MS), ("seconds", SECOND_MS)];
+            let units = [
+                ("days", DAY_MS),
+                ("hours", HOUR_MS),
+                ("minutes", MINUTE_MS),
+                ("seconds", SECOND_MS),
+            ];
             let (name, unit) = units.into_iter().find(|(_, unit)| ms % unit == 0)?;
             Some(format!("write {name}({})", ms / unit))
         });
@@ -269,9 +323,4 @@ impl Scan<'_> {
         }
         Ok(())
     }
-}
-
-/// The function that an unknown one was probably meant to be.
-pub fn nearest_function(name: &str) -> Option<&'static str> {
-    nearest(name, FUNCTIONS)
 }

@@ -1,7 +1,7 @@
 //! What the YAML parser complains about, said so that the author of a pack can mend it.
 //!
-//! In: the text and the parser's complaint. Out: a place, a message, advice. Most complaints come from an expression
-//! that should have been quoted.
+//! In: the text and the parser's complaint. Out: a place, a message, advice. Most complaints come
+//! from an expression that should have been quoted.
 
 pub(super) const TAG: &str = "a value that begins with \"!\" has to be quoted";
 pub(super) const ANCHOR: &str = "anchors (&name) are not part of the language";
@@ -25,14 +25,15 @@ const SAYINGS: &[(&str, &str, &str)] = &[
     ("trailing content after", "text after the closing quote", QUOTE),
     ("unexpected character", "a value cannot begin with this character", QUOTE),
     ("end of stream", "the closing quote is missing", ""),
+    (
+        "invalid indentation",
+        "this line is indented too little",
+        "indent it further than the line in which its value begins",
+    ),
     ("misplaced bracket", "this bracket was never opened", ""),
     ("expected ',' or '}'", "a \",\" or \"}\" is missing here", ""),
     ("expected ',' or ']'", "a \",\" or \"]\" is missing here", ""),
-    (
-        "comment or line break",
-        "text after \"|\" or \">\"",
-        "begin the text on the next line",
-    ),
+    ("comment or line break", "text after \"|\" or \">\"", "begin the text on the next line"),
     (
         "mapping values are not allowed",
         "a \":\" inside a value",
