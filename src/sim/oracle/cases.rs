@@ -80,7 +80,11 @@ fn read(name: &str, text: &str) -> Case {
     for line in input.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match line.strip_prefix("until ") {
             Some(time) => case.options.until = Some(instant(time)),
-            None => case.lines.push(event(line).into_bytes()),
+            None => {
+                let (times, line) = repeated(line);
+                case.lines
+                    .extend((0..times).map(|_| event(line).into_bytes()));
+            }
         }
     }
     for line in output
@@ -95,11 +99,22 @@ fn read(name: &str, text: &str) -> Case {
                 case.facts
                     .push((person.to_string(), fact.to_string(), value.to_string()));
             }
-            None => case.records.push(line.to_string()),
+            None => {
+                let (times, line) = repeated(line);
+                case.records.extend((0..times).map(|_| line.to_string()));
+            }
         }
     }
     case.records.sort();
     case
+}
+
+/// A line and how often it stands there: `64 …`.
+fn repeated(line: &str) -> (usize, &str) {
+    let counted = line
+        .split_once(' ')
+        .and_then(|(n, rest)| Some((n.parse().ok()?, rest)));
+    counted.unwrap_or((1, line))
 }
 
 /// `2026-03-02T09:00` with seconds or without, in UTC.

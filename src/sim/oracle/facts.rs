@@ -21,7 +21,7 @@ struct Item {
 }
 
 impl Known<'_> {
-    /// The value of a fact by name; missing if there is none, or if it is keyed and there is no key.
+    /// The value of a fact by name; missing if there is none, or if it is keyed without a key.
     pub fn fact_named(&self, name: &str, key: Option<&str>, now: i64) -> Value {
         match self.pack.facts.iter().find(|fact| fact.name.node == name) {
             Some(fact) => self.fact(fact, key, now),

@@ -6,7 +6,7 @@ use super::calendar;
 use super::eval::Scope;
 use super::known::Known;
 use super::value::Value;
-use crate::define::ast::{FactKind, Window};
+use crate::define::ast::{FactKind, Period, Window};
 use cel::common::ast::{Expr, IdedExpr};
 
 /// The instants at which a window of any fact loses an event, and those at which periods end.
@@ -33,13 +33,15 @@ pub fn of_windows(known: &Known, now: i64) -> Vec<i64> {
 
 /// The instants at which a condition over `now` could change, as the values stand.
 pub fn of_condition(condition: &IdedExpr, scope: &Scope) -> Vec<i64> {
-    let (mut times, mut durations, mut follows_hours) = (Vec::new(), vec![0], false);
+    let (mut times, mut durations) = (Vec::new(), vec![0]);
+    let (mut follows_hours, mut follows_days) = (false, false);
     if !mentions_now(condition) {
         return Vec::new();
     }
     for part in parts(condition) {
-        follows_hours |= is_local_time(part) && mentions_now(part);
         if mentions_now(part) {
+            follows_hours |= is_call(part, "hour");
+            follows_days |= is_call(part, "weekday");
             continue;
         }
         match scope.eval(part) {
@@ -60,9 +62,14 @@ pub fn of_condition(condition: &IdedExpr, scope: &Scope) -> Vec<i64> {
             let instant = time.saturating_add(shift);
             instants.extend([instant, instant.saturating_add(1)]);
         }
+        let shifted = scope.now.saturating_add(shift);
         if follows_hours {
-            let hours = calendar::hour_changes(scope.now.saturating_add(shift), &scope.zone);
+            let hours = calendar::hour_changes(shifted, &scope.zone);
             instants.extend(hours.into_iter().map(|hour| hour.saturating_sub(shift)));
+        }
+        if follows_days {
+            let midnight = calendar::period_end(shifted, Period::Day, &scope.zone);
+            instants.push(midnight.saturating_sub(shift));
         }
     }
     instants
@@ -90,9 +97,6 @@ fn mentions_now(tree: &IdedExpr) -> bool {
         .any(|part| matches!(&part.expr, Expr::Ident(name) if name == "now"))
 }
 
-fn is_local_time(tree: &IdedExpr) -> bool {
-    match &tree.expr {
-        Expr::Call(call) => matches!(call.func_name.as_str(), "hour" | "weekday"),
-        _ => false,
-    }
+fn is_call(tree: &IdedExpr, name: &str) -> bool {
+    matches!(&tree.expr, Expr::Call(call) if call.func_name == name)
 }

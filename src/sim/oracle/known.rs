@@ -85,7 +85,7 @@ impl<'a> Known<'a> {
             at,
             zone: TimeZone::UTC,
         });
-        let zone = self.zone();
+        let zone = self.zone_said();
         let last = self.taken.len() - 1;
         self.taken[last].zone = zone;
         let event = self.taken[last].event.clone();
@@ -106,21 +106,26 @@ impl<'a> Known<'a> {
         let path: Vec<&str> = name.split('.').collect();
         let mut latest = Value::Missing;
         for taken in self.in_time_order() {
-            let traits = Value::Object(taken.event.traits.clone());
-            if let Some(value) = typed_trait(&traits.at(&path), of_type) {
+            if let Some(value) = typed_trait(&taken.event.trait_at(&path), of_type) {
                 latest = value;
             }
         }
         latest
     }
 
-    /// The person's time zone: their own, else the policy's, else UTC.
+    /// The person's time zone now, which is that since the last event.
     pub fn zone(&self) -> TimeZone {
+        self.taken
+            .last()
+            .map_or(TimeZone::UTC, |taken| taken.zone.clone())
+    }
+
+    /// The person's time zone: their own, else the policy's, else UTC.
+    fn zone_said(&self) -> TimeZone {
         let mut own = None;
         for taken in self.in_time_order() {
-            let traits = Value::Object(taken.event.traits.clone());
             let said = taken.event.time_zone.clone();
-            let as_trait = match traits.at(&["timezone"]) {
+            let as_trait = match taken.event.trait_at(&["timezone"]) {
                 Value::Text(name) => Some(name),
                 _ => None,
             };

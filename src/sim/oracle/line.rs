@@ -54,6 +54,15 @@ impl Event {
         }
     }
 
+    /// The trait at a dotted path, if this event says anything about it.
+    pub fn trait_at(&self, path: &[&str]) -> Value {
+        let Some((first, rest)) = path.split_first() else {
+            return Value::Missing;
+        };
+        let said = self.traits.iter().rev().find(|(name, _)| name == first);
+        said.map_or(Value::Missing, |(_, value)| value.at(rest))
+    }
+
     /// The value of the property by which instances or facts are told apart.
     pub fn key(&self, property: &str) -> Option<String> {
         self.property(&property.split('.').collect::<Vec<_>>())

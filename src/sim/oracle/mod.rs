@@ -4,9 +4,8 @@
 //!
 //! It keeps the list of everything heard of a person and computes each answer from the whole list;
 //! it visits every instant at which anything could change. It shares nothing with the engine but
-//! the parsed definitions, and never tries to be fast.
-//!
-//! Each decision that the language leaves open stands at the function that takes it.
+//! the parsed definitions, and never tries to be fast. Tests hold it to hand-checked cases
+//! (`cases`), and assert that nothing changes between two instants that it visits.
 
 #[cfg(test)]
 pub mod cases;

@@ -13,8 +13,9 @@ use super::value::time_text;
 use crate::define::ast::{EnterTrigger, JourneyDef, Pack, SegmentKind};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Announcements of one person at one instant, so that journeys that chase one another end.
-const ROUNDS_MAX: u32 = 64;
+/// How often changes are announced for one person at one instant, so that journeys that chase one
+/// another end. What changes after that is announced at the person's next instant.
+const ANNOUNCEMENTS_MAX: u32 = 256;
 
 /// An event on its way to a person, and the instant at which it is taken in.
 pub struct Arrival {
@@ -90,6 +91,8 @@ impl<'a> Person<'a> {
             let Some(now) = next.filter(|now| *now <= end) else {
                 break;
             };
+            #[cfg(test)]
+            self.assert_nothing_changes_before(now);
             self.now = now;
             let mut events = Vec::new();
             while let Some(arrival) = arrivals.pop_front_if(|arrival| arrival.now == now) {
@@ -123,15 +126,15 @@ impl<'a> Person<'a> {
             self.take_in(event);
         }
         self.fire_due();
-        let mut rounds = 0;
+        let mut announcements = 0;
         loop {
             while let Some(event) = self.emitted.pop_front() {
                 self.take_in(event);
             }
             let mut busy = self.fire_due();
-            if rounds < ROUNDS_MAX {
-                busy |= self.announce();
-                rounds += 1;
+            if announcements < ANNOUNCEMENTS_MAX && self.announce() {
+                announcements += 1;
+                busy = true;
             }
             if busy || !self.emitted.is_empty() {
                 continue;
@@ -153,14 +156,14 @@ impl<'a> Person<'a> {
             self.answer(age, &event);
         }
         for journey in self.journeys() {
-            if let EnterTrigger::Event(names) = &journey.enter.trigger {
-                if event.is_one_of(names) {
-                    let entry = Entry {
-                        at: event.t,
-                        event: Some(event.clone()),
-                    };
-                    self.enter(journey, entry);
-                }
+            if let EnterTrigger::Event(names) = &journey.enter.trigger
+                && event.is_one_of(names)
+            {
+                let entry = Entry {
+                    at: event.t,
+                    event: Some(event.clone()),
+                };
+                self.enter(journey, entry);
             }
         }
     }
@@ -360,7 +363,7 @@ impl<'a> Person<'a> {
         self.known.closed.push(session);
     }
 
-    /// Sessions are of interest if the pack speaks of them at all.
+    /// Sessions are of interest if the pack speaks of them anywhere.
     fn keeps_sessions(&self) -> bool {
         let pack = self.known.pack;
         pack.sessions.is_some() || pack.files.iter().any(|file| file.text.contains("session."))
@@ -389,6 +392,39 @@ impl<'a> Person<'a> {
             .into_iter()
             .filter(|instant| *instant > self.now)
             .min()
+    }
+
+    /// Between two visited instants no condition that is followed changes.
+    #[cfg(test)]
+    fn assert_nothing_changes_before(&self, next: i64) {
+        if self.known.taken.is_empty() {
+            return;
+        }
+        let middle = self.now + (next - self.now) / 2;
+        for now in [self.now + 1, self.now + 61_000, middle, next - 1] {
+            if now <= self.now || now >= next {
+                continue;
+            }
+            let scope = Scope::of_person(&self.known, now);
+            for segment in &self.known.pack.segments {
+                let name = &segment.name.node;
+                let (then, before) = (scope.is_in(name), self.announced.contains(name));
+                assert_eq!(
+                    then,
+                    before,
+                    "{name} changes at or before {}",
+                    time_text(now)
+                );
+            }
+            for instance in &self.instances {
+                let scope = Scope {
+                    now,
+                    ..self.scope(instance)
+                };
+                let mut conditions = instance.exit_conditions().into_iter();
+                assert!(conditions.all(|condition| !scope.holds(Some(condition))));
+            }
+        }
     }
 
     /// All journeys, those of the highest priority first, then by name.

@@ -43,10 +43,7 @@ fn random_packs_are_valid_and_run_the_same_twice() {
         let mut rng = Rng::stream(7, seed);
         let pack = pack(&format!("seed {seed}"), &random_pack(&mut rng));
         let lines = random_stream(&mut rng, 40);
-        let begin = std::time::Instant::now();
-        eprintln!("seed {seed}");
         let outcome = run(&pack, &lines, &options);
-        eprintln!("seed {seed} {:?} {}", begin.elapsed(), outcome.records.len());
         assert_eq!(outcome, run(&pack, &lines, &options));
     }
 }

@@ -102,40 +102,39 @@ fn fold(rng: &mut Rng) -> (String, Kind, bool) {
             one(rng, &["Product Removed", "Ticket Closed"])
         ));
     }
-    match rng.below(10) {
-        0..3 => {
-            let over = one(rng, &["10m", "1h", "1d", "7d", "36h", "30d"]);
-            text.push_str(&format!(", over: {over}"));
-        }
-        3..5 => {
-            let period = one(rng, &["day", "week", "month", "year"]);
-            text.push_str(&format!(", per: {period}"));
-            // A calendar period takes the place of a key.
-            return (with_keep(rng, aggregate, text), kind, false);
-        }
-        5..7 => {
-            let until = one(
-                rng,
-                &[
-                    "Order Completed",
-                    "[Order Completed, Nudge]",
-                    "Product Added",
-                ],
-            );
-            text.push_str(&format!(", until: {until}"));
-        }
-        _ => {}
-    }
-    let is_keyed = rng.chance(0.25);
+    // A calendar period takes the place of a key.
+    let (limit, may_be_keyed) = limit(rng);
+    text.push_str(&limit);
+    let is_keyed = may_be_keyed && rng.chance(0.25);
     if is_keyed {
         text.push_str(", per: cart_id");
     }
-    (with_keep(rng, aggregate, text), kind, is_keyed)
+    if aggregate == "recent" && rng.chance(0.6) {
+        text.push_str(&format!(", keep: {}", rng.between(1, 3)));
+    }
+    (text, kind, is_keyed)
 }
 
-fn with_keep(rng: &mut Rng, aggregate: &str, text: String) -> String {
-    match aggregate == "recent" && rng.chance(0.6) {
-        true => format!("{text}, keep: {}", rng.between(1, 3)),
-        false => text,
+/// What bounds a fact in time, and whether it may have keys.
+fn limit(rng: &mut Rng) -> (String, bool) {
+    let untils = [
+        "Order Completed",
+        "[Order Completed, Nudge]",
+        "Product Added",
+    ];
+    match rng.below(10) {
+        0..3 => (
+            format!(
+                ", over: {}",
+                one(rng, &["10m", "1h", "1d", "7d", "36h", "30d"])
+            ),
+            true,
+        ),
+        3..5 => (
+            format!(", per: {}", one(rng, &["day", "week", "month", "year"])),
+            false,
+        ),
+        5..7 => (format!(", until: {}", one(rng, &untils)), true),
+        _ => (String::new(), true),
     }
 }

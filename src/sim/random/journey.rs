@@ -38,9 +38,16 @@ impl Outline<'_> {
 
 /// One entry of `journeys:`.
 pub fn journey(rng: &mut Rng, number: i64, names: &Names) -> String {
+    if rng.chance(0.02) {
+        return burst(rng, number);
+    }
     let kind = rng.below(10);
     let is_keyed = kind < 4 && rng.chance(0.5);
-    let outline = Outline { names, is_keyed, is_by_event: kind < 5 };
+    let outline = Outline {
+        names,
+        is_keyed,
+        is_by_event: kind < 5,
+    };
     let mut text = format!("  j{number}:\n");
     let _ = writeln!(text, "    enter: {{ {} }}", enter(rng, &outline, kind));
     if rng.chance(0.6) {
@@ -65,6 +72,18 @@ pub fn journey(rng: &mut Rng, number: i64, names: &Names) -> String {
     text.push_str("    steps:\n");
     let length = rng.between(1, 5);
     steps(rng, &outline, &mut text, 6, length, 2);
+    text
+}
+
+/// So many emitted events and messages at one instant that limits hold.
+fn burst(rng: &mut Rng, number: i64) -> String {
+    let mut text = format!(
+        "  j{number}:\n    enter: {{ on: [Nudge, page], again: always }}\n    steps:\n      \
+         - emit: {{ event: Nudge }}\n"
+    );
+    for _ in 0..5 {
+        let _ = writeln!(text, "      - {}", send(rng));
+    }
     text
 }
 
@@ -102,17 +121,10 @@ fn enter(rng: &mut Rng, outline: &Outline, kind: u64) -> String {
                 rare,
             )
         }
-        7 => {
-            let dates = [Kind::Date, Kind::Time];
-            let date = names
-                .facts
-                .iter()
-                .find(|fact| dates.contains(&fact.1) && !fact.2);
-            match date {
-                Some((name, ..)) => (date_entry(rng, name), "when", frequent),
-                None => ("entered: l1".to_string(), "when", rare),
-            }
-        }
+        7 => match dates(names).next() {
+            Some(name) => (date_entry(rng, name), "when", frequent),
+            None => ("entered: l1".to_string(), "when", rare),
+        },
         _ => {
             let of = one(
                 rng,
@@ -138,6 +150,13 @@ fn enter(rng: &mut Rng, outline: &Outline, kind: u64) -> String {
         format!(", again: {again}")
     };
     format!("{trigger}{condition}{per}{again}")
+}
+
+/// The facts that say a day or a time, once for a person.
+fn dates(names: &Names) -> impl Iterator<Item = &str> {
+    let facts = names.facts.iter().filter(|fact| !fact.2);
+    let dates = facts.filter(|fact| matches!(fact.1, Kind::Date | Kind::Time));
+    dates.map(|fact| fact.0.as_str())
 }
 
 fn date_entry(rng: &mut Rng, fact: &str) -> String {
@@ -191,13 +210,11 @@ fn steps(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, n: 
 }
 
 fn step(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, depth: u32) {
-    let pad = " ".repeat(indent);
-    let sight = outline.sight();
     let kind = rng.below(if depth > 0 { 20 } else { 16 });
     let line = match kind {
-        0..5 => format!("- wait: {}", wait(rng, outline)),
+        0..5 | 15 => format!("wait: {}", wait(rng, outline)),
         5..10 => send(rng),
-        10 => "- emit: { event: Nudge, with: { price: 7.5, product_id: '\"p1\"' } }".to_string(),
+        10 => emit(rng, outline),
         11 => {
             let values = [
                 "city: '\"Rome\"'",
@@ -205,71 +222,86 @@ fn step(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, dept
                 "newsletter: 'false'",
                 "age: '44'",
             ];
-            format!("- set: {{ {} }}", one(rng, &values))
+            format!("set: {{ {} }}", one(rng, &values))
         }
-        12 | 13 => format!("- add_to: {}", one(rng, &["l1", "l2"])),
-        14 => format!("- remove_from: {}", one(rng, &["l1", "l2"])),
-        15 => format!("- wait: {}", wait(rng, outline)),
-        16 => {
-            let (on, timeout) = (
-                one(rng, &["Order Completed", "page"]),
-                one(rng, &["1h", "1d"]),
-            );
-            let sight = Sight {
-                event: true,
-                ..sight
-            };
-            let condition = match rng.chance(0.4) {
-                true => format!(
-                    "        where: '{}'\n{pad}",
-                    condition(rng, outline.names, sight, 1)
-                ),
-                false => String::new(),
-            };
-            let _ = write!(
-                text,
-                "{pad}- wait:\n{pad}    on: {on}\n{pad}    timeout: {timeout}\n"
-            );
-            if !condition.is_empty() {
-                let _ = write!(text, "{pad}    {}\n", condition.trim());
-            }
-            for branch in ["then", "else"] {
-                let _ = writeln!(text, "{pad}    {branch}:");
-                let n = rng.between(1, 2);
-                steps(rng, outline, text, indent + 6, n, depth - 1);
-            }
-            return;
-        }
-        17 | 18 => {
-            let when = condition(rng, outline.names, sight, 1);
-            let _ = writeln!(
-                text,
-                "{pad}- choose:\n{pad}    - when: '{when}'\n{pad}      do:"
-            );
-            let n = rng.between(1, 2);
-            steps(rng, outline, text, indent + 8, n, depth - 1);
-            if rng.chance(0.6) {
-                let _ = writeln!(text, "{pad}    - else:\n{pad}      do:");
-                steps(rng, outline, text, indent + 8, 1, depth - 1);
-            }
-            return;
-        }
-        _ => {
-            let _ = writeln!(
-                text,
-                "{pad}- split:\n{pad}    - name: a\n{pad}      percent: 45.5\n{pad}      do:"
-            );
-            let n = rng.between(1, 2);
-            steps(rng, outline, text, indent + 8, n, depth - 1);
-            let _ = writeln!(text, "{pad}    - {{ name: rest, percent: 20, do: [ end ] }}");
-            let _ = writeln!(
-                text,
-                "{pad}    - {{ name: control, percent: 34.5, hold_out: true }}"
-            );
-            return;
-        }
+        12 | 13 => format!("add_to: {}", one(rng, &["l1", "l2"])),
+        14 => format!("remove_from: {}", one(rng, &["l1", "l2"])),
+        16 => return wait_for_event(rng, outline, text, indent, depth - 1),
+        17 | 18 => return choose(rng, outline, text, indent, depth - 1),
+        _ => return split(rng, outline, text, indent, depth - 1),
     };
-    let _ = writeln!(text, "{pad}{line}");
+    let _ = writeln!(text, "{}- {line}", " ".repeat(indent));
+}
+
+fn emit(rng: &mut Rng, outline: &Outline) -> String {
+    let cart = match outline.is_keyed && rng.chance(0.7) {
+        true => "key",
+        false => "'\"c2\"'",
+    };
+    let price = if outline.is_by_event {
+        "entry.price"
+    } else {
+        "7.5"
+    };
+    let with = format!("price: {price}, product_id: '\"p1\"', cart_id: {cart}");
+    format!("emit: {{ event: Nudge, with: {{ {with} }} }}")
+}
+
+fn wait_for_event(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, depth: u32) {
+    let pad = " ".repeat(indent);
+    let on = one(rng, &["Order Completed", "page", "[Product Viewed, Nudge]"]);
+    let timeout = one(rng, &["1h", "1d"]);
+    let _ = writeln!(
+        text,
+        "{pad}- wait:\n{pad}    on: {on}\n{pad}    timeout: {timeout}"
+    );
+    if rng.chance(0.4) {
+        let sight = Sight {
+            event: true,
+            ..outline.sight()
+        };
+        let condition = condition(rng, outline.names, sight, 1);
+        let _ = writeln!(text, "{pad}    where: '{condition}'");
+    }
+    for branch in ["then", "else"] {
+        let _ = writeln!(text, "{pad}    {branch}:");
+        let n = rng.between(1, 2);
+        steps(rng, outline, text, indent + 6, n, depth);
+    }
+}
+
+fn choose(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, depth: u32) {
+    let pad = " ".repeat(indent);
+    let when = condition(rng, outline.names, outline.sight(), 1);
+    let _ = writeln!(
+        text,
+        "{pad}- choose:\n{pad}    - when: '{when}'\n{pad}      do:"
+    );
+    let n = rng.between(1, 2);
+    steps(rng, outline, text, indent + 8, n, depth);
+    if rng.chance(0.6) {
+        let _ = writeln!(text, "{pad}    - else:\n{pad}      do:");
+        steps(rng, outline, text, indent + 8, 1, depth);
+    }
+}
+
+fn split(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, depth: u32) {
+    let pad = " ".repeat(indent);
+    let _ = writeln!(
+        text,
+        "{pad}- split:\n{pad}    - name: a\n{pad}      percent: 45.5"
+    );
+    let _ = writeln!(text, "{pad}      do:");
+    let n = rng.between(1, 2);
+    steps(rng, outline, text, indent + 8, n, depth);
+    let _ = writeln!(
+        text,
+        "{pad}    - {{ name: rest, percent: 20, do: [ end ] }}"
+    );
+    let _ = writeln!(
+        text,
+        "{pad}    - {{ name: control, percent: 34.5, hold_out: true }}"
+    );
 }
 
 fn wait(rng: &mut Rng, outline: &Outline) -> String {
@@ -316,5 +348,6 @@ fn send(rng: &mut Rng) -> String {
         &["", "", ", tags: [offer]", ", tags: [offer, transactional]"],
     );
     let valid_for = one(rng, &["", "", "", ", valid_for: 1h"]);
-    format!("- send: {{ channel: {channel}, template: {template}{purpose}{tags}{valid_for} }}")
+    let with = one(rng, &["", "", ", with: { at: now, day: 'weekday(now)' }"]);
+    format!("send: {{ channel: {channel}, template: {template}{purpose}{tags}{valid_for}{with} }}")
 }
