@@ -36,6 +36,11 @@ impl Typed {
     fn new(expr: Expr, of: Type) -> Typed {
         Typed { expr, of, moving: false }
     }
+
+    /// A date where an instant is needed is its midnight in the person's time zone.
+    fn at_midnight(self) -> Typed {
+        if self.of == Type::Date { Typed { expr: Expr::Midnight(Box::new(self.expr)), ..self } } else { self }
+    }
 }
 
 /// Compiles one written expression; mistakes go to the compiler's diagnostics and give `None`.
@@ -381,7 +386,7 @@ impl Checker<'_, '_> {
 
     fn compare(&mut self, node: &IdedExpr, name: &str, a: &IdedExpr, b: &IdedExpr) -> Checked {
         let (a, b) = (self.visit(a), self.visit(b));
-        let (a, b) = (a?, b?);
+        let (a, b) = (a?.at_midnight(), b?.at_midnight());
         let comparison = comparison(name).expect("the caller asked");
         let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
         if !a.of.fits(&b.of) || !(equality || (a.of.ordered() && b.of.ordered())) {
@@ -393,7 +398,7 @@ impl Checker<'_, '_> {
 
     fn arithmetic(&mut self, node: &IdedExpr, name: &str, a: &IdedExpr, b: &IdedExpr) -> Checked {
         let (a, b) = (self.visit(a), self.visit(b));
-        let (a, b) = (a?, b?);
+        let (a, b) = (a?.at_midnight(), b?.at_midnight());
         let operator = operator(name).expect("the caller asked");
         let moving = a.moving || b.moving;
         let Some(of) = result(operator, &a.of, &b.of) else {
@@ -534,10 +539,6 @@ impl Checker<'_, '_> {
     }
 
     fn calendar(&mut self, name: &str, x: &IdedExpr) -> Checked {
-        if !self.scope.person {
-            self.mistake(x, format!("{name}() needs the person's time zone, unknown here"), None);
-            return None;
-        }
         let at = Box::new(self.expect(x, &Type::Time)?.expr);
         let expr = if name == "hour" { Expr::Hour(at) } else { Expr::Weekday(at) };
         Some(Typed::new(expr, Type::Number))
