@@ -15,7 +15,7 @@ pub(super) struct Reading<'d, 'a> {
     decoder: &'d Decoder,
     pub(super) envelope: Envelope<'a>,
     own: Found,
-    /// As which call and kind `own` was read, as soon as it was.
+    /// As which call and kind `own` was read, once it was and as long as that may stand.
     own_as: Option<(Call, Kind)>,
     around: Found,
 }
@@ -94,7 +94,10 @@ impl<'d, 'a> Reading<'d, 'a> {
                 self.own.read(cursor, self.decoder.wanted.own(call, kind))?;
                 Ok(cursor.since(start))
             }
-            _ => cursor.skip(),
+            _ => {
+                self.own_as = None;
+                cursor.skip()
+            }
         }
     }
 

@@ -1,3 +1,69 @@
-//! Bytes in: where events come from.
+//! Bytes in: whole lines of files, standard input or a generator, in chunks.
 
 pub mod import;
+
+/// Whole lines of one source.
+#[derive(Clone, Debug, Default)]
+pub struct Chunk {
+    /// The number of the source, in the order of the configuration.
+    pub source: u16,
+    /// Byte offset of its first byte (after decompression).
+    pub offset: u64,
+    /// The number of its first line, from 1.
+    pub first_line: u64,
+    pub bytes: Vec<u8>,
+    /// Bytes of the source that `bytes` stands for; more than its length if a line was cut.
+    pub length: u64,
+    /// Lines that were cut because they are too long: number and full length.
+    pub cut: Vec<(u64, u64)>,
+    /// The source promises that nothing before this time will follow.
+    pub promise: Option<i64>,
+    /// Nothing follows.
+    pub last: bool,
+}
+
+impl Chunk {
+    /// Each line with its number, without its line end.
+    pub fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
+        let mut rest = self.bytes.as_slice();
+        let mut number = self.first_line;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let end = memchr::memchr(b'\n', rest);
+            let line = &rest[..end.unwrap_or(rest.len())];
+            rest = end.map_or(&[], |end| &rest[end + 1..]);
+            number += 1;
+            Some((number - 1, line.strip_suffix(b"\r").unwrap_or(line)))
+        })
+    }
+
+    pub fn next_offset(&self) -> u64 {
+        self.offset + self.length
+    }
+
+    pub fn next_line(&self) -> u64 {
+        self.first_line + self.lines().count() as u64
+    }
+}
+
+/// Gives the lines of one source, in order.
+///
+/// # Contract
+/// 1. Chunks follow one another without gap: each begins where the one before ended.
+/// 2. A chunk holds whole lines; where chunks are cut does not matter to anyone.
+/// 3. After a chunk with `last`, or `None`, nothing follows.
+pub trait Source: Send {
+    /// # Errors
+    /// A source that cannot be read.
+    fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError>;
+}
+
+/// A source that cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {name}: {message}")]
+pub struct SourceError {
+    pub name: String,
+    pub message: String,
+}
