@@ -43,8 +43,7 @@ pub struct Decoder {
 
 /// Whether a line holds nothing, so that it is neither an event nor a reject.
 pub fn is_blank(line: &[u8]) -> bool {
-    line.iter()
-        .all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+    line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 impl Decoder {
@@ -52,10 +51,7 @@ impl Decoder {
     pub fn new(inputs: &Inputs) -> Decoder {
         let numbered = (0..).map(Kind).zip(&inputs.kinds);
         Decoder {
-            kinds: numbered
-                .skip(1)
-                .map(|(kind, name)| (name.clone(), kind))
-                .collect(),
+            kinds: numbered.skip(1).map(|(kind, name)| (name.clone(), kind)).collect(),
             wanted: Wanted::new(inputs),
             money: Money::new(inputs),
             paths: inputs.paths.clone(),
@@ -87,7 +83,7 @@ impl Decoder {
         let mut reading = Reading::new(self);
         reading.line(text).map_err(|fault| explain(fault, text))?;
         let envelope = &reading.envelope;
-        let (call, name) = envelope.call()?;
+        let (call, name) = envelope.call().ok_or_else(|| envelope.not_a_call())?;
         let kind = self.kind(call, &name);
         let message_id = envelope.message_id()?;
         let leaf = envelope.leaf()?;
@@ -124,13 +120,11 @@ impl Decoder {
 
     /// The zone named by the identify call's traits, else by `context.traits`, else by `context`.
     fn zone(&self, values: &[(u16, Value)]) -> Option<CompactString> {
-        [OWN_ZONE, TRAITS_ZONE, CONTEXT_ZONE]
-            .iter()
-            .find_map(|wanted| {
-                let (_, value) = values.iter().find(|(slot, _)| slot == wanted)?;
-                let name = value.str()?;
-                Zone::named(name).map(|_| name.into())
-            })
+        [OWN_ZONE, TRAITS_ZONE, CONTEXT_ZONE].iter().find_map(|wanted| {
+            let (_, value) = values.iter().find(|(slot, _)| slot == wanted)?;
+            let name = value.str()?;
+            Zone::named(name).map(|_| name.into())
+        })
     }
 }
 

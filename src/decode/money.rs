@@ -46,10 +46,7 @@ impl Money {
         let Some(first) = slots.iter().copied().find(|&slot| found.has(slot)) else {
             return;
         };
-        let own = found
-            .values
-            .iter()
-            .find(|(slot, _)| Some(*slot) == self.currency);
+        let own = found.values.iter().find(|(slot, _)| Some(*slot) == self.currency);
         let rate = match own {
             Some((_, Value::Str(name))) => rate(rates, name),
             Some(_) => Err("is an amount in a `currency` that is not a text".to_owned()),
@@ -63,11 +60,7 @@ impl Money {
             Err(detail) => return found.problem(first, Reason::UnknownCurrency, detail),
         };
         let mut beyond = None;
-        for (slot, value) in found
-            .values
-            .iter_mut()
-            .filter(|(slot, _)| slots.contains(slot))
-        {
+        for (slot, value) in found.values.iter_mut().filter(|(slot, _)| slots.contains(slot)) {
             match converted(value, rate) {
                 Some(converted) => *value = converted,
                 None => beyond = Some(*slot),

@@ -27,9 +27,7 @@ pub(super) struct Wanted {
 impl Wanted {
     pub(super) fn new(inputs: &Inputs) -> Wanted {
         let kinds = || (0..inputs.kinds.len()).map(|at| Kind(at as u16));
-        let page_slots: Vec<u16> = slots(inputs, Consumer::ContextPage)
-            .map(|(s, _)| s)
-            .collect();
+        let page_slots: Vec<u16> = slots(inputs, Consumer::ContextPage).map(|(s, _)| s).collect();
         let of_kind = |kind| {
             let slots = page_slots.iter().copied();
             slots.filter(|&slot| wants(inputs, kind, slot)).collect()
@@ -39,9 +37,7 @@ impl Wanted {
         let zone = (vec!["timezone"], Leaf::new(OWN_ZONE, Take::Zone));
         let identify = own_leaves(inputs, inputs.kind("identify"));
         Wanted {
-            of_kind: kinds()
-                .map(|kind| Node::new(own_leaves(inputs, kind)))
-                .collect(),
+            of_kind: kinds().map(|kind| Node::new(own_leaves(inputs, kind))).collect(),
             of_identify: Node::new(identify.into_iter().chain(traits).chain([zone])),
             of_context: of_context(inputs),
             page_slots_of_kind: kinds().map(of_kind).collect(),
@@ -66,9 +62,7 @@ impl Wanted {
 
 /// The slots that start at a place, with the names below it.
 fn slots(inputs: &Inputs, from: Consumer) -> impl Iterator<Item = (u16, Vec<&str>)> {
-    let paths = (0..)
-        .zip(&inputs.paths)
-        .filter(move |(_, path)| path.from == from);
+    let paths = (0..).zip(&inputs.paths).filter(move |(_, path)| path.from == from);
     paths.map(|(slot, path)| (slot, path.path.iter().map(String::as_str).collect()))
 }
 
@@ -82,10 +76,7 @@ pub(super) fn own_leaves(inputs: &Inputs, kind: Kind) -> Vec<(Vec<&str>, Leaf)> 
     let wanted = slots(inputs, Consumer::Event).filter(|(slot, _)| wants(inputs, kind, *slot));
     let leaf = |(slot, path): (u16, Vec<_>)| {
         let name = path.join(".");
-        let declared = inputs
-            .declared
-            .iter()
-            .find(|(of, path, _)| *of == kind && *path == name);
+        let declared = inputs.declared.iter().find(|(of, path, _)| *of == kind && *path == name);
         let take = declared.map_or(Take::Any, |(_, _, of_type)| Take::Declared(*of_type));
         (path, Leaf::new(slot, take))
     };
@@ -102,10 +93,7 @@ fn of_context(inputs: &Inputs) -> Node {
     };
     let zones = [
         (vec!["timezone"], Leaf::new(CONTEXT_ZONE, Take::Zone)),
-        (
-            vec!["traits", "timezone"],
-            Leaf::new(TRAITS_ZONE, Take::Zone),
-        ),
+        (vec!["traits", "timezone"], Leaf::new(TRAITS_ZONE, Take::Zone)),
     ];
     let consent = ["consent", "categoryPreferences"];
     Node::new(
@@ -192,10 +180,7 @@ impl Node {
             self.leaves.push(leaf);
             return;
         };
-        let known = self
-            .children
-            .iter()
-            .position(|(known, _)| **known == **name);
+        let known = self.children.iter().position(|(known, _)| **known == **name);
         let at = known.unwrap_or_else(|| {
             self.children.push(((*name).into(), Node::new([])));
             self.children.len() - 1
