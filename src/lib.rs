@@ -15,4 +15,5 @@ pub mod store;
 
 pub mod dataflow;
 
+pub mod cli;
 pub mod sim;

@@ -1,1 +1,10 @@
-fn main() {}
+//! The `kairos` command: arguments in, exit code out. Everything it does is in the library.
+
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    kairos::cli::main()
+}

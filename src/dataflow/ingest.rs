@@ -10,8 +10,9 @@ use crate::event::{Event, Origin, Reject};
 use crate::source::{Chunk, Source, SourceError};
 use crate::store::Resume;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// Chunks that may have been handed on beyond what the sink has written: what is read ahead of the results.
 const AHEAD_MAX: usize = 32;
@@ -96,7 +97,8 @@ impl Intake {
         until: Option<i64>,
     ) -> Intake {
         let feeds = sources.into_iter().enumerate().map(|(at, source)| {
-            let start = from.get(at).cloned().unwrap_or(Resume { offset: 0, line: 1, high: i64::MIN });
+            let start =
+                from.get(at).cloned().unwrap_or(Resume { offset: 0, line: 1, high: i64::MIN });
             Feed {
                 reader: Mutex::new(Reader { source, next: 0, ended: false }),
                 progress: Mutex::new(Progress {
@@ -171,14 +173,14 @@ impl Intake {
 /// One worker's part of the ingest.
 pub struct Ingest {
     intake: Arc<Intake>,
-    decoder: Decoder,
+    decoder: Rc<Decoder>,
     pending: VecDeque<Decoded>,
     /// Epochs up to this one are in the checkpoint that the run went on from.
     done: Option<u64>,
 }
 
 impl Ingest {
-    pub fn new(intake: Arc<Intake>, decoder: Decoder, done: Option<u64>) -> Ingest {
+    pub fn new(intake: Arc<Intake>, decoder: Rc<Decoder>, done: Option<u64>) -> Ingest {
         Ingest { intake, decoder, pending: VecDeque::new(), done }
     }
 
@@ -222,7 +224,8 @@ impl Ingest {
             reader.ended = chunk.as_ref().is_none_or(|chunk| chunk.last);
             (chunk, number)
         };
-        let chunk = chunk.unwrap_or_else(|| Chunk { source: feed as u16, last: true, ..Chunk::default() });
+        let chunk =
+            chunk.unwrap_or_else(|| Chunk { source: feed as u16, last: true, ..Chunk::default() });
         self.intake.bytes.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
         self.pending.push_back(self.decode(feed, number, &chunk));
         Ok(())

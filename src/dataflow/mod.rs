@@ -12,7 +12,7 @@ pub mod ingest;
 mod publish;
 mod run;
 
-pub use run::{Control, Finished, Job, RunError, Run, run};
+pub use run::{Control, Finished, Job, Run, RunError, run};
 
 use crate::decode::Decoder;
 use crate::person::keyed::Keyed;
@@ -36,7 +36,7 @@ pub struct Parts {
     pub coordinator: Arc<Coordinator>,
     pub control: Arc<Control>,
     pub keyed: Rc<RefCell<Keyed>>,
-    pub decoder: Decoder,
+    pub decoder: Rc<Decoder>,
     /// The last epoch of the checkpoint that the run goes on from.
     pub done: Option<u64>,
 }

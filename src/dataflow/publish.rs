@@ -1,7 +1,7 @@
 //! Lines of all workers → the sink, whole epochs in order.
 
-use super::checkpoint::Coordinator;
 use super::Wakers;
+use super::checkpoint::Coordinator;
 use super::run::Control;
 use crate::sink::{Batch, Place, Sink, SinkError};
 use std::sync::Arc;

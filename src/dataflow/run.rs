@@ -160,10 +160,9 @@ impl Run {
 pub fn run(job: Job) -> Run {
     let labels = Arc::new(Labels::new(&job.plan));
     let from = job.store.as_ref().and_then(|(_, checkpoint)| checkpoint.clone());
-    let counts = from.as_ref().map_or_else(
-        || vec![0; labels.len()],
-        |checkpoint| labels.numbered(&checkpoint.counts),
-    );
+    let counts = from
+        .as_ref()
+        .map_or_else(|| vec![0; labels.len()], |checkpoint| labels.numbered(&checkpoint.counts));
     let key = job.key();
     let (names, sources): (Vec<_>, Vec<_>) = job.sources.into_iter().unzip();
     let resumes = from.as_ref().map_or(Vec::new(), |checkpoint| checkpoint.sources.clone());
@@ -217,8 +216,8 @@ impl Setup {
             workers => timely::Config::process(workers),
         };
         let setup = self.clone();
-        let guards = timely::execute(config, move |worker| setup.work(worker))
-            .map_err(RunError::Worker)?;
+        let guards =
+            timely::execute(config, move |worker| setup.work(worker)).map_err(RunError::Worker)?;
         let results: Result<Vec<WorkerResult>, String> = guards.join().into_iter().collect();
         self.control.stop.store(true, Ordering::Release);
         let committed = committer.map(|thread| thread.join());
@@ -300,7 +299,7 @@ impl Setup {
             coordinator: self.coordinator.clone(),
             control: self.control.clone(),
             keyed: keyed.clone(),
-            decoder: Decoder::new(&self.plan.inputs),
+            decoder: Rc::new(Decoder::new(&self.plan.inputs)),
             done: self.done,
         };
         let formatter =

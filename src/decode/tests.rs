@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 const PACK: &str = r#"
 events:
-  Order Completed: { order_id: string, total: money, discounts: money, gift: boolean,
+  Order Completed: { order_id: string, total: money, discounts.amount: money, gift: boolean,
                      deliver_on: date, paid_at: time, address.zip: string, items.price: number }
   Amount Seen: { amount: number }
 currency: { base: EUR, rates: { GBP: 1.17, JPY: 0.000001 }, default: EUR }
@@ -439,7 +439,18 @@ fn declared_types() {
                 r#"{"gift":"yes"}"#,
                 "wrong type: `gift` is declared as a boolean, but is the text \"yes\"",
             ),
-            (r#"{"gift":{}}"#, "wrong type: `gift` is declared as a boolean, but is an object"),
+            (
+                r#"{"gift":[true]}"#,
+                "wrong type: `gift` is declared as a boolean, but is an object or a list",
+            ),
+            (
+                r#"{"paid_at":1772442000000}"#,
+                "user:u Order Completed {paid_at: 2026-03-02T09:00:00.000Z}",
+            ),
+            (
+                r#"{"gift":{}}"#,
+                "wrong type: `gift` is declared as a boolean, but is an object or a list",
+            ),
             (
                 r#"{"paid_at":"2026-03-02T10:00:00+01:00"}"#,
                 "user:u Order Completed {paid_at: 2026-03-02T09:00:00.000Z}",
@@ -500,8 +511,8 @@ fn amounts() {
                 r#"user:u Order Completed {currency: "JPY", total: 0.000002}"#,
             ),
             (
-                r#"{"currency":"GBP","discounts":[1,2]}"#,
-                r#"user:u Order Completed {currency: "GBP", discounts: [1.17, 2.34]}"#,
+                r#"{"currency":"GBP","discounts":[{"amount":1},{"amount":2}]}"#,
+                r#"user:u Order Completed {currency: "GBP", discounts.amount: [1.17, 2.34]}"#,
             ),
             (
                 r#"{"total":10,"currency":"gbp"}"#,

@@ -64,11 +64,7 @@ impl Found {
     }
 
     fn object(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) {
-        for leaf in &node.leaves {
-            if let Take::Declared(wanted) = leaf.take {
-                self.problem(leaf.slot, Reason::WrongType, wrong(wanted, Scalar::Compound));
-            }
-        }
+        self.refuse_compound(node);
         let start = self.mark();
         let (mut seen, mut space) = (0_u64, String::new());
         cursor.open();
@@ -88,7 +84,17 @@ impl Found {
         }
     }
 
+    /// A declared value is a single one.
+    fn refuse_compound(&mut self, node: &Node) {
+        for leaf in &node.leaves {
+            if let Take::Declared(wanted) = leaf.take {
+                self.problem(leaf.slot, Reason::WrongType, wrong(wanted, Scalar::Compound));
+            }
+        }
+    }
+
     fn array(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) {
+        self.refuse_compound(node);
         let start = self.mark();
         cursor.open();
         while cursor.element() {
@@ -174,7 +180,10 @@ fn text(scalar: Scalar<'_>) -> Value {
 }
 
 fn time_of(scalar: Scalar<'_>) -> Option<i64> {
-    time::parse(&scalar.text()?)
+    match scalar {
+        Scalar::Number(text) => number(text).filter(|n| n.is_whole()).map(Num::trunc),
+        _ => time::parse(&scalar.text()?),
+    }
 }
 
 fn date_of(scalar: Scalar<'_>) -> Option<i64> {
@@ -228,7 +237,7 @@ fn wrong(wanted: PropertyType, came: Scalar<'_>) -> String {
         Scalar::Bool(value) => value.to_string(),
         Scalar::Number(text) => format!("the number {}", shown(text)),
         Scalar::Plain(text) | Scalar::Escaped(text) => format!("the text \"{}\"", shown(text)),
-        Scalar::Compound => "an object".to_owned(),
+        Scalar::Compound => "an object or a list".to_owned(),
     };
     format!("is declared as {wanted}, but is {came}")
 }

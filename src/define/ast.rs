@@ -108,10 +108,7 @@ pub struct FactDef {
 #[derive(Clone, Debug)]
 pub enum FactKind {
     /// `{ trait: email, type: string }`
-    Trait {
-        name: Name,
-        of_type: Option<Spanned<PropertyType>>,
-    },
+    Trait { name: Name, of_type: Option<Spanned<PropertyType>> },
     /// `{ sum: Order Completed, of: …, where: …, over: 7d, … }`
     Fold(FoldDef),
     /// `{ basket: Product Added, minus: …, until: …, of: …, quantity: …, price: …, per: cart_id }`
@@ -220,12 +217,7 @@ pub enum EnterTrigger {
     /// `left: SEGMENT`
     Left(Name),
     /// `date: FACT`, `every: year|once`, `offset: -7d` (whole days), `at: "09:00"` (default 00:00).
-    Date {
-        fact: Name,
-        yearly: bool,
-        offset_days: Spanned<i32>,
-        at: Option<ClockTime>,
-    },
+    Date { fact: Name, yearly: bool, offset_days: Spanned<i32>, at: Option<ClockTime> },
     /// `quiet_for: 60d`, `of: [events]` (empty: every event).
     Silence { quiet_for: Millis, of: Vec<Name> },
 }
@@ -251,10 +243,7 @@ pub struct Exit {
 #[derive(Clone, Debug)]
 pub enum ExitRule {
     /// `on: Order Completed`, `where: event.order_id == entry.order_id`
-    Event {
-        on: Vec<Name>,
-        condition: Option<Expr>,
-    },
+    Event { on: Vec<Name>, condition: Option<Expr> },
     /// `when: size(cart.product_ids) == 0`
     When(Expr),
 }
@@ -285,11 +274,7 @@ pub enum Wait {
     /// `wait: { until: day 2 at 10:00 }`: day 1 is the calendar day of the entry.
     UntilDay { day: Spanned<u32>, at: ClockTime },
     /// `wait: { until: warranty_end - 14d at 10:00 }`; without `at`, a date means its midnight, a time itself.
-    UntilFact {
-        fact: Name,
-        offset: Millis,
-        at: Option<ClockTime>,
-    },
+    UntilFact { fact: Name, offset: Millis, at: Option<ClockTime> },
     /// `wait: { quiet_for: 1h, of: [Product Added] }`; empty `of`: every event.
     Quiet { quiet_for: Millis, of: Vec<Name> },
     /// `wait: { on: Product Reviewed, where: …, timeout: 14d, then: [...], else: [...] }`

@@ -16,11 +16,7 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// A mistake without advice.
     pub fn new(span: Span, message: impl Into<String>) -> Self {
-        Diagnostic {
-            span,
-            message: message.into(),
-            hint: None,
-        }
+        Diagnostic { span, message: message.into(), hint: None }
     }
 
     /// The same with advice; an absent hint changes nothing.
@@ -89,6 +85,10 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     near.min_by_key(|(d, _)| *d).map(|(_, c)| c)
 }
 
+/// Mistakes rendered at most: nobody reads more before the next try, and a damaged file has
+/// thousands.
+const RENDERED_MAX: usize = 500;
+
 /// All mistakes as text, sorted by place, each once, with a blank line between them:
 ///
 /// ```text
@@ -99,23 +99,20 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 /// ```
 pub fn render(files: &[SourceFile], diagnostics: &[Diagnostic]) -> String {
     let all = sorted(diagnostics.to_vec());
-    all.iter()
-        .map(|d| render_one(files, d))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let lines: Vec<Vec<&str>> = files.iter().map(|f| f.text.lines().collect()).collect();
+    let shown = all.iter().take(RENDERED_MAX).map(|d| render_one(files, &lines, d));
+    let more = all.len().checked_sub(RENDERED_MAX).filter(|n| *n > 0);
+    let more = more.map(|n| format!("and {n} more mistakes\n"));
+    shown.chain(more).collect::<Vec<_>>().join("\n")
 }
 
-fn render_one(files: &[SourceFile], diagnostic: &Diagnostic) -> String {
-    let Diagnostic {
-        span,
-        message,
-        hint,
-    } = diagnostic;
+fn render_one(files: &[SourceFile], lines: &[Vec<&str>], diagnostic: &Diagnostic) -> String {
+    let Diagnostic { span, message, hint } = diagnostic;
     let file = files.get(usize::from(span.file));
     let path = file.map_or("", |f| f.path.as_str());
     let mut out = format!("{path}:{}:{}: {message}\n", span.line, span.col);
-    let line = (span.line as usize).checked_sub(1);
-    let line = file.zip(line).and_then(|(f, n)| f.text.lines().nth(n));
+    let number = (span.line as usize).checked_sub(1);
+    let line = lines.get(usize::from(span.file)).zip(number).and_then(|(l, n)| l.get(n));
     if let Some(line) = line.filter(|l| !l.trim().is_empty()) {
         out += &excerpt(line, span);
     }
@@ -131,16 +128,9 @@ const EXCERPT_BEFORE: usize = 64;
 
 /// The source line without its indentation, cut to a readable width, and carets under the place.
 fn excerpt(line: &str, span: &Span) -> String {
-    let chars: Vec<char> = line
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
+    let chars: Vec<char> = line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let at = (span.col.max(1) as usize - 1).min(chars.len());
-    let indent = chars
-        .iter()
-        .take_while(|c| c.is_whitespace())
-        .count()
-        .min(at);
+    let indent = chars.iter().take_while(|c| c.is_whitespace()).count().min(at);
     let start = indent.max(at.saturating_sub(EXCERPT_BEFORE));
     let end = chars.len().min(start + EXCERPT_CHARS);
     let ellipsis = |cut: bool| if cut { "…" } else { "" };
@@ -149,11 +139,7 @@ fn excerpt(line: &str, span: &Span) -> String {
     let tail = ellipsis(end < chars.len());
     let carets = (span.len.max(1) as usize).min(end.saturating_sub(at).max(1));
     let blank = " ".repeat(at - start + lead.chars().count());
-    format!(
-        "    {lead}{}{tail}\n    {blank}{}\n",
-        shown.trim_end(),
-        "^".repeat(carets)
-    )
+    format!("    {lead}{}{tail}\n    {blank}{}\n", shown.trim_end(), "^".repeat(carets))
 }
 
 #[cfg(test)]
@@ -161,19 +147,11 @@ mod tests {
     use super::*;
 
     fn file(text: &str) -> Vec<SourceFile> {
-        vec![SourceFile {
-            path: "shop/a.yaml".into(),
-            text: text.into(),
-        }]
+        vec![SourceFile { path: "shop/a.yaml".into(), text: text.into() }]
     }
 
     fn span(line: u32, col: u32, len: u32) -> Span {
-        Span {
-            file: 0,
-            line,
-            col,
-            len,
-        }
+        Span { file: 0, line, col, len }
     }
 
     #[test]
@@ -195,13 +173,7 @@ mod tests {
             &[
                 Diagnostic::new(span(9, 9, 9), "late"),
                 Diagnostic::new(span(1, 99, 9), "past the end"),
-                Diagnostic::new(
-                    Span {
-                        file: 7,
-                        ..span(0, 0, 0)
-                    },
-                    "no file",
-                ),
+                Diagnostic::new(Span { file: 7, ..span(0, 0, 0) }, "no file"),
                 Diagnostic::new(span(1, 4, 50), "long"),
             ],
         );
@@ -209,6 +181,13 @@ mod tests {
                      shop/a.yaml:1:99: past the end\n";
         assert!(text.starts_with(first), "{text}");
         assert!(text.ends_with(":0:0: no file\n"), "{text}");
+    }
+
+    #[test]
+    fn a_damaged_file_does_not_fill_the_screen() {
+        let wrong: Vec<_> = (0..502).map(|i| Diagnostic::new(span(1, i, 1), "no")).collect();
+        let text = render(&file("a"), &wrong);
+        assert!(text.ends_with("\n\nand 2 more mistakes\n"), "{text}");
     }
 
     #[test]

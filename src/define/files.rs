@@ -27,10 +27,7 @@ pub enum ReadError {
     #[error("{}:{line}: the file is not UTF-8 text", path.display())]
     NotUtf8 { path: PathBuf, line: usize },
     #[error("{}: cannot be read: {source}", path.display())]
-    Unreadable {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Unreadable { path: PathBuf, source: std::io::Error },
 }
 
 /// All files of the pack at `path`: the `*.yaml` and `*.yml` of a folder (not of folders inside it)
@@ -38,27 +35,19 @@ pub enum ReadError {
 pub fn read_pack(path: &Path) -> Result<Vec<SourceFile>, ReadError> {
     let unreadable = |e: std::io::Error| match e.kind() {
         std::io::ErrorKind::NotFound => ReadError::Missing(path.to_owned()),
-        _ => ReadError::Unreadable {
-            path: path.to_owned(),
-            source: e,
-        },
+        _ => ReadError::Unreadable { path: path.to_owned(), source: e },
     };
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
         return Ok(vec![read_file(path)?]);
     }
     let entries = fs::read_dir(path).map_err(unreadable)?;
-    let paths = entries
-        .map(|entry| entry.map(|e| e.path()))
-        .collect::<Result<Vec<_>, _>>();
+    let paths = entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>();
     let mut paths = paths.map_err(unreadable)?;
     paths.retain(|p| is_yaml(p) && !p.is_dir());
     paths.sort();
     match paths.len() {
         0 => Err(ReadError::NoFiles(path.to_owned())),
-        count if count > FILES_MAX => Err(ReadError::TooMany {
-            path: path.to_owned(),
-            count,
-        }),
+        count if count > FILES_MAX => Err(ReadError::TooMany { path: path.to_owned(), count }),
         _ => paths.iter().map(|p| read_file(p)).collect(),
     }
 }
@@ -66,18 +55,12 @@ pub fn read_pack(path: &Path) -> Result<Vec<SourceFile>, ReadError> {
 /// Editors leave hidden files such as `.#shop.yaml` beside the real ones; those are nobody's
 /// definitions.
 fn is_yaml(path: &Path) -> bool {
-    let name = path
-        .file_name()
-        .map(|n| n.to_string_lossy())
-        .unwrap_or_default();
+    let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
     !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"))
 }
 
 fn read_file(path: &Path) -> Result<SourceFile, ReadError> {
-    let unreadable = |source| ReadError::Unreadable {
-        path: path.to_owned(),
-        source,
-    };
+    let unreadable = |source| ReadError::Unreadable { path: path.to_owned(), source };
     let meta = fs::metadata(path).map_err(unreadable)?;
     if meta.len() > FILE_BYTES_MAX as u64 {
         return Err(ReadError::TooLarge(path.to_owned()));
@@ -86,18 +69,12 @@ fn read_file(path: &Path) -> Result<SourceFile, ReadError> {
     let text = String::from_utf8(bytes).map_err(|e| {
         let valid = &e.as_bytes()[..e.utf8_error().valid_up_to()];
         let line = 1 + valid.iter().filter(|b| **b == b'\n').count();
-        ReadError::NotUtf8 {
-            path: path.to_owned(),
-            line,
-        }
+        ReadError::NotUtf8 { path: path.to_owned(), line }
     })?;
     if text.trim().is_empty() {
         return Err(ReadError::Empty(path.to_owned()));
     }
-    Ok(SourceFile {
-        path: path.display().to_string(),
-        text: text.into(),
-    })
+    Ok(SourceFile { path: path.display().to_string(), text: text.into() })
 }
 
 #[cfg(test)]
@@ -117,10 +94,7 @@ mod tests {
         }
         fs::create_dir(dir.path().join("e.yaml")).unwrap();
         let files = read_pack(dir.path()).unwrap();
-        let names: Vec<_> = files
-            .iter()
-            .map(|f| f.path.rsplit('/').next().unwrap())
-            .collect();
+        let names: Vec<_> = files.iter().map(|f| f.path.rsplit('/').next().unwrap()).collect();
         assert_eq!(names, ["a.yml", "b.yaml"]);
         let one = read_pack(&dir.path().join("c.txt")).unwrap();
         assert_eq!(one.len(), 1);
@@ -139,9 +113,6 @@ mod tests {
         fs::write(path("b.yaml"), " \n").unwrap();
         assert_eq!(said(root, root), "DIR/b.yaml: the file is empty");
         fs::write(path("b.yaml"), vec![b'#'; FILE_BYTES_MAX + 1]).unwrap();
-        assert_eq!(
-            said(root, root),
-            "DIR/b.yaml: the file is larger than 4 MiB"
-        );
+        assert_eq!(said(root, root), "DIR/b.yaml: the file is larger than 4 MiB");
     }
 }

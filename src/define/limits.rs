@@ -39,6 +39,9 @@ pub const EXPRESSION_CHARS_MAX: usize = 2_000;
 /// Levels of one expression; every bracket, choice and operator below another is one.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
 
+/// Names in one list, of events, tags or channels.
+pub const NAMES_MAX: usize = 200;
+
 /// Characters of a name.
 pub const NAME_CHARS_MAX: usize = 200;
 
@@ -53,6 +56,9 @@ pub const KEEP_MAX: u32 = 100;
 
 /// The highest `max` of a cap; every counted send is kept for each person.
 pub const CAP_MAX: u32 = 1_000;
+
+/// Bytes of one line of a test script.
+pub const SCRIPT_LINE_BYTES_MAX: usize = 4_000;
 
 /// Lines of one test script.
 pub const SCRIPT_LINES_MAX: usize = 2_000;

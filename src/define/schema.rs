@@ -24,11 +24,7 @@ mod tests {
     }
 
     fn strings(list: &Value) -> BTreeSet<&str> {
-        list.as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect()
+        list.as_array().into_iter().flatten().filter_map(Value::as_str).collect()
     }
 
     /// `a trait fact` is defined as `trait_fact`.
@@ -50,29 +46,18 @@ mod tests {
         for shape in SHAPES {
             let name = definition(shape.what);
             let found = &schema["$defs"][&name];
-            let keys: BTreeSet<&str> = found["properties"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .map(|(k, _)| &**k)
-                .collect();
+            let keys: BTreeSet<&str> =
+                found["properties"].as_object().into_iter().flatten().map(|(k, _)| &**k).collect();
             assert_eq!(keys, shape.keys.iter().copied().collect(), "{name}");
             let required = strings(&found["required"]);
-            assert!(
-                shape.required.iter().all(|k| required.contains(k)),
-                "{name}: {required:?}"
-            );
+            assert!(shape.required.iter().all(|k| required.contains(k)), "{name}: {required:?}");
             assert_eq!(found["additionalProperties"], false, "{name}");
             assert!(objects.remove(&*name), "{name} is defined and used once");
         }
         assert!(objects.is_empty(), "the parser knows no {objects:?}");
         let steps = schema["$defs"]["step"]["anyOf"].as_array().expect("a list");
-        let named = |s: &Value| {
-            s["required"][0]
-                .as_str()
-                .or(s["const"].as_str())
-                .map(str::to_owned)
-        };
+        let named =
+            |s: &Value| s["required"][0].as_str().or(s["const"].as_str()).map(str::to_owned);
         let steps: Vec<String> = steps.iter().filter_map(named).collect();
         assert_eq!(steps, STEPS);
     }
@@ -81,10 +66,7 @@ mod tests {
     fn valid(schema: &Value, rule: &Value, node: &Node) -> bool {
         let all = |list: &Value| list.as_array().cloned().unwrap_or_default();
         let follow = |r: &Value| {
-            let path = r
-                .as_str()
-                .and_then(|r| r.strip_prefix('#'))
-                .expect("a local reference");
+            let path = r.as_str().and_then(|r| r.strip_prefix('#')).expect("a local reference");
             valid(schema, schema.pointer(path).expect("it is defined"), node)
         };
         let any = all(&rule["anyOf"]);
@@ -108,16 +90,12 @@ mod tests {
         };
         rule.get("$ref").is_none_or(follow)
             && rule.get("type").is_none_or(|t| has_type(t, node))
-            && rule
-                .get("enum")
-                .is_none_or(|e| strings(e).contains(node.text().unwrap_or_default()))
+            && rule.get("enum").is_none_or(|e| strings(e).contains(node.text().unwrap_or_default()))
             && rule.get("const").is_none_or(|c| c.as_str() == node.text())
             && (any.is_empty() || any.iter().any(|rule| valid(schema, rule, node)))
             && strings(&rule["required"]).into_iter().all(key)
             && pairs.iter().all(child)
-            && rule
-                .get("items")
-                .is_none_or(|r| items.iter().all(|i| valid(schema, r, i)))
+            && rule.get("items").is_none_or(|r| items.iter().all(|i| valid(schema, r, i)))
     }
 
     fn has_type(types: &Value, node: &Node) -> bool {
@@ -142,10 +120,7 @@ mod tests {
     #[test]
     fn packs_fit_the_schema_and_wrong_ones_do_not() {
         let page = include_str!("../../dataflows/README.md");
-        let blocks = page
-            .split("```yaml\n")
-            .skip(1)
-            .filter_map(|b| b.split("```").next());
+        let blocks = page.split("```yaml\n").skip(1).filter_map(|b| b.split("```").next());
         let packs: Vec<&str> = blocks.filter(|b| !b.contains('…')).collect();
         assert!(packs.len() >= 5);
         for pack in packs {

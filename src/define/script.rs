@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::define::ast::Pack;
 use crate::define::diagnostic::{Diagnostic, nearest};
-use crate::define::limits::DAY_MAX;
+use crate::define::limits::{DAY_MAX, SCRIPT_LINE_BYTES_MAX};
 use crate::define::parse::literals::{clock, duration_or_zero, number};
 
 /// What one line says.
@@ -51,7 +51,10 @@ pub enum When {
     /// At that time of the current day.
     Clock(ClockSeconds),
     /// At that time of the n-th day of the script; day 1 is Monday 2026-03-02.
-    Day { n: u32, clock: ClockSeconds },
+    Day {
+        n: u32,
+        clock: ClockSeconds,
+    },
     Date {
         date: jiff::civil::Date,
         clock: ClockSeconds,
@@ -107,22 +110,20 @@ pub enum Verdict {
     Defer,
 }
 
-const VERDICTS: [(&str, Verdict); 3] = [
-    ("send", Verdict::Send),
-    ("drop", Verdict::Drop),
-    ("defer", Verdict::Defer),
-];
+const VERDICTS: [(&str, Verdict); 3] =
+    [("send", Verdict::Send), ("drop", Verdict::Drop), ("defer", Verdict::Defer)];
 
 /// What is wrong in the test scripts of a pack.
 pub fn check_scripts(pack: &Pack) -> Vec<Diagnostic> {
     let lines = pack.tests.iter().flat_map(|test| &test.lines);
-    lines
-        .filter_map(|l| Some(Diagnostic::new(l.span, parse_line(&l.node).err()?)))
-        .collect()
+    lines.filter_map(|l| Some(Diagnostic::new(l.span, parse_line(&l.node).err()?))).collect()
 }
 
 /// Reads one line. The error is a message in lower case, with advice after a semicolon.
 pub fn parse_line(line: &str) -> Result<ScriptLine, String> {
+    if line.len() > SCRIPT_LINE_BYTES_MAX {
+        return Err(format!("the line has more than {SCRIPT_LINE_BYTES_MAX} bytes"));
+    }
     let mut words = Words { rest: line.trim() };
     if words.rest.is_empty() || words.rest.starts_with('#') {
         return Ok(ScriptLine::Blank);
@@ -145,12 +146,7 @@ pub fn parse_line(line: &str) -> Result<ScriptLine, String> {
     }
     let call = call(person, &name)?;
     let fields = fields(&mut words)?;
-    Ok(ScriptLine::Event {
-        at,
-        person: person.to_owned(),
-        call,
-        fields,
-    })
+    Ok(ScriptLine::Event { at, person: person.to_owned(), call, fields })
 }
 
 /// The words of a line that are still to be read.
@@ -183,9 +179,7 @@ fn when(words: &mut Words) -> Result<When, String> {
     let first = words.next();
     if let Some(plus) = first.strip_prefix('+') {
         let ms = duration_or_zero(plus).map_err(|w| w.message);
-        return ms
-            .map(When::Plus)
-            .map_err(|m| format!("{m}; write +30m or +1d12h"));
+        return ms.map(When::Plus).map_err(|m| format!("{m}; write +30m or +1d12h"));
     }
     if first == "day" {
         let n = number(words.next()).filter(|n| (1..=DAY_MAX).contains(n));
@@ -219,22 +213,17 @@ fn time_of_day(text: &str) -> Result<ClockSeconds, String> {
         format!("{}{hint}", w.message)
     })?;
     match number(seconds) {
-        Some(s @ 0..=59) if seconds.len() == 2 => Ok(ClockSeconds {
-            minute,
-            second: u8::try_from(s).expect("less than 60"),
-        }),
-        _ => Err(format!(
-            "\"{text}\" is not a clock time; write 09:30 or 09:30:15"
-        )),
+        Some(s @ 0..=59) if seconds.len() == 2 => {
+            Ok(ClockSeconds { minute, second: u8::try_from(s).expect("less than 60") })
+        }
+        _ => Err(format!("\"{text}\" is not a clock time; write 09:30 or 09:30:15")),
     }
 }
 
 fn call(person: &str, name: &[&str]) -> Result<Call, String> {
     let further = |call: Call| match name {
         [_] => Ok(call),
-        [word, ..] => Err(format!(
-            "{word} takes only name=value after it; write name=\"…\""
-        )),
+        [word, ..] => Err(format!("{word} takes only name=value after it; write name=\"…\"")),
         [] => Ok(call),
     };
     match name {
@@ -253,8 +242,7 @@ fn field_name(text: &str) -> Option<&str> {
     let (name, _) = text.split_once('=')?;
     let part = |p: &str| {
         p.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '$')
-            && p.chars()
-                .all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$'))
+            && p.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '$'))
     };
     name.split('.').all(part).then_some(name)
 }
@@ -274,9 +262,8 @@ fn fields(words: &mut Words) -> Result<Vec<(String, Value)>, String> {
         words.rest = &words.rest[name.len() + 1..];
         let value = value(words).map_err(|m| format!("{name}={m}"))?;
         let inside = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|r| r.starts_with('.'));
-        if let Some((other, _)) = fields
-            .iter()
-            .find(|(n, _)| n == name || inside(n, name) || inside(name, n))
+        if let Some((other, _)) =
+            fields.iter().find(|(n, _)| n == name || inside(n, name) || inside(name, n))
         {
             return Err(match other == name {
                 true => format!("{name} stands here twice"),
@@ -298,9 +285,7 @@ fn value(words: &mut Words) -> Result<Value, String> {
     };
     let (written, rest) = text.split_at(end);
     if !rest.is_empty() && !rest.starts_with(char::is_whitespace) {
-        return Err(format!(
-            "{written} is followed by \"{rest}\" without a space"
-        ));
+        return Err(format!("{written} is followed by \"{rest}\" without a space"));
     }
     words.rest = rest.trim_start();
     match written.chars().next() {
@@ -315,9 +300,7 @@ fn value(words: &mut Words) -> Result<Value, String> {
 
 /// `[a, 2, "x y"]`
 fn list(written: &str) -> Result<Value, String> {
-    let mut inner = Words {
-        rest: written[1..written.len() - 1].trim(),
-    };
+    let mut inner = Words { rest: written[1..written.len() - 1].trim() };
     let mut items = Vec::new();
     while !inner.rest.is_empty() {
         let text = inner.rest;
@@ -408,17 +391,9 @@ fn membership(mut words: Words, person: String, inside: bool) -> Result<Expectat
     }
     if first == "journey" && !words.rest.is_empty() {
         let journey = words.next().to_owned();
-        return words.end().map(|()| Expectation::Journey {
-            person,
-            journey,
-            inside,
-        });
+        return words.end().map(|()| Expectation::Journey { person, journey, inside });
     }
-    words.end().map(|()| Expectation::Segment {
-        person,
-        segment: first.to_owned(),
-        inside,
-    })
+    words.end().map(|()| Expectation::Segment { person, segment: first.to_owned(), inside })
 }
 
 fn decision(mut words: Words, person: String, verdict: Verdict) -> Result<Expectation, String> {
@@ -452,14 +427,7 @@ fn decision(mut words: Words, person: String, verdict: Verdict) -> Result<Expect
         words.rest = "";
     }
     words.end()?;
-    Ok(Expectation::Decision {
-        person,
-        verdict,
-        channel,
-        template,
-        at,
-        because,
-    })
+    Ok(Expectation::Decision { person, verdict, channel, template, at, because })
 }
 
 /// An instant that does not depend on the line before.
@@ -479,11 +447,7 @@ fn fact(mut words: Words) -> Result<Expectation, String> {
         _ => return Err(format!("expected {fact} = value or {fact} missing")),
     };
     words.end()?;
-    Ok(Expectation::Fact {
-        person,
-        fact,
-        value,
-    })
+    Ok(Expectation::Fact { person, fact, value })
 }
 
 #[cfg(test)]

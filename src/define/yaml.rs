@@ -84,21 +84,12 @@ pub fn read(file: u16, text: &str, diagnostics: &mut Diagnostics) -> Option<Node
         return None;
     }
     let lines: Vec<&str> = text.lines().collect();
-    let mut builder = Builder {
-        diagnostics,
-        stack: Vec::new(),
-        root: None,
-        documents: 0,
-    };
+    let mut builder = Builder { diagnostics, stack: Vec::new(), root: None, documents: 0 };
     for event in Parser::new_from_str(text) {
         match event {
             Ok((event, at)) => {
                 let one_line = at.start.line() == at.end.line();
-                let len = if one_line {
-                    at.len()
-                } else {
-                    rest_of_line(&lines, at.start)
-                };
+                let len = if one_line { at.len() } else { rest_of_line(&lines, at.start) };
                 builder.event(event, place(at.start.line(), at.start.col(), len))?;
             }
             Err(error) => {
@@ -116,10 +107,7 @@ pub fn read(file: u16, text: &str, diagnostics: &mut Diagnostics) -> Option<Node
 
 /// Characters from `start` to the end of its line.
 fn rest_of_line(lines: &[&str], start: Marker) -> usize {
-    let line = lines
-        .get(start.line().saturating_sub(1))
-        .copied()
-        .unwrap_or_default();
+    let line = lines.get(start.line().saturating_sub(1)).copied().unwrap_or_default();
     line.trim_end().chars().count().saturating_sub(start.col())
 }
 
@@ -160,28 +148,20 @@ impl Builder<'_> {
                 self.documents += 1;
                 if self.documents > 1 {
                     let message = "a second document begins here";
-                    self.diagnostics
-                        .error_hint(span, message, "delete the line \"---\"");
+                    self.diagnostics.error_hint(span, message, "delete the line \"---\"");
                     return None;
                 }
             }
             Event::Alias(_) => {
-                self.diagnostics
-                    .error_hint(span, syntax::ALIAS, "write it out");
-                self.add(Node {
-                    span,
-                    kind: Kind::Broken,
-                });
+                self.diagnostics.error_hint(span, syntax::ALIAS, "write it out");
+                self.add(Node { span, kind: Kind::Broken });
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let refused = self.refuse(span, anchor, tag.is_some());
                 let kind = match style_of(style) {
                     _ if refused => Kind::Broken,
                     Style::Plain if text.is_empty() => Kind::Null,
-                    style => Kind::Scalar {
-                        text: text.into_owned(),
-                        style,
-                    },
+                    style => Kind::Scalar { text: text.into_owned(), style },
                 };
                 self.add(Node { span, kind });
             }
@@ -201,11 +181,9 @@ impl Builder<'_> {
 
     fn refuse(&mut self, span: Span, anchor: usize, tag: bool) -> bool {
         if tag {
-            self.diagnostics
-                .error_hint(span, syntax::TAG, syntax::QUOTE);
+            self.diagnostics.error_hint(span, syntax::TAG, syntax::QUOTE);
         } else if anchor != 0 {
-            self.diagnostics
-                .error_hint(span, syntax::ANCHOR, "quote the text if & belongs to it");
+            self.diagnostics.error_hint(span, syntax::ANCHOR, "quote the text if & belongs to it");
         }
         tag || anchor != 0
     }
@@ -225,19 +203,14 @@ impl Builder<'_> {
             Some(Open::Sequence(start, items)) => {
                 (start, items.first().map(|n| n.span), Kind::Sequence(items))
             }
-            Some(Open::Mapping(start, pairs, _)) => (
-                start,
-                pairs.first().map(|(k, _)| k.span),
-                Kind::Mapping(pairs),
-            ),
+            Some(Open::Mapping(start, pairs, _)) => {
+                (start, pairs.first().map(|(k, _)| k.span), Kind::Mapping(pairs))
+            }
             None => return,
         };
         // Only the brackets of the flow style have a length.
         let span = match (start.len > 0, start.line == end.line) {
-            (true, true) => Span {
-                len: end.col + end.len - start.col,
-                ..start
-            },
+            (true, true) => Span { len: end.col + end.len - start.col, ..start },
             (true, false) => Span { len: 1, ..start },
             (false, _) => first.unwrap_or(start),
         };
@@ -254,14 +227,10 @@ impl Builder<'_> {
                     let merge = node.text() == Some("<<");
                     if merge {
                         let message = "merge keys (<<) are not part of the language";
-                        self.diagnostics
-                            .error_hint(node.span, message, "write the keys out");
+                        self.diagnostics.error_hint(node.span, message, "write the keys out");
                     }
                     let kind = if merge { Kind::Broken } else { node.kind };
-                    *key = Some(Node {
-                        span: node.span,
-                        kind,
-                    });
+                    *key = Some(Node { span: node.span, kind });
                 }
             },
         }

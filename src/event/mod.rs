@@ -12,7 +12,9 @@ pub use value::{Value, list};
 use compact_str::CompactString;
 
 /// The number that a plan gives to an event name. [`Kind::OTHER`] is every name that no definition mentions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct Kind(pub u16);
 
 impl Kind {
@@ -21,7 +23,7 @@ impl Kind {
 }
 
 /// Segment's six calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Call {
     Track,
     Identify,
@@ -51,7 +53,7 @@ pub struct Origin {
 }
 
 /// One event, holding only what the plan reads of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Event {
     /// Milliseconds since the Unix epoch, never later than the arrival.
     pub time: i64,
@@ -75,10 +77,7 @@ pub struct Event {
 impl Event {
     /// The value in a property slot; missing if the event has none.
     pub fn value(&self, slot: u16) -> &Value {
-        self.values
-            .iter()
-            .find(|(s, _)| *s == slot)
-            .map_or(&Value::Missing, |(_, v)| v)
+        self.values.iter().find(|(s, _)| *s == slot).map_or(&Value::Missing, |(_, v)| v)
     }
 }
 

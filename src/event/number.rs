@@ -63,11 +63,7 @@ impl Num {
 
     /// The mean of `n` numbers whose sum in millionths is `sum`, rounded half to even.
     pub fn mean(sum: i128, n: u64) -> Option<Num> {
-        if n == 0 {
-            None
-        } else {
-            div_half_even(sum, i128::from(n)).map(Num)
-        }
+        if n == 0 { None } else { div_half_even(sum, i128::from(n)).map(Num) }
     }
 
     pub fn abs(self) -> Option<Num> {
@@ -112,9 +108,7 @@ impl Num {
             return None;
         }
         let magnitude = scale(whole, fraction, exponent)?;
-        i64::try_from(if negative { -magnitude } else { magnitude })
-            .ok()
-            .map(Num)
+        i64::try_from(if negative { -magnitude } else { magnitude }).ok().map(Num)
     }
 }
 
@@ -139,9 +133,7 @@ fn scale(whole: &str, fraction: &str, exponent: i32) -> Option<i128> {
         return Some(0);
     }
     if places >= 0 {
-        return (places < 20)
-            .then(|| value.checked_mul(10i128.pow(places as u32)))
-            .flatten();
+        return (places < 20).then(|| value.checked_mul(10i128.pow(places as u32))).flatten();
     }
     if places < -37 {
         return Some(0);
@@ -194,29 +186,14 @@ mod tests {
             ("1.5E-3", "0.0015"),
             ("0.0000005", "0"),
             ("0.0000015", "0.000002"),
-            (
-                "0.00000050000000000000000000000000000000000000001",
-                "0.000001",
-            ),
+            ("0.00000050000000000000000000000000000000000000001", "0.000001"),
             ("9223372036854.775807", "9223372036854.775807"),
             ("1e-400", "0"),
             ("0e400", "0"),
         ] {
-            assert_eq!(
-                Num::parse(text).map(|n| n.to_string()).as_deref(),
-                Some(shown),
-                "{text}"
-            );
+            assert_eq!(Num::parse(text).map(|n| n.to_string()).as_deref(), Some(shown), "{text}");
         }
-        for text in [
-            "9223372036854.775808",
-            "1e13",
-            "1e400",
-            "-1e400",
-            "",
-            "-",
-            ".",
-        ] {
+        for text in ["9223372036854.775808", "1e13", "1e400", "-1e400", "", "-", "."] {
             assert_eq!(Num::parse(text), None, "{text}");
         }
     }

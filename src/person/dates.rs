@@ -15,6 +15,8 @@ pub(super) struct Watch {
     pub(super) deadline: i64,
     /// The last instant at which it fired; a date does not fire twice at one.
     fired: i64,
+    /// The latest event of a silence's set; its time names the silence.
+    heard: i64,
 }
 
 /// Silences start again with every event of their set.
@@ -25,13 +27,10 @@ pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
         };
         if of.has(event.kind) {
             let watch = watch_mut(person, journey);
-            let deadline = event.time.saturating_add(*quiet_for);
-            let running = if watch.deadline == NEVER {
-                i64::MIN
-            } else {
-                watch.deadline
-            };
-            watch.deadline = running.max(deadline);
+            if event.time > watch.heard {
+                watch.heard = event.time;
+                watch.deadline = event.time.saturating_add(*quiet_for);
+            }
         }
     }
 }
@@ -40,14 +39,8 @@ pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
 pub(super) fn look_up(person: &mut Person, plan: &Plan) {
     for &journey in &plan.watches {
         if matches!(trigger(plan, journey), EnterTrigger::Date { .. }) {
-            let fired = person
-                .watches
-                .iter()
-                .find(|w| w.journey == journey)
-                .map(|w| w.fired);
-            let after = person
-                .now
-                .max(fired.map_or(i64::MIN, |fired| fired.saturating_add(1)));
+            let fired = person.watches.iter().find(|w| w.journey == journey).map(|w| w.fired);
+            let after = person.now.max(fired.map_or(i64::MIN, |fired| fired.saturating_add(1)));
             let next = next_date(person, plan, journey, after);
             if next != NEVER || fired.is_some() {
                 watch_mut(person, journey).deadline = next;
@@ -60,9 +53,7 @@ pub(super) fn look_up(person: &mut Person, plan: &Plan) {
 pub(super) fn due(person: &mut Person, plan: &Plan, now: i64) -> Vec<(i64, JourneyId)> {
     let mut due = Vec::new();
     for at in 0..person.watches.len() {
-        let Watch {
-            journey, deadline, ..
-        } = person.watches[at];
+        let Watch { journey, deadline, .. } = person.watches[at];
         if deadline > now {
             continue;
         }
@@ -83,16 +74,9 @@ fn trigger(plan: &Plan, journey: JourneyId) -> &EnterTrigger {
 }
 
 fn watch_mut(person: &mut Person, journey: JourneyId) -> &mut Watch {
-    let at = person
-        .watches
-        .iter()
-        .position(|watch| watch.journey == journey);
+    let at = person.watches.iter().position(|watch| watch.journey == journey);
     let at = at.unwrap_or_else(|| {
-        person.watches.push(Watch {
-            journey,
-            deadline: NEVER,
-            fired: i64::MIN,
-        });
+        person.watches.push(Watch { journey, deadline: NEVER, fired: i64::MIN, heard: i64::MIN });
         person.watches.len() - 1
     });
     &mut person.watches[at]
@@ -100,13 +84,7 @@ fn watch_mut(person: &mut Person, journey: JourneyId) -> &mut Watch {
 
 /// The first instant from `after` on at which the date comes; [`NEVER`] if the fact is missing or it came once.
 fn next_date(person: &Person, plan: &Plan, journey: JourneyId, after: i64) -> i64 {
-    let EnterTrigger::Date {
-        fact,
-        is_date,
-        yearly,
-        offset_days,
-        at,
-    } = trigger(plan, journey)
+    let EnterTrigger::Date { fact, is_date, yearly, offset_days, at } = trigger(plan, journey)
     else {
         return NEVER;
     };
@@ -118,9 +96,7 @@ fn next_date(person: &Person, plan: &Plan, journey: JourneyId, after: i64) -> i6
     let day = local_day(&zone, time, *is_date);
     let instant = |day: i64| zone.at(day + offset_days, *at);
     if !yearly {
-        return Some(instant(day))
-            .filter(|&at| at >= after)
-            .unwrap_or(NEVER);
+        return Some(instant(day)).filter(|&at| at >= after).unwrap_or(NEVER);
     }
     let this_year = year_of(zone.day(after));
     // An offset of at most a year can move a return into the year before or after.
@@ -134,9 +110,5 @@ fn next_date(person: &Person, plan: &Plan, journey: JourneyId, after: i64) -> i6
 
 /// The calendar day that a date or a time means for this person.
 pub(super) fn local_day(zone: &Zone, time: i64, is_date: bool) -> i64 {
-    if is_date {
-        time.div_euclid(DAY)
-    } else {
-        zone.day(time)
-    }
+    if is_date { time.div_euclid(DAY) } else { zone.day(time) }
 }

@@ -8,7 +8,7 @@ use super::{Person, facts};
 use crate::define::plan::expr::{Comparison, Math, Operator, SessionField, TextTest};
 use crate::define::plan::{Expr, Plan};
 use crate::event::{Event, Num, Value};
-use crate::time::{HOUR, NEVER};
+use crate::time::{DAY, HOUR, NEVER};
 use compact_str::CompactString;
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -28,24 +28,12 @@ pub(super) struct Cx<'a> {
 impl<'a> Cx<'a> {
     pub(super) fn of(plan: &'a Plan, person: &'a Person, now: i64) -> Cx<'a> {
         let recheck = Cell::new(NEVER);
-        Cx {
-            plan,
-            person,
-            now,
-            event: None,
-            instance: None,
-            key: None,
-            recheck,
-        }
+        Cx { plan, person, now, event: None, instance: None, key: None, recheck }
     }
 
     pub(super) fn of_instance(plan: &'a Plan, person: &'a Person, now: i64, at: usize) -> Cx<'a> {
         let instance = &person.instances[at];
-        Cx {
-            instance: Some(instance),
-            key: instance.key.as_deref(),
-            ..Cx::of(plan, person, now)
-        }
+        Cx { instance: Some(instance), key: instance.key.as_deref(), ..Cx::of(plan, person, now) }
     }
 
     /// Notes that a value may change at `at`.
@@ -132,11 +120,7 @@ impl<'a> Val<'a> {
     }
 
     fn num(&self) -> Option<Num> {
-        if let Val::Num(n) = self {
-            Some(*n)
-        } else {
-            None
-        }
+        if let Val::Num(n) = self { Some(*n) } else { None }
     }
 }
 
@@ -150,14 +134,10 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         Expr::Property(slot) => cx.event.map_or(Val::Missing, |e| Val::from(e.value(*slot))),
         Expr::EventTime => cx.event.map_or(Val::Missing, |e| Val::Time(e.time, 0)),
         Expr::Entry(at) => {
-            let entry = cx
-                .instance
-                .and_then(|instance| instance.entry.get(*at as usize));
+            let entry = cx.instance.and_then(|instance| instance.entry.get(*at as usize));
             entry.map_or(Val::Missing, Val::from)
         }
-        Expr::EntryTime => cx
-            .instance
-            .map_or(Val::Missing, |i| Val::Time(i.entered_at, 0)),
+        Expr::EntryTime => cx.instance.map_or(Val::Missing, |i| Val::Time(i.entry_time, 0)),
         Expr::Key => cx.key.map_or(Val::Missing, Val::Str),
         Expr::Fact(fact) => facts::read(cx, *fact),
         Expr::Basket(fact, field) => facts::read_basket(cx, *fact, *field),
@@ -177,9 +157,7 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         }
         Expr::Negate(a) => match eval(a, cx) {
             Val::Num(n) => number(n.neg()),
-            Val::Duration(d, s) => d
-                .checked_neg()
-                .map_or(Val::Missing, |d| Val::Duration(d, -s)),
+            Val::Duration(d, s) => d.checked_neg().map_or(Val::Missing, |d| Val::Duration(d, -s)),
             _ => Val::Missing,
         },
         Expr::Has(a) => Val::Bool(!matches!(eval(a, cx), Val::Missing)),
@@ -201,6 +179,10 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         })),
         Expr::Least(two) => extreme(two, cx, Ordering::Less),
         Expr::Greatest(two) => extreme(two, cx, Ordering::Greater),
+        Expr::Midnight(a) => match eval(a, cx) {
+            Val::Time(date, _) => Val::Time(cx.person.zone(cx.plan).at(date.div_euclid(DAY), 0), 0),
+            _ => Val::Missing,
+        },
         Expr::Hour(a) => match eval(a, cx) {
             Val::Time(t, slope) => {
                 let zone = cx.person.zone(cx.plan);
@@ -221,11 +203,7 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
                 if slope != 0 {
                     // Days differ in length; an hour is short enough, and exact where the day turns.
                     let next = zone.next_hour(t).min(t + HOUR);
-                    cx.recheck_at(if slope == 1 {
-                        cx.now + (next - t)
-                    } else {
-                        cx.now + 1
-                    });
+                    cx.recheck_at(if slope == 1 { cx.now + (next - t) } else { cx.now + 1 });
                 }
                 Val::Num(Num::count(zone.weekday(t) as usize))
             }
@@ -253,9 +231,8 @@ fn compare<'a>(comparison: Comparison, a: &Val, b: &Val, cx: &Cx) -> Val<'a> {
         },
     };
     let Some(order) = order else {
-        // Values of different types are known to differ; a missing one makes every comparison false.
-        let known = !matches!(a, Val::Missing) && !matches!(b, Val::Missing);
-        return Val::Bool(known && comparison == Comparison::NotEqual);
+        // A missing value, or one of a type that cannot be compared, makes every comparison false.
+        return Val::Bool(false);
     };
     Val::Bool(match comparison {
         Comparison::Equal => order.is_eq(),
@@ -298,11 +275,7 @@ fn contains<'a>(x: &Val, list: &Val) -> Val<'a> {
 fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
     use Operator::*;
     let sum = |a: i64, b: i64| {
-        if operator == Add {
-            a.checked_add(b)
-        } else {
-            a.checked_sub(b)
-        }
+        if operator == Add { a.checked_add(b) } else { a.checked_sub(b) }
     };
     let slopes = |s: i64, t: i64| if operator == Add { s + t } else { s - t };
     match (operator, &a, &b) {
@@ -311,15 +284,15 @@ fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
         (Multiply, Val::Num(a), Val::Num(b)) => number(a.mul(*b)),
         (Divide, Val::Num(a), Val::Num(b)) => number(a.div(*b)),
         (Remainder, Val::Num(a), Val::Num(b)) => number(a.rem(*b)),
-        (Subtract, Val::Time(a, s), Val::Time(b, t)) => a
-            .checked_sub(*b)
-            .map_or(Val::Missing, |d| Val::Duration(d, s - t)),
+        (Subtract, Val::Time(a, s), Val::Time(b, t)) => {
+            a.checked_sub(*b).map_or(Val::Missing, |d| Val::Duration(d, s - t))
+        }
         (Add | Subtract, Val::Time(a, s), Val::Duration(b, t)) => {
             sum(*a, *b).map_or(Val::Missing, |at| Val::Time(at, slopes(*s, *t)))
         }
-        (Add, Val::Duration(a, s), Val::Time(b, t)) => a
-            .checked_add(*b)
-            .map_or(Val::Missing, |at| Val::Time(at, s + t)),
+        (Add, Val::Duration(a, s), Val::Time(b, t)) => {
+            a.checked_add(*b).map_or(Val::Missing, |at| Val::Time(at, s + t))
+        }
         (Add | Subtract, Val::Duration(a, s), Val::Duration(b, t)) => {
             sum(*a, *b).map_or(Val::Missing, |d| Val::Duration(d, slopes(*s, *t)))
         }
@@ -375,9 +348,9 @@ fn session<'a>(field: SessionField, cx: &Cx<'a>) -> Val<'a> {
     match field {
         SessionField::Active => Val::Bool(open.is_some()),
         SessionField::Count => Val::Num(Num::count(sessions.count as usize)),
-        SessionField::PreviousEnd => sessions
-            .previous_end
-            .map_or(Val::Missing, |t| Val::Time(t, 0)),
+        SessionField::PreviousEnd => {
+            sessions.previous_end.map_or(Val::Missing, |t| Val::Time(t, 0))
+        }
         SessionField::Start => open.map_or(Val::Missing, |s| Val::Time(s.start, 0)),
         SessionField::Events => {
             open.map_or(Val::Missing, |s| Val::Num(Num::count(s.events as usize)))
@@ -388,7 +361,7 @@ fn session<'a>(field: SessionField, cx: &Cx<'a>) -> Val<'a> {
         SessionField::Duration => open.map_or(Val::Missing, |s| Val::Duration(s.last - s.start, 0)),
         SessionField::EntryPage => {
             let page = open.and_then(|s| s.entry_page.as_ref());
-            page.map_or(Val::Missing, |(_, page)| Val::Str(page))
+            page.map_or(Val::Missing, |(_, _, page)| Val::Str(page))
         }
     }
 }

@@ -3,14 +3,14 @@
 use super::effect::{Cause, Change, Decision, ExitReason, Outcome};
 use super::eval::{Cx, eval};
 use super::instance::{History, Instance, Phase};
-use super::turn::{Turn, cause};
+use super::turn::{Rank, Turn, cause};
 use super::{dates, facts, segment};
 use crate::define::plan::{
     Again, EnterTrigger, ExitRule, JourneyId, JourneyPlan, Op, Plan, SegmentId, SendId,
 };
 use crate::event::{Call, Event, Value};
 use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
-use crate::time::NEVER;
+use crate::time::{DAY, NEVER};
 use compact_str::CompactString;
 use std::cmp::Reverse;
 
@@ -37,34 +37,17 @@ pub(super) fn exit_by_event(turn: &mut Turn, event: &Event) {
         };
         let matching = journey.exits.iter().find(|exit| match &exit.rule {
             ExitRule::Event { on, condition } => {
-                on.has(event.kind)
-                    && condition
-                        .as_ref()
-                        .is_none_or(|condition| cx.holds(condition))
+                on.has(event.kind) && condition.as_ref().is_none_or(|condition| cx.holds(condition))
             }
             ExitRule::When(_) => false,
         });
         let Some(rule) = matching else { continue };
         let sent = instance.last_sent;
         if event.time < sent {
-            turn.note(
-                at,
-                Change::Regret {
-                    sent,
-                    by: cause(event),
-                },
-            );
+            turn.note(at, Change::Regret { sent, by: cause(event) });
         }
         turn.person.instances[at].moved_by = Some(cause(event));
-        exit(
-            turn,
-            at,
-            if rule.goal {
-                ExitReason::Goal
-            } else {
-                ExitReason::Exit
-            },
-        );
+        exit(turn, at, if rule.goal { ExitReason::Goal } else { ExitReason::Exit });
     }
 }
 
@@ -84,15 +67,7 @@ pub(super) fn exit_when(turn: &mut Turn) {
         let (recheck, goal) = (cx.recheck.get(), matching.map(|exit| exit.goal));
         turn.person.instances[at].recheck = recheck;
         if let Some(goal) = goal {
-            exit(
-                turn,
-                at,
-                if goal {
-                    ExitReason::Goal
-                } else {
-                    ExitReason::Exit
-                },
-            );
+            exit(turn, at, if goal { ExitReason::Goal } else { ExitReason::Exit });
         }
     }
 }
@@ -105,47 +80,40 @@ pub(super) fn exit(turn: &mut Turn, at: usize, reason: ExitReason) {
     turn.note(at, Change::Exited { reason, place });
 }
 
-/// Who an event moves: instances that wait for it, and journeys that it enters, by priority, journey name, key, age.
+/// Who an event moves: first instances whose wait it answers go on, then it makes new ones enter; each by priority,
+/// journey name, key, age.
 pub(super) fn activate(turn: &mut Turn, event: &Event) {
-    let entered = &turn.plan.entered_by_kind[event.kind.0 as usize];
-    if entered.is_empty() && turn.person.instances.is_empty() {
-        return;
+    if !turn.person.instances.is_empty() {
+        go_on(turn, event);
     }
-    let mut moved = Vec::new();
-    for at in 0..turn.person.instances.len() {
-        if hears(turn, at, event) {
-            moved.push((turn.rank_of(at), Move::GoOn));
-        }
-    }
-    for &journey in entered {
+    let mut entered: Vec<(Reverse<u32>, JourneyId, Option<CompactString>)> = Vec::new();
+    for &journey in &turn.plan.entered_by_kind[event.kind.0 as usize] {
         let plan = &turn.plan.journeys[journey.0 as usize];
         let key = plan.enter.per.map(|slot| event.value(slot).key());
         if key != Some(None) {
-            let rank = (Reverse(plan.priority), journey, key.flatten(), u32::MAX);
-            moved.push((rank, Move::Enter));
+            entered.push((Reverse(plan.priority), journey, key.flatten()));
         }
     }
-    moved.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for ((_, journey, key, number), what) in moved {
-        match what {
-            Move::Enter => enter(turn, journey, key, Some(event)),
-            Move::GoOn => {
-                let Some(at) = turn.position(number) else {
-                    continue;
-                };
-                if matches!(turn.person.instances[at].phase, Phase::Listening { .. }) {
-                    turn.person.instances[at].moved_by = Some(cause(event));
-                    turn.person.instances[at].place += 1;
-                    advance(turn, at);
-                }
-            }
-        }
+    entered.sort();
+    for (_, journey, key) in entered {
+        enter(turn, journey, key, Some(event));
     }
 }
 
-enum Move {
-    GoOn,
-    Enter,
+fn go_on(turn: &mut Turn, event: &Event) {
+    let mut answered: Vec<Rank> = Vec::new();
+    for at in 0..turn.person.instances.len() {
+        if hears(turn, at, event) {
+            answered.push(turn.rank_of(at));
+        }
+    }
+    answered.sort();
+    for (.., number) in answered {
+        let Some(at) = turn.position(number) else { continue };
+        turn.person.instances[at].moved_by = Some(cause(event));
+        turn.person.instances[at].place += 1;
+        advance(turn, at);
+    }
 }
 
 /// Whether the event answers the instance's wait. An event that touches a wait for silence moves its deadline.
@@ -161,13 +129,8 @@ fn hears(turn: &mut Turn, at: usize, event: &Event) -> bool {
     match (&place.op, instance.phase) {
         (Op::WaitEvent { on, condition, .. }, Phase::Listening { .. }) if on.has(event.kind) => {
             let now = turn.person.now;
-            let cx = Cx {
-                event: Some(event),
-                ..Cx::of_instance(turn.plan, turn.person, now, at)
-            };
-            condition
-                .as_ref()
-                .is_none_or(|condition| cx.holds(condition))
+            let cx = Cx { event: Some(event), ..Cx::of_instance(turn.plan, turn.person, now, at) };
+            condition.as_ref().is_none_or(|condition| cx.holds(condition))
         }
         (Op::WaitQuiet { quiet_for, of }, Phase::Quiet { until }) if of.has(event.kind) => {
             // What is past the deadline does not undo it.
@@ -215,22 +178,14 @@ pub(super) fn enter(
         return;
     }
     if let Some(condition) = &journey.enter.condition {
-        let cx = Cx {
-            event,
-            key: key.as_deref(),
-            ..Cx::of(turn.plan, turn.person, now)
-        };
+        let cx = Cx { event, key: key.as_deref(), ..Cx::of(turn.plan, turn.person, now) };
         if !cx.holds(condition) {
             return;
         }
     }
     remember_entry(turn, id, &key);
     let entry = match event {
-        Some(event) => journey
-            .entry_slots
-            .iter()
-            .map(|&s| event.value(s).clone())
-            .collect(),
+        Some(event) => journey.entry_slots.iter().map(|&s| event.value(s).clone()).collect(),
         None => Vec::new(),
     };
     let entered_by = event.map(cause).unwrap_or_default();
@@ -240,6 +195,7 @@ pub(super) fn enter(
         key,
         number: turn.person.entries,
         entered_at: now,
+        entry_time: event.map_or(now, |event| event.time),
         place: 0,
         phase: Phase::Running,
         hold_out: false,
@@ -256,22 +212,13 @@ pub(super) fn enter(
 
 fn may_enter(turn: &Turn, id: JourneyId, key: &Option<CompactString>) -> bool {
     let instances = &turn.person.instances;
-    if instances
-        .iter()
-        .filter(|instance| instance.is_open())
-        .count()
-        >= INSTANCES_MAX
-    {
+    if instances.iter().filter(|instance| instance.is_open()).count() >= INSTANCES_MAX {
         return false;
     }
     let same = |i: &Instance| i.journey == id && i.key == *key && i.is_open();
     let is_open = || instances.iter().any(same);
     let last = || {
-        let known = turn
-            .person
-            .history
-            .iter()
-            .find(|h| h.journey == id && h.key == *key);
+        let known = turn.person.history.iter().find(|h| h.journey == id && h.key == *key);
         known.map(|history| history.last_entry)
     };
     match turn.plan.journeys[id.0 as usize].enter.again {
@@ -294,11 +241,7 @@ fn remember_entry(turn: &mut Turn, journey: JourneyId, key: &Option<CompactStrin
     if history.len() >= HISTORY_MAX {
         history.remove(0);
     }
-    history.push(History {
-        journey,
-        key: key.clone(),
-        last_entry: now,
-    });
+    history.push(History { journey, key: key.clone(), last_entry: now });
 }
 
 /// An instance whose wait is over goes on.
@@ -353,11 +296,7 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
     let next = match op {
         Op::Unless { condition, target } => {
             let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
-            if cx.holds(condition) {
-                place + 1
-            } else {
-                *target as u16
-            }
+            if cx.holds(condition) { place + 1 } else { *target as u16 }
         }
         Op::Jump(target) => *target as u16,
         Op::Split { arms } => {
@@ -376,12 +315,14 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
         Op::Set { name, value } => {
             let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
             let value = eval(value, &cx).into_value();
-            let now = turn.person.now;
-            facts::set_named(turn.person, turn.plan, name, now, &value);
-            turn.set_zone(name, &value);
-            dates::look_up(turn.person, turn.plan);
-            segment::follow_all(turn.person, turn.plan);
-            turn.note(at, Change::Set { place, value });
+            if !value.is_missing() {
+                let now = turn.person.now;
+                facts::set_named(turn.person, turn.plan, name, now, &value);
+                turn.set_zone(name, &value);
+                dates::look_up(turn.person, turn.plan);
+                segment::follow_all(turn.person, turn.plan);
+                turn.note(at, Change::Set { place, value });
+            }
             place + 1
         }
         Op::AddTo(list) => {
@@ -411,12 +352,7 @@ fn wait(turn: &Turn, at: usize, op: &Op) -> Option<Phase> {
             let zone = person.zone(plan);
             zone.at(zone.day(person.instances[at].entered_at) + day - 1, *minute)
         }
-        Op::WaitFact {
-            fact,
-            is_date,
-            offset,
-            at: minute,
-        } => {
+        Op::WaitFact { fact, is_date, offset, at: minute } => {
             let cx = Cx::of_instance(plan, person, now, at);
             match facts::read(&cx, *fact).into_value() {
                 Value::Time(time) => until_fact(turn, time, *is_date, *offset, *minute),
@@ -424,14 +360,10 @@ fn wait(turn: &Turn, at: usize, op: &Op) -> Option<Phase> {
             }
         }
         Op::WaitQuiet { quiet_for, .. } => {
-            return Some(Phase::Quiet {
-                until: now.saturating_add(*quiet_for),
-            });
+            return Some(Phase::Quiet { until: now.saturating_add(*quiet_for) });
         }
         Op::WaitEvent { timeout, .. } => {
-            return Some(Phase::Listening {
-                until: now.saturating_add(*timeout),
-            });
+            return Some(Phase::Listening { until: now.saturating_add(*timeout) });
         }
         Op::Send(_) => return Some(Phase::Pending { due: now }),
         _ => return None,
@@ -439,20 +371,17 @@ fn wait(turn: &Turn, at: usize, op: &Op) -> Option<Phase> {
     Some(Phase::Waiting { until })
 }
 
-/// A date means its local midnight, a time itself; a written clock time replaces the time of that day.
+/// A date means its local midnight and moves by whole calendar days, a time itself; a written clock time replaces the
+/// time of the day that comes out.
 fn until_fact(turn: &Turn, time: i64, is_date: bool, offset: i64, minute: Option<u16>) -> i64 {
-    use crate::time::DAY;
     let zone = turn.person.zone(turn.plan);
     let day = dates::local_day(&zone, time, is_date);
-    match minute {
-        _ if is_date => {
-            let (days, rest) = (offset.div_euclid(DAY), offset.rem_euclid(DAY));
-            zone.at(day + days, minute.unwrap_or(0))
-                .saturating_add(rest)
-        }
-        Some(minute) => zone.at(zone.day(time.saturating_add(offset)), minute),
-        None => time.saturating_add(offset),
+    if is_date && offset % DAY == 0 {
+        return zone.at(day + offset / DAY, minute.unwrap_or(0));
     }
+    let from = if is_date { zone.at(day, 0) } else { time };
+    let until = from.saturating_add(offset);
+    minute.map_or(until, |minute| zone.at(zone.day(until), minute))
 }
 
 /// The same number below 10,000 for the same person at the same split, every time.
@@ -466,10 +395,8 @@ fn split_share(turn: &Turn, at: usize, place: u16) -> u64 {
 fn emit(turn: &mut Turn, at: usize, name: &str, with: &[(String, crate::define::plan::Expr)]) {
     let (plan, now) = (turn.plan, turn.person.now);
     let cx = Cx::of_instance(plan, turn.person, now, at);
-    let with: Vec<(&str, Value)> = with
-        .iter()
-        .map(|(name, expr)| (name.as_str(), eval(expr, &cx).into_value()))
-        .collect();
+    let with: Vec<(&str, Value)> =
+        with.iter().map(|(name, expr)| (name.as_str(), eval(expr, &cx).into_value())).collect();
     let instance = &turn.person.instances[at];
     let by = instance.moved_by.as_ref().unwrap_or(&instance.entered_by);
     let event = Event {
@@ -485,18 +412,9 @@ fn emit(turn: &mut Turn, at: usize, name: &str, with: &[(String, crate::define::
         about_person: false,
         zone: None,
     };
-    let (place, values) = (
-        instance.place,
-        with.into_iter().map(|(_, value)| value).collect(),
-    );
+    let (place, values) = (instance.place, with.into_iter().map(|(_, value)| value).collect());
     if turn.emit(event) {
-        turn.note(
-            at,
-            Change::Emitted {
-                place,
-                with: values,
-            },
-        );
+        turn.note(at, Change::Emitted { place, with: values });
     }
 }
 
@@ -507,15 +425,10 @@ fn slots(plan: &Plan, with: &[(&str, Value)]) -> Vec<(u16, Value)> {
             from: crate::define::plan::Consumer::Event,
             path: name.split('.').map(String::from).collect(),
         };
-        plan.inputs
-            .paths
-            .iter()
-            .position(|path| *path == wanted)
-            .map(|at| at as u16)
+        plan.inputs.paths.iter().position(|path| *path == wanted).map(|at| at as u16)
     };
-    with.iter()
-        .filter_map(|(name, value)| Some((slot(name)?, value.clone())))
-        .collect()
+    let known = with.iter().filter(|(_, value)| !value.is_missing());
+    known.filter_map(|(name, value)| Some((slot(name)?, value.clone()))).collect()
 }
 
 /// The decision about the message at which an instance stands, with what led to it.
@@ -530,17 +443,11 @@ pub(super) fn decision(
     let message = &turn.plan.sends[send.0 as usize];
     let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
     let with = match outcome {
-        Outcome::Send => message
-            .with
-            .iter()
-            .map(|(_, e)| eval(e, &cx).into_value())
-            .collect(),
+        Outcome::Send => message.with.iter().map(|(_, e)| eval(e, &cx).into_value()).collect(),
         _ => Vec::new(),
     };
     let causes = message.causes.iter();
-    let facts = causes
-        .map(|&fact| (fact, facts::read_any(&cx, fact)))
-        .collect();
+    let facts = causes.map(|&fact| (fact, facts::read_any(&cx, fact))).collect();
     let known = |cause: &&Cause| !cause.message_id.is_empty() || cause.origin.position > 0;
     let inputs = [Some(&instance.entered_by), instance.moved_by.as_ref()];
     Decision {
@@ -553,12 +460,7 @@ pub(super) fn decision(
         outcome,
         due,
         with,
-        inputs: inputs
-            .into_iter()
-            .flatten()
-            .filter(known)
-            .cloned()
-            .collect(),
+        inputs: inputs.into_iter().flatten().filter(known).cloned().collect(),
         facts,
     }
 }
@@ -566,9 +468,7 @@ pub(super) fn decision(
 impl Turn<'_> {
     /// The trait `timezone` is the person's zone, wherever it comes from.
     fn set_zone(&mut self, name: &str, value: &Value) {
-        let known = value
-            .str()
-            .filter(|zone| crate::time::zone::Zone::named(zone).is_some());
+        let known = value.str().filter(|zone| crate::time::zone::Zone::named(zone).is_some());
         if let ("timezone", Some(zone)) = (name, known) {
             self.person.zone = Some((self.person.now, zone.into()));
         }

@@ -107,14 +107,12 @@ impl Keyed {
         emit: &mut Emit,
     ) {
         let plan = self.plan.clone();
-        let frame = Frame {
-            plan: &plan,
-            dedup_horizon: self.dedup_horizon,
-            watermark,
-            next_watermark,
-        };
+        let frame =
+            Frame { plan: &plan, dedup_horizon: self.dedup_horizon, watermark, next_watermark };
         events.sort_unstable_by(|a, b| {
-            (a.hash, a.time, a.origin).cmp(&(b.hash, b.time, b.origin)).then_with(|| a.leaf.cmp(&b.leaf))
+            (a.hash, a.time, a.origin)
+                .cmp(&(b.hash, b.time, b.origin))
+                .then_with(|| a.leaf.cmp(&b.leaf))
         });
         let mut rest = &*events;
         while let Some(first) = rest.first() {

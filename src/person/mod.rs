@@ -9,8 +9,8 @@ mod effect;
 mod eval;
 pub mod facts;
 mod instance;
-pub mod keyed;
 mod journey;
+pub mod keyed;
 pub mod operator;
 mod policy;
 mod segment;
@@ -22,6 +22,7 @@ pub use effect::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 pub use instance::Instance;
 pub use timers::Timers;
 
+use crate::define::plan::expr::BasketField;
 use crate::define::plan::{FactId, Plan, SegmentId, SendId};
 use crate::event::Value;
 use crate::time::NEVER;
@@ -67,13 +68,7 @@ pub struct Person {
 impl Person {
     /// A person never seen before.
     pub fn new(id: CompactString) -> Person {
-        Person {
-            id,
-            now: i64::MIN,
-            last_seen: i64::MIN,
-            recheck: i64::MIN,
-            ..Person::default()
-        }
+        Person { id, now: i64::MIN, last_seen: i64::MIN, recheck: i64::MIN, ..Person::default() }
     }
 
     fn zone(&self, plan: &Plan) -> Zone {
@@ -87,28 +82,12 @@ impl Person {
 
     /// The next deadline of any of the person's timers; [`NEVER`] if there is none.
     pub fn next_deadline(&self, plan: &Plan) -> i64 {
-        let sessions = plan
-            .sessions
-            .as_ref()
-            .map_or(NEVER, |plan| self.sessions.deadline(plan.gap));
-        let instances = self
-            .instances
-            .iter()
-            .map(Instance::deadline)
-            .min()
-            .unwrap_or(NEVER);
-        let watches = self
-            .watches
-            .iter()
-            .map(|watch| watch.deadline)
-            .min()
-            .unwrap_or(NEVER);
+        let sessions =
+            plan.sessions.as_ref().map_or(NEVER, |plan| self.sessions.deadline(plan.gap));
+        let instances = self.instances.iter().map(Instance::deadline).min().unwrap_or(NEVER);
+        let watches = self.watches.iter().map(|watch| watch.deadline).min().unwrap_or(NEVER);
         // A person never seen has no timers; `recheck` is its mark.
-        let recheck = if self.recheck == i64::MIN {
-            NEVER
-        } else {
-            self.recheck
-        };
+        let recheck = if self.recheck == i64::MIN { NEVER } else { self.recheck };
         sessions.min(instances).min(watches).min(recheck)
     }
 
@@ -124,11 +103,27 @@ impl Person {
 
     /// A fact's value at the person's current instant or at `now` if that is later.
     pub fn fact(&self, plan: &Plan, fact: FactId, key: Option<&str>, now: i64) -> Value {
-        let cx = eval::Cx {
-            key,
-            ..eval::Cx::of(plan, self, now.max(self.now))
-        };
+        let cx = eval::Cx { key, ..eval::Cx::of(plan, self, now.max(self.now)) };
         facts::read(&cx, fact).into_value()
+    }
+
+    /// A field of a basket; missing if there is no such field.
+    pub fn basket(
+        &self,
+        plan: &Plan,
+        fact: FactId,
+        key: Option<&str>,
+        field: &str,
+        now: i64,
+    ) -> Value {
+        let cx = eval::Cx { key, ..eval::Cx::of(plan, self, now.max(self.now)) };
+        let field = match field {
+            "product_ids" => BasketField::ProductIds,
+            "items" => BasketField::Items,
+            "value" => BasketField::Value,
+            _ => return Value::Missing,
+        };
+        facts::read_basket(&cx, fact, field).into_value()
     }
 
     /// The keys for which a keyed fact holds something, in their order.
@@ -139,16 +134,12 @@ impl Person {
     /// Number of open instances and of timers, for figures that people watch.
     pub fn counts(&self) -> (usize, usize) {
         let timers = self.instances.len() + self.watches.len();
-        (
-            self.instances.len(),
-            timers + usize::from(self.sessions.is_open()),
-        )
+        (self.instances.len(), timers + usize::from(self.sessions.is_open()))
     }
 }
 
 fn bit(bits: &[u64], segment: SegmentId) -> bool {
-    bits.get(segment.0 as usize / 64)
-        .is_some_and(|word| word >> (segment.0 % 64) & 1 == 1)
+    bits.get(segment.0 as usize / 64).is_some_and(|word| word >> (segment.0 % 64) & 1 == 1)
 }
 
 fn set_bit(bits: &mut Vec<u64>, segment: SegmentId, value: bool) {

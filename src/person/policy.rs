@@ -29,24 +29,15 @@ pub(super) fn decide(
         .or_else(|| suppression(person, message))
         .or_else(|| quiet_hours(person, plan, message))
         .or_else(|| caps(person, plan, message));
-    held.unwrap_or(Verdict {
-        outcome: Outcome::Send,
-        exit: false,
-    })
+    held.unwrap_or(Verdict { outcome: Outcome::Send, exit: false })
 }
 
 fn drop(reason: Reason) -> Verdict {
-    Verdict {
-        outcome: Outcome::Drop { reason },
-        exit: false,
-    }
+    Verdict { outcome: Outcome::Drop { reason }, exit: false }
 }
 
 fn defer(until: i64, reason: Reason) -> Verdict {
-    Verdict {
-        outcome: Outcome::Defer { until, reason },
-        exit: false,
-    }
+    Verdict { outcome: Outcome::Defer { until, reason }, exit: false }
 }
 
 fn expired(person: &Person, message: &SendPlan, due: i64) -> Option<Verdict> {
@@ -67,10 +58,7 @@ fn consent(person: &Person, plan: &Plan, message: &SendPlan) -> Option<Verdict> 
 }
 
 fn suppression(person: &Person, message: &SendPlan) -> Option<Verdict> {
-    let by = message
-        .suppressed_by
-        .iter()
-        .find(|&&segment| person.is_member(segment))?;
+    let by = message.suppressed_by.iter().find(|&&segment| person.is_member(segment))?;
     Some(drop(Reason::Suppressed(*by)))
 }
 
@@ -80,19 +68,13 @@ fn quiet_hours(person: &Person, plan: &Plan, message: &SendPlan) -> Option<Verdi
     }
     let zone = person.zone(plan);
     let minute = zone.minute_of_day(person.now);
-    let rules = message
-        .quiet_hours
-        .iter()
-        .map(|&at| &plan.policy.quiet_hours[at]);
+    let rules = message.quiet_hours.iter().map(|&at| &plan.policy.quiet_hours[at]);
     let rule = rules.into_iter().find(|rule| is_quiet(rule, minute))?;
     if !rule.defer {
         return Some(drop(Reason::QuietHours));
     }
     // The clock may show `to` twice in one night; now is not after the quiet hours yet.
-    Some(defer(
-        zone.next_clock(person.now + 1, rule.to).max(person.now + 1),
-        Reason::QuietHours,
-    ))
+    Some(defer(zone.next_clock(person.now + 1, rule.to).max(person.now + 1), Reason::QuietHours))
 }
 
 fn is_quiet(rule: &QuietPlan, minute: u16) -> bool {
@@ -113,10 +95,7 @@ fn caps(person: &Person, plan: &Plan, message: &SendPlan) -> Option<Verdict> {
         let reason = Reason::Cap(at as u16);
         Some(match cap.on_limit {
             OnLimit::Drop => drop(reason),
-            OnLimit::Exit => Verdict {
-                exit: true,
-                ..drop(reason)
-            },
+            OnLimit::Exit => Verdict { exit: true, ..drop(reason) },
             OnLimit::Wait => defer(release(person, plan, cap, &counted), reason),
         })
     })
@@ -146,10 +125,7 @@ fn release(person: &Person, plan: &Plan, cap: &CapPlan, counted: &[i64]) -> i64 
 
 /// Remembers a send for the caps that count it, and forgets those that no cap can see any more.
 pub(super) fn remember(person: &mut Person, plan: &Plan, send: SendId) {
-    let oldest = person
-        .now
-        .saturating_sub(plan.policy.memory)
-        .saturating_sub(MINUTE);
+    let oldest = person.now.saturating_sub(plan.policy.memory).saturating_sub(MINUTE);
     person.sends.retain(|(at, _)| *at >= oldest);
     if plan.sends[send.0 as usize].counted {
         person.sends.push((person.now, send));

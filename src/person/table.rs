@@ -81,7 +81,13 @@ impl Table {
 
     fn add(&mut self, cell: Cell, hash: u64) -> u32 {
         let slot = u32::try_from(self.slots.len()).expect("a worker has fewer than 2^32 persons");
-        self.slots.push(Slot { cell, armed: crate::time::NEVER, hash, dirty: false, frozen: false });
+        self.slots.push(Slot {
+            cell,
+            armed: crate::time::NEVER,
+            hash,
+            dirty: false,
+            frozen: false,
+        });
         let mark = mark(hash);
         self.index.insert_unique(spread(mark), (mark, slot), |&(mark, _)| spread(mark));
         slot

@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::limits::{EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX};
 use crate::time::NEVER;
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 
 /// What every step is given beside the person.
 pub struct Frame<'a> {
@@ -37,7 +38,7 @@ pub(super) struct Turn<'a> {
     pub(super) plan: &'a Plan,
     pub(super) effects: &'a mut Vec<Effect>,
     /// Events that journeys emitted and that are not taken in yet.
-    pub(super) emitted: Vec<Event>,
+    pub(super) emitted: VecDeque<Event>,
     /// How many were emitted at this instant.
     pub(super) emitted_count: u32,
 }
@@ -48,35 +49,24 @@ impl Person {
         let mut tally = Tally::default();
         let mut rest = events;
         loop {
-            let event_at = rest
-                .first()
-                .map_or(NEVER, |event| event.time.max(frame.watermark));
+            let event_at = rest.first().map_or(NEVER, |event| event.time.max(frame.watermark));
             let deadline = self.next_deadline(frame.plan);
-            let timer_at = if deadline < frame.next_watermark {
-                deadline.max(self.now)
-            } else {
-                NEVER
-            };
+            let timer_at =
+                if deadline < frame.next_watermark { deadline.max(self.now) } else { NEVER };
             let now = event_at.min(timer_at);
             if now == NEVER {
                 return tally;
             }
             self.now = self.now.max(now);
-            let count = rest
-                .iter()
-                .take_while(|e| e.time.max(frame.watermark) <= now)
-                .count();
+            let count = rest.iter().take_while(|e| e.time.max(frame.watermark) <= now).count();
             let (events, later) = rest.split_at(count);
             rest = later;
-            tally.late += events
-                .iter()
-                .filter(|event| event.time < frame.watermark)
-                .count() as u64;
+            tally.late += events.iter().filter(|event| event.time < frame.watermark).count() as u64;
             let mut turn = Turn {
                 plan: frame.plan,
                 person: self,
                 effects,
-                emitted: Vec::new(),
+                emitted: VecDeque::new(),
                 emitted_count: 0,
             };
             tally.duplicates += turn.instant(events, frame);
@@ -94,21 +84,14 @@ impl Turn<'_> {
         }
         let mut duplicates = 0;
         for event in events {
-            if self
-                .person
-                .message_ids
-                .is_new(&event.message_id, now, frame.dedup_horizon)
-            {
+            if self.person.message_ids.is_new(&event.message_id, now, frame.dedup_horizon) {
                 self.person.last_seen = now;
                 self.take(event);
             } else {
                 duplicates += 1;
             }
         }
-        if now < frame.next_watermark {
-            self.timers();
-        }
-        self.settle();
+        self.settle(now < frame.next_watermark);
         self.person.instances.retain(super::Instance::is_open);
         duplicates
     }
@@ -118,11 +101,7 @@ impl Turn<'_> {
         let (plan, now) = (self.plan, self.person.now);
         let late = event.time < now;
         if let Some(zone) = &event.zone
-            && self
-                .person
-                .zone
-                .as_ref()
-                .is_none_or(|(at, _)| *at <= event.time)
+            && self.person.zone.as_ref().is_none_or(|(at, _)| *at <= event.time)
         {
             self.person.zone = Some((event.time, zone.clone()));
         }
@@ -140,11 +119,7 @@ impl Turn<'_> {
         if event.about_person || event.zone.is_some() {
             segment::follow_all(self.person, plan);
         } else {
-            segment::follow(
-                self.person,
-                plan,
-                &plan.segments_of_kind[event.kind.0 as usize],
-            );
+            segment::follow(self.person, plan, &plan.segments_of_kind[event.kind.0 as usize]);
         }
         if !self.person.instances.is_empty() {
             journey::exit_by_event(self, event);
@@ -153,9 +128,11 @@ impl Turn<'_> {
         journey::activate(self, event);
     }
 
-    /// Timers due now: the session, then waits and watches by deadline, priority, journey, key and age.
-    fn timers(&mut self) {
+    /// Timers due now: the session, then waits and watches by deadline, priority, journey, key and age. Tells whether
+    /// there were any.
+    fn timers(&mut self) -> bool {
         let (plan, now) = (self.plan, self.person.now);
+        let effects = self.effects.len();
         if let Some(sessions) = &plan.sessions
             && self.person.sessions.deadline(sessions.gap) <= now
         {
@@ -177,12 +154,9 @@ impl Turn<'_> {
         }
         if !self.person.watches.is_empty() {
             let watches = dates::due(self.person, plan, now);
-            due.extend(
-                watches
-                    .into_iter()
-                    .map(|(at, journey)| (at, DueTimer::Watch(journey))),
-            );
+            due.extend(watches.into_iter().map(|(at, journey)| (at, DueTimer::Watch(journey))));
         }
+        let any = !due.is_empty();
         if due.len() > 1 {
             due.sort_by_cached_key(|(at, timer)| (*at, self.rank(timer)));
         }
@@ -192,6 +166,7 @@ impl Turn<'_> {
                 DueTimer::Watch(journey) => journey::enter(self, journey, None, None),
             }
         }
+        any || self.effects.len() > effects
     }
 
     fn rank(&self, timer: &DueTimer) -> Rank {
@@ -211,61 +186,47 @@ impl Turn<'_> {
     pub(super) fn rank_of(&self, at: usize) -> Rank {
         let instance = &self.person.instances[at];
         let priority = self.plan.journeys[instance.journey.0 as usize].priority;
-        (
-            Reverse(priority),
-            instance.journey,
-            instance.key.clone(),
-            instance.number,
-        )
+        (Reverse(priority), instance.journey, instance.key.clone(), instance.number)
     }
 
     pub(super) fn position(&self, number: u32) -> Option<usize> {
-        self.person
-            .instances
-            .iter()
-            .position(|instance| instance.number == number)
+        self.person.instances.iter().position(|instance| instance.number == number)
     }
 
     fn close_session(&mut self) {
         let number = self.person.sessions.count;
         if let Some(session) = self.person.sessions.close() {
-            self.effects.push(Effect::Session {
-                time: self.person.now,
-                number,
-                session,
-            });
+            self.effects.push(Effect::Session { time: self.person.now, number, session });
             segment::follow_all(self.person, self.plan);
         }
     }
 
-    /// Until nothing is left: announcements and what they move, emitted events, then one message, by priority.
-    fn settle(&mut self) {
+    /// Until nothing is left: emitted events, timers due, announcements and what they move; once all that is quiet, one
+    /// message, by priority, and again.
+    fn settle(&mut self, with_timers: bool) {
         let mut messages = 0;
         for _ in 0..ROUNDS_PER_INSTANT_MAX {
-            let changes = segment::announce(self.person, self.plan);
-            for &(segment, entered) in &changes {
-                let time = self.person.now;
-                self.effects.push(Effect::Segment {
-                    time,
-                    segment,
-                    entered,
-                });
-            }
-            journey::exit_when(self);
-            if !changes.is_empty() {
-                journey::enter_by_segments(self, &changes);
-            }
-            if !self.emitted.is_empty() {
-                let event = self.emitted.remove(0);
+            if let Some(event) = self.emitted.pop_front() {
                 self.take(&event);
                 continue;
             }
-            if let Some(at) = self.next_message() {
-                messages += 1;
-                self.decide(at, messages > MESSAGES_PER_INSTANT_MAX);
-            } else if self.person.member == self.person.announced {
-                return;
+            if with_timers && self.timers() {
+                continue;
             }
+            let changes = segment::announce(self.person, self.plan);
+            let time = self.person.now;
+            let announced = changes.iter();
+            self.effects.extend(
+                announced.map(|&(segment, entered)| Effect::Segment { time, segment, entered }),
+            );
+            journey::exit_when(self);
+            if !changes.is_empty() {
+                journey::enter_by_segments(self, &changes);
+                continue;
+            }
+            let Some(at) = self.next_message() else { return };
+            messages += 1;
+            self.decide(at, messages > MESSAGES_PER_INSTANT_MAX);
         }
     }
 
@@ -275,13 +236,12 @@ impl Turn<'_> {
         let pending = |at: &usize| matches!(instances[*at].phase, Phase::Pending { .. });
         let mut all = (0..instances.len()).filter(pending);
         let first = all.next()?;
-        Some(all.fold(first, |best, at| {
-            if self.rank_of(at) < self.rank_of(best) {
-                at
-            } else {
-                best
-            }
-        }))
+        Some(all.fold(
+            first,
+            |best, at| {
+                if self.rank_of(at) < self.rank_of(best) { at } else { best }
+            },
+        ))
     }
 
     fn decide(&mut self, at: usize, over_limit: bool) {
@@ -295,9 +255,7 @@ impl Turn<'_> {
         };
         let mut verdict = policy::decide(self.person, plan, instance, *send, due);
         if over_limit {
-            verdict.outcome = Outcome::Drop {
-                reason: Reason::Limit,
-            };
+            verdict.outcome = Outcome::Drop { reason: Reason::Limit };
         }
         let decision = journey::decision(self, at, *send, due, verdict.outcome.clone());
         self.effects.push(Effect::Decision(Box::new(decision)));
@@ -343,17 +301,12 @@ impl Turn<'_> {
             return false;
         }
         self.emitted_count += 1;
-        self.emitted.push(event);
+        self.emitted.push_back(event);
         true
     }
 }
 
-pub(super) type Rank = (
-    Reverse<u32>,
-    JourneyId,
-    Option<compact_str::CompactString>,
-    u32,
-);
+pub(super) type Rank = (Reverse<u32>, JourneyId, Option<compact_str::CompactString>, u32);
 
 enum DueTimer {
     Instance(u32),
@@ -362,8 +315,5 @@ enum DueTimer {
 
 /// The cause that an event is.
 pub(super) fn cause(event: &Event) -> Cause {
-    Cause {
-        origin: event.origin,
-        message_id: event.message_id.clone(),
-    }
+    Cause { origin: event.origin, message_id: event.message_id.clone() }
 }

@@ -26,9 +26,7 @@ impl Rng {
     /// The `number`-th of the generators that belong to a seed: attributes of the millionth
     /// customer need not be stored, nor those of the customers before.
     pub fn stream(seed: u64, number: u64) -> Self {
-        Rng(mix(
-            mix(seed.wrapping_add(GOLDEN)) ^ number.wrapping_mul(GOLDEN)
-        ))
+        Rng(mix(mix(seed.wrapping_add(GOLDEN)) ^ number.wrapping_mul(GOLDEN)))
     }
 
     /// 64 uniform bits.
@@ -85,10 +83,7 @@ impl Rng {
                 None => return item,
             }
         }
-        &items
-            .last()
-            .expect("there must be something to pick from")
-            .0
+        &items.last().expect("there must be something to pick from").0
     }
 
     /// Puts the items into a random order (Fisher and Yates).
@@ -107,14 +102,7 @@ mod tests {
     fn the_numbers_are_those_of_splitmix64() {
         let mut rng = Rng::new(1234567);
         let first: Vec<u64> = (0..3).map(|_| rng.next_u64()).collect();
-        assert_eq!(
-            first,
-            [
-                6457827717110365317,
-                3203168211198807973,
-                9817491932198370423
-            ]
-        );
+        assert_eq!(first, [6457827717110365317, 3203168211198807973, 9817491932198370423]);
     }
 
     #[test]

@@ -34,8 +34,12 @@ impl Files {
 impl Output {
     fn open(path: PathBuf, length: u64) -> Result<Output, SinkError> {
         let open = || {
-            let file =
-                OpenOptions::new().create(true).truncate(false).write(true).read(true).open(&path)?;
+            let file = OpenOptions::new()
+                .create(true)
+                .truncate(false)
+                .write(true)
+                .read(true)
+                .open(&path)?;
             let found = file.metadata()?.len();
             if found < length {
                 let message = format!(

@@ -23,7 +23,14 @@ impl Formatter {
     }
 
     /// Adds the lines of one person's step in one epoch.
-    pub fn effects(&self, epoch: u64, person: &str, hash: u64, effects: &[Effect], batch: &mut Batch) {
+    pub fn effects(
+        &self,
+        epoch: u64,
+        person: &str,
+        hash: u64,
+        effects: &[Effect],
+        batch: &mut Batch,
+    ) {
         for (index, effect) in effects.iter().enumerate() {
             let index = 2 * index as u32;
             let place = |time| Place { epoch, time, hash, index };
@@ -52,7 +59,7 @@ impl Formatter {
                         number_field(out, "duration_ms", session.last - session.start);
                         number_field(out, "events", session.events);
                         number_field(out, "pages", session.pages);
-                        let page = session.entry_page.as_ref().map(|(_, page)| page.as_str());
+                        let page = session.entry_page.as_ref().map(|(_, _, page)| page.as_str());
                         optional_field(out, "entry_page", page);
                         close(out);
                     });
@@ -60,11 +67,18 @@ impl Formatter {
                 Effect::Journey { time, journey, key, number, change } => {
                     let label = self.labels.journey(*journey, change);
                     batch.add(place(*time), Stream::Journeys, label, |out| {
-                        let about = About { person, journey: *journey, key: key.as_deref(), number: *number };
+                        let about = About {
+                            person,
+                            journey: *journey,
+                            key: key.as_deref(),
+                            number: *number,
+                        };
                         self.journey(out, *time, &about, change, index);
                     });
                 }
-                Effect::Decision(decision) => self.decision(place(decision.time), person, decision, batch),
+                Effect::Decision(decision) => {
+                    self.decision(place(decision.time), person, decision, batch)
+                }
             }
         }
     }
@@ -83,7 +97,13 @@ impl Formatter {
             Change::Regret { .. } => "journey.regret",
         };
         let (when, number, nth) = (time.to_string(), about.number.to_string(), index.to_string());
-        envelope(out, kind, &[about.person, kind, &plan.name, &number, &when, &nth], time, about.person);
+        envelope(
+            out,
+            kind,
+            &[about.person, kind, &plan.name, &number, &when, &nth],
+            time,
+            about.person,
+        );
         self.about(out, about);
         let path = |place: u16| plan.program.get(place as usize).map(|at| at.path.as_str());
         let segment = |id: crate::define::plan::SegmentId| &self.plan.segments[id.0 as usize].name;
@@ -94,7 +114,9 @@ impl Formatter {
                 text_field(out, "reason", reason.as_str());
                 optional_field(out, "step", path(*place));
             }
-            Change::Added(list) | Change::Removed(list) => text_field(out, "segment", segment(*list)),
+            Change::Added(list) | Change::Removed(list) => {
+                text_field(out, "segment", segment(*list))
+            }
             Change::Emitted { place, with } => {
                 optional_field(out, "step", path(*place));
                 if let Some(Op::Emit { event, with: names }) =
@@ -171,7 +193,8 @@ impl Formatter {
             _ => String::new(),
         };
         let (key, number) = (about.key.unwrap_or(""), about.number.to_string());
-        [about.person, &journey.name, &journey.version, key, step, &number, &deferred].join("\u{1f}")
+        [about.person, &journey.name, &journey.version, key, step, &number, &deferred]
+            .join("\u{1f}")
     }
 
     fn message(&self, out: &mut Vec<u8>, about: &About, decision: &Decision) {

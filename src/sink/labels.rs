@@ -55,9 +55,7 @@ impl Labels {
         let reasons = reasons(plan);
         for (at, send) in plan.sends.iter().enumerate() {
             let journey = &plan.journeys[send.journey.0 as usize];
-            let is_here = |op: &&crate::define::plan::OpAt| {
-                matches!(op.op, crate::define::plan::Op::Send(id) if id.0 as usize == at)
-            };
+            let is_here = |op: &&crate::define::plan::OpAt| matches!(op.op, crate::define::plan::Op::Send(id) if id.0 as usize == at);
             let path = journey.program.iter().find(is_here).map_or("", |op| op.path.as_str());
             let step = format!("{path} {} {}", send.channel, send.template);
             names.push(name("decisions", &journey.name, &step, "send"));
@@ -132,8 +130,12 @@ impl Labels {
 
     /// The inverse of [`Labels::named`].
     pub fn numbered(&self, named: &BTreeMap<String, u64>) -> Vec<u64> {
-        let by_name: BTreeMap<String, usize> =
-            self.names.iter().enumerate().map(|(label, name)| (name.join("\u{1f}"), label)).collect();
+        let by_name: BTreeMap<String, usize> = self
+            .names
+            .iter()
+            .enumerate()
+            .map(|(label, name)| (name.join("\u{1f}"), label))
+            .collect();
         let mut counts = vec![0; self.names.len()];
         for (name, count) in named {
             if let Some(&label) = by_name.get(name) {
@@ -145,13 +147,8 @@ impl Labels {
 }
 
 fn reasons(plan: &Plan) -> Vec<Reason> {
-    let mut reasons = vec![
-        Reason::Expired,
-        Reason::HoldOut,
-        Reason::Consent,
-        Reason::QuietHours,
-        Reason::Limit,
-    ];
+    let mut reasons =
+        vec![Reason::Expired, Reason::HoldOut, Reason::Consent, Reason::QuietHours, Reason::Limit];
     reasons.extend((0..plan.segments.len()).map(|at| Reason::Suppressed(SegmentId(at as u16))));
     reasons.extend((0..plan.policy.caps.len()).map(|at| Reason::Cap(at as u16)));
     reasons

@@ -3,12 +3,15 @@
 pub mod files;
 mod format;
 mod labels;
+pub mod memory;
 
 pub use format::{Formatter, reason_text, write_value};
 pub use labels::Labels;
 
+use serde::{Deserialize, Serialize};
+
 /// The output streams, in the order of their files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stream {
     Triggers,
     Decisions,
@@ -42,7 +45,7 @@ impl Stream {
 }
 
 /// Where a line belongs: epoch first, then the instant, then the person, then the order of the person's effects.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
     pub epoch: u64,
     pub time: i64,
@@ -51,7 +54,7 @@ pub struct Place {
 }
 
 /// One line of a batch.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Line {
     pub place: Place,
     pub stream: Stream,
@@ -62,7 +65,7 @@ pub struct Line {
 }
 
 /// Lines that one worker made in one go.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Batch {
     pub lines: Vec<Line>,
     bytes: Vec<u8>,
@@ -84,7 +87,13 @@ impl Batch {
     }
 
     /// Adds a line that `write` appends to the bytes.
-    pub fn add(&mut self, place: Place, stream: Stream, label: u32, write: impl FnOnce(&mut Vec<u8>)) {
+    pub fn add(
+        &mut self,
+        place: Place,
+        stream: Stream,
+        label: u32,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
         let start = self.bytes.len() as u32;
         write(&mut self.bytes);
         self.bytes.push(b'\n');

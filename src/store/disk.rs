@@ -47,7 +47,8 @@ impl Disk {
     }
 
     fn read_checkpoint(&self) -> Result<Option<Checkpoint>, StoreError> {
-        let get = |key| self.meta.get(key).map_err(|source| StoreError::storage(&self.path, source));
+        let get =
+            |key| self.meta.get(key).map_err(|source| StoreError::storage(&self.path, source));
         let Some(bytes) = get("checkpoint")? else { return Ok(None) };
         let format = get("format")?.and_then(|bytes| bytes.as_ref().try_into().ok());
         let format = format.map_or(0, u32::from_le_bytes);
@@ -55,7 +56,10 @@ impl Disk {
             let path = self.path.display().to_string();
             return Err(StoreError::Format { path, found: format, wanted: FORMAT });
         }
-        let damaged = || StoreError::Damaged { path: self.path.display().to_string(), what: "the checkpoint".into() };
+        let damaged = || StoreError::Damaged {
+            path: self.path.display().to_string(),
+            what: "the checkpoint".into(),
+        };
         let body = checked(&bytes).ok_or_else(damaged)?;
         postcard::from_bytes(body).map(Some).map_err(|_| damaged())
     }

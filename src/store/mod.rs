@@ -87,15 +87,23 @@ pub trait Store: Persons {
 pub enum StoreError {
     #[error("cannot use the state folder {path}: {source}")]
     Folder { path: String, source: std::io::Error },
-    #[error("the state in {path} is used by another process; wait for it to end, or choose another --state")]
+    #[error(
+        "the state in {path} is used by another process; wait for it to end, or choose another --state"
+    )]
     Locked { path: String },
     #[error("cannot read or write the state in {path}: {message}")]
     Storage { path: String, message: String },
-    #[error("the state in {path} has format {found}, this version reads {wanted}; run with the version that made it, or start again with an empty --state folder")]
+    #[error(
+        "the state in {path} has format {found}, this version reads {wanted}; run with the version that made it, or start again with an empty --state folder"
+    )]
     Format { path: String, found: u32, wanted: u32 },
-    #[error("the state in {path} is damaged: {what}; restore it, or start again with an empty --state folder")]
+    #[error(
+        "the state in {path} is damaged: {what}; restore it, or start again with an empty --state folder"
+    )]
     Damaged { path: String, what: String },
-    #[error("the state in {path} was made with {differs}; go on with the same, or choose an empty --state folder")]
+    #[error(
+        "the state in {path} was made with {differs}; go on with the same, or choose an empty --state folder"
+    )]
     OtherRun { path: String, differs: &'static str },
 }
 

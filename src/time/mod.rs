@@ -37,16 +37,9 @@ fn parse_usual(text: &[u8]) -> Option<i64> {
     if punctuation.iter().any(|&(at, byte)| text[at] != byte) {
         return None;
     }
-    let (year, month, day) = (
-        digits(&text[..4])?,
-        digits(&text[5..7])?,
-        digits(&text[8..10])?,
-    );
-    let (hour, minute, second) = (
-        digits(&text[11..13])?,
-        digits(&text[14..16])?,
-        digits(&text[17..19])?,
-    );
+    let (year, month, day) = (digits(&text[..4])?, digits(&text[5..7])?, digits(&text[8..10])?);
+    let (hour, minute, second) =
+        (digits(&text[11..13])?, digits(&text[14..16])?, digits(&text[17..19])?);
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
@@ -55,10 +48,8 @@ fn parse_usual(text: &[u8]) -> Option<i64> {
 }
 
 fn digits(text: &[u8]) -> Option<i64> {
-    text.iter().try_fold(0, |n, byte| {
-        byte.is_ascii_digit()
-            .then(|| n * 10 + i64::from(byte - b'0'))
-    })
+    text.iter()
+        .try_fold(0, |n, byte| byte.is_ascii_digit().then(|| n * 10 + i64::from(byte - b'0')))
 }
 
 /// Days since 1970-01-01 of a date in the proleptic Gregorian calendar; `None` if there is no such date.
@@ -87,11 +78,8 @@ pub fn parse_date(text: &str) -> Option<i64> {
     if bytes.len() > 10 && bytes[10] != b'T' {
         return None;
     }
-    let days = days_from_civil(
-        digits(&bytes[..4])?,
-        digits(&bytes[5..7])?,
-        digits(&bytes[8..10])?,
-    )?;
+    let days =
+        days_from_civil(digits(&bytes[..4])?, digits(&bytes[5..7])?, digits(&bytes[8..10])?)?;
     Some(days * DAY)
 }
 
@@ -134,11 +122,7 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
@@ -164,10 +148,7 @@ mod tests {
             assert_eq!(parse(text), expected, "{text}");
         }
         assert_eq!(format(1_772_442_000_123), "2026-03-02T09:00:00.123Z");
-        assert_eq!(
-            parse_date("1990-05-17"),
-            Some(parse("1990-05-17T00:00:00Z").unwrap())
-        );
+        assert_eq!(parse_date("1990-05-17"), Some(parse("1990-05-17T00:00:00Z").unwrap()));
         assert_eq!(parse_date("1990-5-17"), None);
     }
 

@@ -110,9 +110,7 @@ impl Zone {
             Period::Month => Span::new().months(1),
             Period::Year => Span::new().years(1),
         };
-        first
-            .checked_add(span)
-            .map_or(NEVER, |next| self.at(day_number(next), 0))
+        first.checked_add(span).map_or(NEVER, |next| self.at(day_number(next), 0))
     }
 
     /// The next instant after `time` at which the local hour may change. Zones move by whole quarters of an hour.
@@ -129,9 +127,7 @@ impl Zone {
     fn resolve(&self, local: DateTime) -> i64 {
         let ambiguous = self.0.to_ambiguous_timestamp(local);
         let millis = |offset: jiff::tz::Offset| {
-            offset
-                .to_timestamp(local)
-                .map_or(NEVER, |at| at.as_millisecond())
+            offset.to_timestamp(local).map_or(NEVER, |at| at.as_millisecond())
         };
         match ambiguous.offset() {
             AmbiguousOffset::Unambiguous { offset } => millis(offset),
@@ -139,12 +135,9 @@ impl Zone {
             AmbiguousOffset::Gap { before, .. } => {
                 // Read with the offset before the gap, the time falls after it by the skipped part.
                 let after = instant(millis(before));
-                let next = after
-                    .checked_add(jiff::SignedDuration::from_nanos(1))
-                    .unwrap_or(after);
+                let next = after.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(after);
                 let gap = self.0.preceding(next).next();
-                gap.map_or(after, |transition| transition.timestamp())
-                    .as_millisecond()
+                gap.map_or(after, |transition| transition.timestamp()).as_millisecond()
             }
         }
     }
@@ -161,9 +154,7 @@ pub fn anniversary(day: i64, year: i16) -> i64 {
 
 /// The calendar year of a day.
 pub fn year_of(day: i64) -> i16 {
-    date_of(day).map_or(if day < 0 { i16::MIN } else { i16::MAX }, |date| {
-        date.year()
-    })
+    date_of(day).map_or(if day < 0 { i16::MIN } else { i16::MAX }, |date| date.year())
 }
 
 fn first_day(date: Date, period: Period) -> Date {
@@ -179,10 +170,7 @@ fn first_day(date: Date, period: Period) -> Date {
 }
 
 fn instant(time: i64) -> Timestamp {
-    let (low, high) = (
-        Timestamp::MIN.as_millisecond() + 1,
-        Timestamp::MAX.as_millisecond() - 1,
-    );
+    let (low, high) = (Timestamp::MIN.as_millisecond() + 1, Timestamp::MAX.as_millisecond() - 1);
     Timestamp::from_millisecond(time.clamp(low, high)).expect("clamped into the range")
 }
 
@@ -212,16 +200,8 @@ mod tests {
         let cases = [
             // An ordinary winter day, the night that skips 02:00–03:00, the night that repeats it.
             ("2026-03-02T12:00:00Z", 10 * 60, "2026-03-02T09:00:00.000Z"),
-            (
-                "2026-03-29T12:00:00Z",
-                2 * 60 + 30,
-                "2026-03-29T01:00:00.000Z",
-            ),
-            (
-                "2026-10-25T12:00:00Z",
-                2 * 60 + 30,
-                "2026-10-25T00:30:00.000Z",
-            ),
+            ("2026-03-29T12:00:00Z", 2 * 60 + 30, "2026-03-29T01:00:00.000Z"),
+            ("2026-10-25T12:00:00Z", 2 * 60 + 30, "2026-10-25T00:30:00.000Z"),
         ];
         for (day, minute, expected) in cases {
             let day = zone.day(parse(day).unwrap());
@@ -233,18 +213,9 @@ mod tests {
     fn next_clock_takes_now_and_goes_on_after_the_repeated_hour() {
         let zone = warsaw();
         let next = |now: &str, minute| format(zone.next_clock(parse(now).unwrap(), minute));
-        assert_eq!(
-            next("2026-03-02T09:00:00Z", 600),
-            "2026-03-02T09:00:00.000Z"
-        );
-        assert_eq!(
-            next("2026-03-02T09:00:00.001Z", 600),
-            "2026-03-03T09:00:00.000Z"
-        );
-        assert_eq!(
-            next("2026-10-25T00:45:00Z", 150),
-            "2026-10-26T01:30:00.000Z"
-        );
+        assert_eq!(next("2026-03-02T09:00:00Z", 600), "2026-03-02T09:00:00.000Z");
+        assert_eq!(next("2026-03-02T09:00:00.001Z", 600), "2026-03-03T09:00:00.000Z");
+        assert_eq!(next("2026-10-25T00:45:00Z", 150), "2026-10-26T01:30:00.000Z");
     }
 
     #[test]
@@ -252,26 +223,10 @@ mod tests {
         let zone = warsaw();
         let at = parse("2026-03-29T21:59:59.999Z").unwrap();
         let cases = [
-            (
-                Period::Day,
-                "2026-03-28T23:00:00.000Z",
-                "2026-03-29T22:00:00.000Z",
-            ),
-            (
-                Period::Week,
-                "2026-03-22T23:00:00.000Z",
-                "2026-03-29T22:00:00.000Z",
-            ),
-            (
-                Period::Month,
-                "2026-02-28T23:00:00.000Z",
-                "2026-03-31T22:00:00.000Z",
-            ),
-            (
-                Period::Year,
-                "2025-12-31T23:00:00.000Z",
-                "2026-12-31T23:00:00.000Z",
-            ),
+            (Period::Day, "2026-03-28T23:00:00.000Z", "2026-03-29T22:00:00.000Z"),
+            (Period::Week, "2026-03-22T23:00:00.000Z", "2026-03-29T22:00:00.000Z"),
+            (Period::Month, "2026-02-28T23:00:00.000Z", "2026-03-31T22:00:00.000Z"),
+            (Period::Year, "2025-12-31T23:00:00.000Z", "2026-12-31T23:00:00.000Z"),
         ];
         for (period, start, next) in cases {
             assert_eq!(format(zone.period_start(at, period)), start);
@@ -282,14 +237,8 @@ mod tests {
     #[test]
     fn leap_days_return_on_the_28th() {
         let day = crate::time::parse_date("2024-02-29").unwrap() / DAY;
-        assert_eq!(
-            anniversary(day, 2025) * DAY,
-            crate::time::parse_date("2025-02-28").unwrap()
-        );
-        assert_eq!(
-            anniversary(day, 2028) * DAY,
-            crate::time::parse_date("2028-02-29").unwrap()
-        );
+        assert_eq!(anniversary(day, 2025) * DAY, crate::time::parse_date("2025-02-28").unwrap());
+        assert_eq!(anniversary(day, 2028) * DAY, crate::time::parse_date("2028-02-29").unwrap());
     }
 
     #[test]

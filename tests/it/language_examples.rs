@@ -5,9 +5,8 @@ use kairos::define::diagnostic::render;
 use kairos::define::parse::parse;
 
 const PAGE: &str = include_str!("../../dataflows/README.md");
-const TOP: [&str; 8] = [
-    "events", "currency", "sessions", "facts", "segments", "journeys", "policy", "tests",
-];
+const TOP: [&str; 8] =
+    ["events", "currency", "sessions", "facts", "segments", "journeys", "policy", "tests"];
 
 /// What the tables leave open, and something to put there.
 const OUTLINES: [(&str, &str); 5] = [
@@ -20,10 +19,7 @@ const OUTLINES: [(&str, &str); 5] = [
 
 /// The blocks that are packs, and not the outline of one with `…` in place of values.
 fn packs() -> Vec<&'static str> {
-    let blocks = PAGE
-        .split("```yaml\n")
-        .skip(1)
-        .filter_map(|b| b.split("```").next());
+    let blocks = PAGE.split("```yaml\n").skip(1).filter_map(|b| b.split("```").next());
     let pack = |text: &&str| {
         !text.contains('…') && TOP.iter().any(|key| text.starts_with(&format!("{key}:")))
     };
@@ -35,10 +31,7 @@ fn example_packs_have_no_mistake() {
     let packs = packs();
     assert!(packs.len() >= 5, "found {} packs", packs.len());
     for text in packs {
-        let files = [SourceFile {
-            path: "README.md".into(),
-            text: text.into(),
-        }];
+        let files = [SourceFile { path: "README.md".into(), text: text.into() }];
         let (_, diagnostics) = parse(&files);
         assert_eq!(render(&files, &diagnostics), "", "{text}");
     }
@@ -52,26 +45,16 @@ fn every_step_and_entry_of_the_tables_has_no_mistake() {
         let rows = rows.take_while(|l| l.starts_with('|')).skip(2);
         rows.filter_map(|l| l.split(" | ").next()?.strip_prefix("| "))
             .flat_map(|cell| cell.split('`').skip(1).step_by(2))
-            .map(|code| {
-                OUTLINES
-                    .iter()
-                    .fold(code.to_owned(), |c, (a, b)| c.replace(a, b))
-            })
+            .map(|code| OUTLINES.iter().fold(code.to_owned(), |c, (a, b)| c.replace(a, b)))
             .collect::<Vec<_>>()
     };
     let (steps, entries) = (cells("### Steps"), cells("### Entry"));
-    assert!(
-        steps.len() >= 10 && entries.len() >= 4,
-        "{steps:?} {entries:?}"
-    );
+    assert!(steps.len() >= 10 && entries.len() >= 4, "{steps:?} {entries:?}");
     let journeys = steps.iter().map(|step| ("{ on: A }", step.as_str()));
     let journeys = journeys.chain(entries.iter().map(|entry| (entry.as_str(), "end")));
     for (enter, step) in journeys {
         let text = format!("journeys:\n  x:\n    enter: {enter}\n    steps:\n      - {step}\n");
-        let files = [SourceFile {
-            path: "README.md".into(),
-            text: text.clone().into(),
-        }];
+        let files = [SourceFile { path: "README.md".into(), text: text.clone().into() }];
         let (_, diagnostics) = parse(&files);
         assert_eq!(render(&files, &diagnostics), "", "{text}");
     }

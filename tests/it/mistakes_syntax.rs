@@ -9,16 +9,9 @@ use kairos::define::parse::parse;
 const TABLE: &str = include_str!("mistakes_syntax.txt");
 
 fn said(text: &str) -> String {
-    let (_, diagnostics) = parse(&[SourceFile {
-        path: "p.yaml".into(),
-        text: text.into(),
-    }]);
+    let (_, diagnostics) = parse(&[SourceFile { path: "p.yaml".into(), text: text.into() }]);
     let lines = diagnostics.iter().map(|d| {
-        let hint = d
-            .hint
-            .as_ref()
-            .map(|h| format!(" | {h}"))
-            .unwrap_or_default();
+        let hint = d.hint.as_ref().map(|h| format!(" | {h}")).unwrap_or_default();
         format!("#> {}:{}: {}{hint}\n", d.span.line, d.span.col, d.message)
     });
     lines.collect()
@@ -37,10 +30,7 @@ fn every_mistake_is_said_with_its_place_and_advice() {
         pack.clear();
         expected.clear();
     };
-    for line in TABLE
-        .lines()
-        .skip_while(|l| l.starts_with("# ") || l.is_empty())
-    {
+    for line in TABLE.lines().skip_while(|l| l.starts_with("# ") || l.is_empty()) {
         match line.starts_with("#> ") {
             true => expected += &format!("{line}\n"),
             false if line.is_empty() && !expected.is_empty() => judge(&mut pack, &mut expected),

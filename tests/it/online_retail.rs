@@ -19,15 +19,7 @@ fn imported(input: impl Read) -> (Report, Vec<u8>) {
 }
 
 fn left_out(rows: &[(Reason, u64, u64)]) -> BTreeMap<Reason, LeftOut> {
-    let entry = |&(reason, count, example_line)| {
-        (
-            reason,
-            LeftOut {
-                count,
-                example_line,
-            },
-        )
-    };
+    let entry = |&(reason, count, example_line)| (reason, LeftOut { count, example_line });
     rows.iter().map(entry).collect()
 }
 
@@ -48,12 +40,8 @@ fn event<'a>(events: &'a str, invoice: &str) -> &'a str {
 
 fn timestamp<'a>(events: &'a str, invoice: &str) -> &'a str {
     let event = event(events, invoice);
-    let (_, rest) = event
-        .split_once("\"timestamp\":\"")
-        .expect("an event has a timestamp");
-    rest.split('"')
-        .next()
-        .expect("split gives one part at least")
+    let (_, rest) = event.split_once("\"timestamp\":\"").expect("an event has a timestamp");
+    rest.split('"').next().expect("split gives one part at least")
 }
 
 #[test]
@@ -84,10 +72,7 @@ fn every_line_of_the_sample_is_used_or_left_out_for_a_reason() {
     assert_eq!(report, expected, "\n{report}");
     assert_eq!(output.iter().filter(|byte| **byte == b'\n').count(), 45);
     let text = report.to_string();
-    assert!(
-        text.contains("7  left out: guest (no CustomerID), for instance line 73"),
-        "{text}"
-    );
+    assert!(text.contains("7  left out: guest (no CustomerID), for instance line 73"), "{text}");
 }
 
 #[test]
@@ -105,10 +90,7 @@ fn invoices_become_these_events() {
         ("C536379", r#""event":"Order Cancelled","#),
         ("C536379", r#""userId":"14527","#),
         ("C536379", r#""total":27.50,"#),
-        (
-            "C536391",
-            r#""name":"PLASTERS IN TIN CIRCUS PARADE, 24\"","#,
-        ),
+        ("C536391", r#""name":"PLASTERS IN TIN CIRCUS PARADE, 24\"","#),
         // Two times, the later one first in the file, and another invoice in between.
         ("536591", r#""timestamp":"2010-12-01T16:57:00.000Z","#),
         ("536591", r#""total":8.89,"#),
@@ -142,11 +124,7 @@ fn british_time_becomes_utc_on_the_days_of_change_too() {
     }
     let times: Vec<&str> = events
         .lines()
-        .map(|line| {
-            line.split("\"timestamp\":\"")
-                .nth(1)
-                .expect("an event has a timestamp")
-        })
+        .map(|line| line.split("\"timestamp\":\"").nth(1).expect("an event has a timestamp"))
         .map(|rest| &rest[..24])
         .collect();
     assert!(times.is_sorted());
@@ -170,10 +148,7 @@ fn the_columns_are_found_by_name() {
     let error = import(&b"InvoiceNo,StockCode,Description\n"[..], &mut Vec::new());
     assert!(matches!(error, Err(ImportError::MissingColumn("Quantity"))));
     let message = error.expect_err("three columns are not enough").to_string();
-    assert!(
-        message.starts_with("the header of the data has no column `Quantity`"),
-        "{message}"
-    );
+    assert!(message.starts_with("the header of the data has no column `Quantity`"), "{message}");
     assert!(import(&b""[..], &mut Vec::new()).is_err());
 }
 

@@ -139,5 +139,5 @@ proptest! {
 const EXAMPLES: [&str; 3] = [
     r#"{"type":"track","event":"Thing","userId":"u","timestamp":1772442000000,"properties":{"x":[1,{"x":2}],"a":{"b":{"c":"\u00e9"}},"products":[{"id":1,"variants":[{"size":"S"}]}]}}"#,
     r#"{"type":"identify","traits":{"email":"a","timezone":"Asia/Tokyo"},"context":{"timezone":"Europe/Berlin","traits":{"level":1},"consent":{"categoryPreferences":{"marketing":true}}},"anonymousId":"a","timestamp":"2026-03-02T09:00:00Z","messageId":"m"}"#,
-    r#"{"event":"Order Completed","userId":7,"receivedAt":"2026-03-02T09:00:00Z","properties":{"currency":"GBP","total":1.5,"discounts":[1,2],"items":[{"price":1}],"deliver_on":"2026-03-02","paid_at":"2026-03-02T09:00:00+01:00","address":{"zip":"1"}}}"#,
+    r#"{"event":"Order Completed","userId":7,"receivedAt":"2026-03-02T09:00:00Z","properties":{"currency":"GBP","total":1.5,"discounts":[{"amount":1}],"items":[{"price":1}],"deliver_on":"2026-03-02","paid_at":"2026-03-02T09:00:00+01:00","address":{"zip":"1"}}}"#,
 ];

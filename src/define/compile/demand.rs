@@ -37,6 +37,7 @@ impl Needs {
             | Expr::Units(_, a)
             | Expr::Lower(a)
             | Expr::Math(_, a)
+            | Expr::Midnight(a)
             | Expr::Hour(a)
             | Expr::Weekday(a) => self.add(a),
             Expr::And(all) | Expr::Or(all) | Expr::List(all) => {
@@ -82,11 +83,8 @@ impl Compiler<'_> {
         facts_of_kind: &[Vec<FactId>],
         sessions: Option<&SessionPlan>,
     ) -> Vec<Vec<SegmentId>> {
-        let needs: Vec<Needs> = self
-            .segments
-            .iter()
-            .map(|segment| needs_of(&segment.condition))
-            .collect();
+        let needs: Vec<Needs> =
+            self.segments.iter().map(|segment| needs_of(&segment.condition)).collect();
         facts_of_kind
             .iter()
             .enumerate()

@@ -3,6 +3,7 @@
 use super::types::Type;
 use super::{Compiler, did_you_mean};
 use crate::define::ast;
+use crate::define::parse::FUNCTIONS;
 use crate::define::plan::Expr;
 use crate::define::plan::expr::{BasketField, Comparison, Math, Operator, SessionField, TextTest};
 use crate::event::{Kind, Num, Value};
@@ -33,11 +34,12 @@ pub(super) struct Typed {
 
 impl Typed {
     fn new(expr: Expr, of: Type) -> Typed {
-        Typed {
-            expr,
-            of,
-            moving: false,
-        }
+        Typed { expr, of, moving: false }
+    }
+
+    /// A date where an instant is needed is its midnight in the person's time zone.
+    fn at_midnight(self) -> Typed {
+        if self.of == Type::Date { Typed { expr: Expr::Midnight(Box::new(self.expr)), ..self } } else { self }
     }
 }
 
@@ -50,35 +52,6 @@ pub(super) struct Checker<'c, 'a> {
 
 type Checked = Option<Typed>;
 
-const FUNCTIONS: [&str; 26] = [
-    "has",
-    "size",
-    "days",
-    "hours",
-    "minutes",
-    "seconds",
-    "timestamp",
-    "segment",
-    "contains",
-    "starts_with",
-    "ends_with",
-    "lower",
-    "min",
-    "max",
-    "abs",
-    "floor",
-    "round",
-    "hour",
-    "weekday",
-    "default",
-    "startsWith",
-    "endsWith",
-    "weeks",
-    "Has",
-    "duration",
-    "in",
-];
-
 impl Checker<'_, '_> {
     pub(super) fn check(&mut self, wanted: &Type) -> Option<Expr> {
         let tree = self.written.tree.clone();
@@ -86,11 +59,7 @@ impl Checker<'_, '_> {
         if typed.of.fits(wanted) {
             return Some(typed.expr);
         }
-        self.mistake(
-            &tree,
-            format!("this is {}, where {wanted} is needed", typed.of),
-            None,
-        );
+        self.mistake(&tree, format!("this is {}, where {wanted} is needed", typed.of), None);
         None
     }
 
@@ -100,15 +69,7 @@ impl Checker<'_, '_> {
     }
 
     fn mistake(&mut self, node: &IdedExpr, message: String, hint: Option<String>) {
-        let mut span = self.written.span;
-        if let Some(&offset) = self.written.offsets.get(&node.id) {
-            let before: Vec<char> = self.written.text.chars().take(offset as usize).collect();
-            if !before.contains(&'\n') {
-                span.col += offset;
-                span.len = 1;
-            }
-        }
-        self.compiler.mistake(span, message, hint);
+        self.compiler.mistake(self.written.place(node.id), message, hint);
     }
 
     fn visit(&mut self, node: &IdedExpr) -> Checked {
@@ -127,11 +88,7 @@ impl Checker<'_, '_> {
                 None
             }
             _ => {
-                self.mistake(
-                    node,
-                    "this kind of expression is not supported".into(),
-                    None,
-                );
+                self.mistake(node, "this kind of expression is not supported".into(), None);
                 None
             }
         }
@@ -143,21 +100,14 @@ impl Checker<'_, '_> {
                 return Some(Typed::new(Expr::Const(Value::Bool(*b.inner())), Type::Bool));
             }
             LiteralValue::String(s) => {
-                return Some(Typed::new(
-                    Expr::Const(Value::Str(s.inner().into())),
-                    Type::Str,
-                ));
+                return Some(Typed::new(Expr::Const(Value::Str(s.inner().into())), Type::Str));
             }
             LiteralValue::Int(n) => Num::whole(*n.inner()),
             LiteralValue::UInt(n) => i64::try_from(*n.inner()).ok().and_then(Num::whole),
             LiteralValue::Double(n) => Num::parse(&n.inner().to_string()),
             LiteralValue::Null | LiteralValue::Bytes(_) => {
                 let hint = "ask has(x) whether x is known".to_string();
-                self.mistake(
-                    node,
-                    "null and bytes are not values here".into(),
-                    Some(hint),
-                );
+                self.mistake(node, "null and bytes are not values here".into(), Some(hint));
                 return None;
             }
         };
@@ -172,9 +122,7 @@ impl Checker<'_, '_> {
         let mut items = Vec::new();
         for element in elements {
             let item = self.visit(element)?;
-            let joined = of
-                .as_ref()
-                .map_or(Some(item.of.clone()), |of| of.join(&item.of));
+            let joined = of.as_ref().map_or(Some(item.of.clone()), |of| of.join(&item.of));
             of = Some(joined.unwrap_or(Type::Any));
             items.push(item.expr);
         }
@@ -192,11 +140,7 @@ impl Checker<'_, '_> {
     fn name(&mut self, node: &IdedExpr, name: &str) -> Checked {
         match name {
             "now" if self.scope.person => {
-                return Some(Typed {
-                    expr: Expr::Now,
-                    of: Type::Time,
-                    moving: true,
-                });
+                return Some(Typed { expr: Expr::Now, of: Type::Time, moving: true });
             }
             "key" if self.scope.per.is_some() => return Some(Typed::new(Expr::Key, Type::Str)),
             "event" | "entry" | "session" => {
@@ -209,22 +153,14 @@ impl Checker<'_, '_> {
                 } else {
                     "only a journey with `per` has a key"
                 };
-                self.mistake(
-                    node,
-                    format!("`{name}` is not known here"),
-                    Some(place.into()),
-                );
+                self.mistake(node, format!("`{name}` is not known here"), Some(place.into()));
                 return None;
             }
             _ => {}
         }
         if !self.scope.person {
             let hint = format!("did you mean event.{name}?");
-            self.mistake(
-                node,
-                format!("`{name}` is not known here: only event.… is"),
-                Some(hint),
-            );
+            self.mistake(node, format!("`{name}` is not known here: only event.… is"), Some(hint));
             return None;
         }
         match self.compiler.fact(name, self.scope.per) {
@@ -236,11 +172,7 @@ impl Checker<'_, '_> {
             }
             Err(super::FactError::Keyed(per)) => {
                 let hint = format!("it can be read in a journey with `per: {per}`");
-                self.mistake(
-                    node,
-                    format!("the fact `{name}` is kept per {per}"),
-                    Some(hint),
-                );
+                self.mistake(node, format!("the fact `{name}` is kept per {per}"), Some(hint));
                 None
             }
             Err(super::FactError::Unknown) => {
@@ -255,10 +187,7 @@ impl Checker<'_, '_> {
 
     fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Checked {
         if select.test {
-            let plain = SelectExpr {
-                test: false,
-                ..select.clone()
-            };
+            let plain = SelectExpr { test: false, ..select.clone() };
             let inner = self.select(node, &plain)?;
             return Some(Typed::new(Expr::Has(Box::new(inner.expr)), Type::Bool));
         }
@@ -294,11 +223,7 @@ impl Checker<'_, '_> {
         }
         let Some(kinds) = self.scope.entry else {
             let message = "no event enters here, so that entry.… has no properties".into();
-            self.mistake(
-                node,
-                message,
-                Some("entry.at is known in every journey".into()),
-            );
+            self.mistake(node, message, Some("entry.at is known in every journey".into()));
             return None;
         };
         let (slot, of) = self.compiler.property(kinds, path);
@@ -318,11 +243,7 @@ impl Checker<'_, '_> {
             ("previous_end", S::PreviousEnd),
         ];
         if !self.scope.person {
-            self.mistake(
-                node,
-                "sessions are not known here: only event.… is".into(),
-                None,
-            );
+            self.mistake(node, "sessions are not known here: only event.… is".into(), None);
             return None;
         }
         let written = path.join(".");
@@ -344,22 +265,14 @@ impl Checker<'_, '_> {
 
     fn basket(&mut self, node: &IdedExpr, fact: &str, path: &[String]) -> Checked {
         if !self.scope.person {
-            self.mistake(
-                node,
-                format!("`{fact}` is not known here: only event.… is"),
-                None,
-            );
+            self.mistake(node, format!("`{fact}` is not known here: only event.… is"), None);
             return None;
         }
         let (id, of) = match self.compiler.fact(fact, self.scope.per) {
             Ok(found) => found,
             Err(super::FactError::Keyed(per)) => {
                 let hint = format!("it can be read in a journey with `per: {per}`");
-                self.mistake(
-                    node,
-                    format!("the fact `{fact}` is kept per {per}"),
-                    Some(hint),
-                );
+                self.mistake(node, format!("the fact `{fact}` is kept per {per}"), Some(hint));
                 return None;
             }
             Err(super::FactError::Unknown) => {
@@ -422,11 +335,7 @@ impl Checker<'_, '_> {
         if typed.of.fits(wanted) {
             return Some(typed);
         }
-        self.mistake(
-            node,
-            format!("this is {}, where {wanted} is needed", typed.of),
-            None,
-        );
+        self.mistake(node, format!("this is {}, where {wanted} is needed", typed.of), None);
         None
     }
 
@@ -441,10 +350,7 @@ impl Checker<'_, '_> {
             self.mistake(a, format!("{} has no negative", inner.of), None);
             return None;
         }
-        Some(Typed {
-            expr: Expr::Negate(Box::new(inner.expr)),
-            ..inner
-        })
+        Some(Typed { expr: Expr::Negate(Box::new(inner.expr)), ..inner })
     }
 
     fn conditional(
@@ -457,19 +363,11 @@ impl Checker<'_, '_> {
         let (c, a, b) = (self.boolean(c), self.visit(a), self.visit(b));
         let (c, a, b) = (c?, a?, b?);
         let Some(of) = a.of.join(&b.of) else {
-            self.mistake(
-                node,
-                format!("the two sides are {} and {}", a.of, b.of),
-                None,
-            );
+            self.mistake(node, format!("the two sides are {} and {}", a.of, b.of), None);
             return None;
         };
         let moving = a.moving || b.moving;
-        Some(Typed {
-            expr: Expr::Choose(Box::new([c, a.expr, b.expr])),
-            of,
-            moving,
-        })
+        Some(Typed { expr: Expr::Choose(Box::new([c, a.expr, b.expr])), of, moving })
     }
 
     fn membership(&mut self, node: &IdedExpr, x: &IdedExpr, list: &IdedExpr) -> Checked {
@@ -483,34 +381,24 @@ impl Checker<'_, '_> {
             self.mistake(node, format!("{} cannot be in {}", x.of, list.of), None);
             return None;
         }
-        Some(Typed::new(
-            Expr::In(Box::new([x.expr, list.expr])),
-            Type::Bool,
-        ))
+        Some(Typed::new(Expr::In(Box::new([x.expr, list.expr])), Type::Bool))
     }
 
     fn compare(&mut self, node: &IdedExpr, name: &str, a: &IdedExpr, b: &IdedExpr) -> Checked {
         let (a, b) = (self.visit(a), self.visit(b));
-        let (a, b) = (a?, b?);
+        let (a, b) = (a?.at_midnight(), b?.at_midnight());
         let comparison = comparison(name).expect("the caller asked");
         let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
         if !a.of.fits(&b.of) || !(equality || (a.of.ordered() && b.of.ordered())) {
-            self.mistake(
-                node,
-                format!("{} and {} cannot be compared so", a.of, b.of),
-                None,
-            );
+            self.mistake(node, format!("{} and {} cannot be compared so", a.of, b.of), None);
             return None;
         }
-        Some(Typed::new(
-            Expr::Compare(comparison, Box::new([a.expr, b.expr])),
-            Type::Bool,
-        ))
+        Some(Typed::new(Expr::Compare(comparison, Box::new([a.expr, b.expr])), Type::Bool))
     }
 
     fn arithmetic(&mut self, node: &IdedExpr, name: &str, a: &IdedExpr, b: &IdedExpr) -> Checked {
         let (a, b) = (self.visit(a), self.visit(b));
-        let (a, b) = (a?, b?);
+        let (a, b) = (a?.at_midnight(), b?.at_midnight());
         let operator = operator(name).expect("the caller asked");
         let moving = a.moving || b.moving;
         let Some(of) = result(operator, &a.of, &b.of) else {
@@ -521,11 +409,7 @@ impl Checker<'_, '_> {
                 Operator::Divide => "divided",
                 Operator::Remainder => "divided with a remainder",
             };
-            self.mistake(
-                node,
-                format!("{} and {} cannot be {verb}", a.of, b.of),
-                None,
-            );
+            self.mistake(node, format!("{} and {} cannot be {verb}", a.of, b.of), None);
             return None;
         };
         if moving && !matches!(operator, Operator::Add | Operator::Subtract) {
@@ -537,16 +421,11 @@ impl Checker<'_, '_> {
             );
             return None;
         }
-        Some(Typed {
-            expr: Expr::Arithmetic(operator, Box::new([a.expr, b.expr])),
-            of,
-            moving,
-        })
+        Some(Typed { expr: Expr::Arithmetic(operator, Box::new([a.expr, b.expr])), of, moving })
     }
 
     fn function(&mut self, node: &IdedExpr, name: &str, args: &[&IdedExpr]) -> Checked {
         let unit = match name {
-            "weeks" => 7 * time::DAY,
             "days" => time::DAY,
             "hours" => time::HOUR,
             "minutes" => time::MINUTE,
@@ -554,7 +433,7 @@ impl Checker<'_, '_> {
             _ => 0,
         };
         match (name, args) {
-            ("has" | "Has", [x]) => {
+            ("has", [x]) => {
                 let inner = self.visit(x)?;
                 Some(Typed::new(Expr::Has(Box::new(inner.expr)), Type::Bool))
             }
@@ -572,20 +451,13 @@ impl Checker<'_, '_> {
                     _ => Math::Round,
                 };
                 let number = self.expect(x, &Type::Number)?;
-                Some(Typed::new(
-                    Expr::Math(math, Box::new(number.expr)),
-                    Type::Number,
-                ))
+                Some(Typed::new(Expr::Math(math, Box::new(number.expr)), Type::Number))
             }
             ("hour" | "weekday", [x]) => self.calendar(name, x),
             ("min" | "max", [a, b]) => {
                 let (a, b) = (self.expect(a, &Type::Number), self.expect(b, &Type::Number));
                 let both = Box::new([a?.expr, b?.expr]);
-                let make = if name == "min" {
-                    Expr::Least
-                } else {
-                    Expr::Greatest
-                };
+                let make = if name == "min" { Expr::Least } else { Expr::Greatest };
                 Some(Typed::new(make(both), Type::Number))
             }
             ("default", [a, b]) => self.default(node, a, b),
@@ -613,11 +485,7 @@ impl Checker<'_, '_> {
 
     fn no_such_call(&mut self, node: &IdedExpr, name: &str, count: usize) -> Checked {
         if FUNCTIONS.contains(&name) {
-            self.mistake(
-                node,
-                format!("{name}() does not take {count} arguments"),
-                None,
-            );
+            self.mistake(node, format!("{name}() does not take {count} arguments"), None);
         } else {
             let hint = match name {
                 "percentile" | "rank" | "decile" | "similar" => Some(
@@ -641,11 +509,7 @@ impl Checker<'_, '_> {
 
     fn segment(&mut self, x: &IdedExpr) -> Checked {
         if !self.scope.person {
-            self.mistake(
-                x,
-                "segments are not known here: only event.… is".into(),
-                None,
-            );
+            self.mistake(x, "segments are not known here: only event.… is".into(), None);
             return None;
         }
         let Cel::Literal(LiteralValue::String(name)) = &x.expr else {
@@ -668,31 +532,15 @@ impl Checker<'_, '_> {
         };
         let Some(at) = at else {
             let hint = "write timestamp(\"2026-03-01T00:00:00Z\")".to_string();
-            self.mistake(
-                x,
-                "timestamp() takes a time in RFC 3339, in quotes".into(),
-                Some(hint),
-            );
+            self.mistake(x, "timestamp() takes a time in RFC 3339, in quotes".into(), Some(hint));
             return None;
         };
         Some(Typed::new(Expr::Const(Value::Time(at)), Type::Time))
     }
 
     fn calendar(&mut self, name: &str, x: &IdedExpr) -> Checked {
-        if !self.scope.person {
-            self.mistake(
-                x,
-                format!("{name}() needs the person's time zone, unknown here"),
-                None,
-            );
-            return None;
-        }
         let at = Box::new(self.expect(x, &Type::Time)?.expr);
-        let expr = if name == "hour" {
-            Expr::Hour(at)
-        } else {
-            Expr::Weekday(at)
-        };
+        let expr = if name == "hour" { Expr::Hour(at) } else { Expr::Weekday(at) };
         Some(Typed::new(expr, Type::Number))
     }
 
@@ -704,11 +552,7 @@ impl Checker<'_, '_> {
             return None;
         };
         let moving = a.moving || b.moving;
-        Some(Typed {
-            expr: Expr::Default(Box::new([a.expr, b.expr])),
-            of,
-            moving,
-        })
+        Some(Typed { expr: Expr::Default(Box::new([a.expr, b.expr])), of, moving })
     }
 }
 

@@ -69,22 +69,10 @@ impl<'a> Compiler<'a> {
             return *id;
         }
         let slot = self.slot(from, &[name.to_owned()]);
-        let trait_name = if from == Consumer::Consent {
-            hidden.clone()
-        } else {
-            name.to_owned()
-        };
+        let trait_name = if from == Consumer::Consent { hidden.clone() } else { name.to_owned() };
         let of_type = Some(PropertyType::Boolean);
-        let rule = FactRule::Trait {
-            slot,
-            name: trait_name,
-            of_type,
-        };
-        self.add_fact(FactPlan {
-            name: hidden,
-            rule,
-            per: None,
-        })
+        let rule = FactRule::Trait { slot, name: trait_name, of_type };
+        self.add_fact(FactPlan { name: hidden, rule, per: None })
     }
 
     fn add_fact(&mut self, plan: FactPlan) -> FactId {
@@ -97,51 +85,23 @@ impl<'a> Compiler<'a> {
     fn fact_plan(&mut self, def: &'a FactDef) -> Option<(FactPlan, Option<Type>)> {
         let name = def.name.node.clone();
         match &def.kind {
-            FactKind::Trait {
-                name: trait_name,
-                of_type,
-            } => {
+            FactKind::Trait { name: trait_name, of_type } => {
                 let slot = self.slot(Consumer::Trait, &[trait_name.node.clone()]);
                 let of_type = of_type.as_ref().map(|of_type| of_type.node);
                 let of = of_type.map_or(Type::Any, Type::of_property);
-                let rule = FactRule::Trait {
-                    slot,
-                    name: trait_name.node.clone(),
-                    of_type,
-                };
-                Some((
-                    FactPlan {
-                        name,
-                        rule,
-                        per: None,
-                    },
-                    Some(of),
-                ))
+                let rule = FactRule::Trait { slot, name: trait_name.node.clone(), of_type };
+                Some((FactPlan { name, rule, per: None }, Some(of)))
             }
             FactKind::Fold(fold) => {
                 let (plan, of) = self.fold(fold)?;
                 let per = self.fact_key(fold.per.as_ref(), [&fold.on, &fold.minus, &fold.until]);
-                Some((
-                    FactPlan {
-                        name,
-                        rule: FactRule::Fold(plan),
-                        per,
-                    },
-                    Some(of),
-                ))
+                Some((FactPlan { name, rule: FactRule::Fold(plan), per }, Some(of)))
             }
             FactKind::Basket(basket) => {
                 let plan = self.basket(basket)?;
                 let events = [&basket.on, &basket.minus, &basket.until];
                 let per = self.fact_key(basket.per.as_ref(), events);
-                Some((
-                    FactPlan {
-                        name,
-                        rule: FactRule::Basket(plan),
-                        per,
-                    },
-                    None,
-                ))
+                Some((FactPlan { name, rule: FactRule::Basket(plan), per }, None))
             }
         }
     }
@@ -159,10 +119,7 @@ impl<'a> Compiler<'a> {
         let (on, minus) = (self.kinds(&def.on), self.kinds(&def.minus));
         let until = self.kinds(&def.until);
         let both: Vec<_> = on.iter().chain(&minus).copied().collect();
-        let scope = Scope {
-            event: Some(&both),
-            ..Scope::default()
-        };
+        let scope = Scope { event: Some(&both), ..Scope::default() };
         let condition = match &def.condition {
             Some(written) => Some(self.expression(written, &scope, &Type::Bool)?),
             None => None,
@@ -187,11 +144,7 @@ impl<'a> Compiler<'a> {
             on: on.into_iter().collect(),
             minus: minus.into_iter().collect(),
             until: until.into_iter().collect(),
-            of: if aggregate == Aggregate::Count {
-                None
-            } else {
-                of
-            },
+            of: if aggregate == Aggregate::Count { None } else { of },
             condition,
             window: def.window.as_ref().map(|window| window.node),
             keep: def.keep.as_ref().map_or(KEEP_DEFAULT, |keep| keep.node) as usize,
@@ -220,11 +173,7 @@ impl<'a> Compiler<'a> {
         };
         if !fits {
             let name = format!("{aggregate:?}").to_lowercase();
-            self.mistake(
-                at.span,
-                format!("{name} takes numbers, and this is {of}"),
-                None,
-            );
+            self.mistake(at.span, format!("{name} takes numbers, and this is {of}"), None);
         }
         fits.then_some(())
     }
@@ -233,10 +182,7 @@ impl<'a> Compiler<'a> {
         let (on, minus) = (self.kinds(&def.on), self.kinds(&def.minus));
         let until = self.kinds(&def.until);
         let both: Vec<_> = on.iter().chain(&minus).copied().collect();
-        let scope = Scope {
-            event: Some(&both),
-            ..Scope::default()
-        };
+        let scope = Scope { event: Some(&both), ..Scope::default() };
         let of = match &def.of {
             Some(written) => self.expression(written, &scope, &Type::Any),
             None => {

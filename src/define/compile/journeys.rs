@@ -40,20 +40,14 @@ impl<'a> Compiler<'a> {
         };
         let per_slot = per.map(|per| self.journey_key(def, per));
         let enter = self.enter(def, &inside, entered_by.as_deref(), per_slot);
-        let exits: Vec<Option<Exit>> = def
-            .exit
-            .iter()
-            .map(|exit| self.exit(exit, &inside))
-            .collect();
+        let exits: Vec<Option<Exit>> =
+            def.exit.iter().map(|exit| self.exit(exit, &inside)).collect();
         let suppress = match &def.suppress_while {
             Some(name) => self.segment_at(name).map(Some),
             None => Some(None),
         };
         let mut program = Program::new(def, id, inside.clone());
-        program.causes = enter
-            .as_ref()
-            .map(|enter| causes_of(enter))
-            .unwrap_or_default();
+        program.causes = enter.as_ref().map(|enter| causes_of(enter)).unwrap_or_default();
         program.suppress = suppress.flatten();
         self.steps(&mut program, &def.steps, "");
         let exits: Vec<Exit> = exits.into_iter().collect::<Option<_>>()?;
@@ -61,15 +55,10 @@ impl<'a> Compiler<'a> {
         Some(JourneyPlan {
             name: def.name.node.clone(),
             version: version(&def.text),
-            priority: def
-                .priority
-                .as_ref()
-                .map_or(PRIORITY_DEFAULT, |priority| priority.node),
+            priority: def.priority.as_ref().map_or(PRIORITY_DEFAULT, |priority| priority.node),
             enter: enter?,
             sees: seen(&exits, &ops),
-            has_when: exits
-                .iter()
-                .any(|exit| matches!(exit.rule, ExitRule::When(_))),
+            has_when: exits.iter().any(|exit| matches!(exit.rule, ExitRule::When(_))),
             exits,
             program: ops,
             entry_slots: std::mem::take(&mut self.entry_slots),
@@ -87,10 +76,15 @@ impl<'a> Compiler<'a> {
                 names.extend(on.iter().cloned());
             }
         }
-        waited_for(&def.steps, &mut names);
+        let any = waited_for(&def.steps, &mut names);
         let kinds = self.kinds(&names);
         let path: Vec<String> = per.node.split('.').map(String::from).collect();
-        self.property(&kinds, &path).0
+        let slot = self.property(&kinds, &path).0;
+        if any {
+            // A wait for silence of all events has to see of each whether it has another key.
+            self.wanted_everywhere.push(slot);
+        }
+        slot
     }
 
     fn enter(
@@ -107,42 +101,26 @@ impl<'a> Compiler<'a> {
             }
             ast::EnterTrigger::Entered(name) => self.segment_at(name).map(EnterTrigger::Entered),
             ast::EnterTrigger::Left(name) => self.segment_at(name).map(EnterTrigger::Left),
-            ast::EnterTrigger::Date {
-                fact,
-                yearly,
-                offset_days,
-                at,
-            } => self
-                .date_fact(fact, None)
-                .map(|(fact, is_date)| EnterTrigger::Date {
+            ast::EnterTrigger::Date { fact, yearly, offset_days, at } => {
+                self.date_fact(fact, None).map(|(fact, is_date)| EnterTrigger::Date {
                     fact,
                     is_date,
                     yearly: *yearly,
                     offset_days: i64::from(offset_days.node),
                     at: at.as_ref().map_or(0, |at| at.node),
-                }),
-            ast::EnterTrigger::Silence { quiet_for, of } => Some(EnterTrigger::Silence {
-                quiet_for: quiet_for.node,
-                of: self.kinds_or_any(of),
-            }),
+                })
+            }
+            ast::EnterTrigger::Silence { quiet_for, of } => {
+                Some(EnterTrigger::Silence { quiet_for: quiet_for.node, of: self.kinds_or_any(of) })
+            }
         };
         // The entry's condition sees the event itself; it is asked before there is an instance.
-        let scope = Scope {
-            event: entered_by,
-            entry: None,
-            journey: false,
-            ..inside.clone()
-        };
+        let scope = Scope { event: entered_by, entry: None, journey: false, ..inside.clone() };
         let condition = match &def.enter.condition {
             Some(written) => self.expression(written, &scope, &Type::Bool).map(Some),
             None => Some(None),
         };
-        Some(Enter {
-            trigger: trigger?,
-            condition: condition?,
-            per,
-            again: def.enter.again,
-        })
+        Some(Enter { trigger: trigger?, condition: condition?, per, again: def.enter.again })
     }
 
     fn exit(&mut self, exit: &'a ast::Exit, inside: &Scope) -> Option<Exit> {
@@ -152,24 +130,15 @@ impl<'a> Compiler<'a> {
             }
             ast::ExitRule::Event { on, condition } => {
                 let kinds = self.kinds(on);
-                let scope = Scope {
-                    event: Some(&kinds),
-                    ..inside.clone()
-                };
+                let scope = Scope { event: Some(&kinds), ..inside.clone() };
                 let condition = match condition {
                     Some(written) => Some(self.expression(written, &scope, &Type::Bool)?),
                     None => None,
                 };
-                ExitRule::Event {
-                    on: kinds.into_iter().collect(),
-                    condition,
-                }
+                ExitRule::Event { on: kinds.into_iter().collect(), condition }
             }
         };
-        Some(Exit {
-            rule,
-            goal: exit.goal,
-        })
+        Some(Exit { rule, goal: exit.goal })
     }
 
     /// A fact that holds a date or a time, and whether it is a date.
@@ -219,31 +188,29 @@ fn causes_of(enter: &Enter) -> Vec<FactId> {
     needs.facts.into_iter().collect()
 }
 
-/// Events that waits look at, wherever they stand.
-fn waited_for(steps: &[ast::Spanned<ast::Step>], names: &mut Vec<ast::Name>) {
+/// Events that waits look at, wherever they stand; true if one looks at every event.
+fn waited_for(steps: &[ast::Spanned<ast::Step>], names: &mut Vec<ast::Name>) -> bool {
     use ast::{Step, Wait};
+    let mut any = false;
     for step in steps {
         match &step.node {
-            Step::Wait(Wait::Quiet { of, .. }) => names.extend(of.iter().cloned()),
-            Step::Wait(Wait::Event {
-                on,
-                then,
-                otherwise,
-                ..
-            }) => {
+            Step::Wait(Wait::Quiet { of, .. }) => {
+                any |= of.is_empty();
+                names.extend(of.iter().cloned());
+            }
+            Step::Wait(Wait::Event { on, then, otherwise, .. }) => {
                 names.extend(on.iter().cloned());
-                waited_for(then, names);
-                waited_for(otherwise, names);
+                any |= waited_for(then, names);
+                any |= waited_for(otherwise, names);
             }
             Step::Choose(branches) => {
-                branches
-                    .iter()
-                    .for_each(|branch| waited_for(&branch.steps, names));
+                branches.iter().for_each(|branch| any |= waited_for(&branch.steps, names));
             }
-            Step::Split(arms) => arms.iter().for_each(|arm| waited_for(&arm.steps, names)),
+            Step::Split(arms) => arms.iter().for_each(|arm| any |= waited_for(&arm.steps, names)),
             _ => {}
         }
     }
+    any
 }
 
 /// The events that an open instance has to see.

@@ -9,9 +9,7 @@ impl Compiler<'_> {
     pub(super) fn event_names(&mut self) {
         let (mut named, mut emitted) = (Vec::new(), Vec::new());
         let pack = self.pack;
-        pack.facts
-            .iter()
-            .for_each(|fact| names_in_fact(&fact.kind, &mut named));
+        pack.facts.iter().for_each(|fact| names_in_fact(&fact.kind, &mut named));
         named.extend(pack.sessions.iter().flat_map(|sessions| &sessions.of));
         for journey in &pack.journeys {
             match &journey.enter.trigger {
@@ -26,14 +24,10 @@ impl Compiler<'_> {
             names_in_steps(&journey.steps, &mut named, &mut emitted);
         }
         let declared = self.pack.events.iter().map(|event| event.name.node.clone());
-        let known: Vec<String> = (declared.chain(emitted))
-            .chain(names::WELL_KNOWN.map(String::from))
-            .collect();
+        let known: Vec<String> =
+            (declared.chain(emitted)).chain(names::WELL_KNOWN.map(String::from)).collect();
         for name in named {
-            if known
-                .iter()
-                .any(|known| known == names::current(&name.node))
-            {
+            if known.iter().any(|known| known == names::current(&name.node)) {
                 continue;
             }
             if let Some(meant) = known.iter().find(|known| is_slip(&name.node, known)) {
@@ -62,24 +56,15 @@ fn names_in_steps<'n>(
         match &step.node {
             Step::Emit { event, .. } => emitted.push(event.node.clone()),
             Step::Wait(Wait::Quiet { of, .. }) => named.extend(of),
-            Step::Wait(Wait::Event {
-                on,
-                then,
-                otherwise,
-                ..
-            }) => {
+            Step::Wait(Wait::Event { on, then, otherwise, .. }) => {
                 named.extend(on);
                 names_in_steps(then, named, emitted);
                 names_in_steps(otherwise, named, emitted);
             }
             Step::Choose(branches) => {
-                branches
-                    .iter()
-                    .for_each(|b| names_in_steps(&b.steps, named, emitted));
+                branches.iter().for_each(|b| names_in_steps(&b.steps, named, emitted));
             }
-            Step::Split(arms) => arms
-                .iter()
-                .for_each(|a| names_in_steps(&a.steps, named, emitted)),
+            Step::Split(arms) => arms.iter().for_each(|a| names_in_steps(&a.steps, named, emitted)),
             _ => {}
         }
     }

@@ -98,6 +98,8 @@ struct Compiler<'a> {
     /// Property slots that the journey at hand reads of its entering event.
     entry_slots: Vec<u16>,
     sessions_used: bool,
+    /// Property slots to be read of every event, whatever its name.
+    wanted_everywhere: Vec<u16>,
 }
 
 impl<'a> Compiler<'a> {
@@ -116,16 +118,13 @@ impl<'a> Compiler<'a> {
             sends: Vec::new(),
             entry_slots: Vec::new(),
             sessions_used: pack.sessions.is_some(),
+            wanted_everywhere: Vec::new(),
         }
     }
 
     fn mistake(&mut self, span: Span, message: String, hint: Option<String>) {
         if !self.silent {
-            self.mistakes.push(Diagnostic {
-                span,
-                message,
-                hint,
-            });
+            self.mistakes.push(Diagnostic { span, message, hint });
         }
     }
 
@@ -136,12 +135,7 @@ impl<'a> Compiler<'a> {
         scope: &Scope,
         wanted: &Type,
     ) -> Option<super::plan::Expr> {
-        Checker {
-            compiler: self,
-            written,
-            scope: scope.clone(),
-        }
-        .check(wanted)
+        Checker { compiler: self, written, scope: scope.clone() }.check(wanted)
     }
 
     fn any_expression(
@@ -149,12 +143,7 @@ impl<'a> Compiler<'a> {
         written: &ast::Expr,
         scope: &Scope,
     ) -> Option<(super::plan::Expr, Type)> {
-        Checker {
-            compiler: self,
-            written,
-            scope: scope.clone(),
-        }
-        .check_any()
+        Checker { compiler: self, written, scope: scope.clone() }.check_any()
     }
 
     /// The number of an event name, made if it is new.
@@ -176,19 +165,12 @@ impl<'a> Compiler<'a> {
 
     /// The set of these events; none named means every event.
     fn kinds_or_any(&mut self, names: &[ast::Name]) -> Kinds {
-        if names.is_empty() {
-            Kinds::any()
-        } else {
-            self.kinds(names).into_iter().collect()
-        }
+        if names.is_empty() { Kinds::any() } else { self.kinds(names).into_iter().collect() }
     }
 
     /// The slot of a path, made if it is new.
     fn slot(&mut self, from: Consumer, path: &[String]) -> u16 {
-        let path = PropertyPath {
-            from,
-            path: path.to_vec(),
-        };
+        let path = PropertyPath { from, path: path.to_vec() };
         match self.inputs.paths.iter().position(|known| *known == path) {
             Some(at) => at as u16,
             None => {
@@ -212,12 +194,9 @@ impl<'a> Compiler<'a> {
         let mut of: Option<Type> = None;
         for &kind in kinds {
             self.want(kind, slot);
-            let declared = self
-                .declared(kind, &path.join("."))
-                .map_or(Type::Any, Type::of_property);
-            of = Some(of.map_or(declared.clone(), |of| {
-                of.join(&declared).unwrap_or(Type::Any)
-            }));
+            let declared =
+                self.declared(kind, &path.join(".")).map_or(Type::Any, Type::of_property);
+            of = Some(of.map_or(declared.clone(), |of| of.join(&declared).unwrap_or(Type::Any)));
         }
         (slot, of.unwrap_or(Type::Any))
     }
@@ -225,26 +204,18 @@ impl<'a> Compiler<'a> {
     fn declared(&self, kind: Kind, path: &str) -> Option<PropertyType> {
         let name = &self.inputs.kinds[kind.0 as usize];
         let events = &self.pack.events;
-        let event = events
-            .iter()
-            .find(|event| crate::event::names::current(&event.name.node) == name)?;
-        let property = event
-            .properties
-            .iter()
-            .find(|(property, _)| property.node == path)?;
+        let event =
+            events.iter().find(|event| crate::event::names::current(&event.name.node) == name)?;
+        let property = event.properties.iter().find(|(property, _)| property.node == path)?;
         Some(property.1.node)
     }
 
     /// The place of a property among those that the journey at hand keeps of its entering event.
     fn entry_slot(&mut self, slot: u16) -> u16 {
-        let at = self
-            .entry_slots
-            .iter()
-            .position(|known| *known == slot)
-            .unwrap_or_else(|| {
-                self.entry_slots.push(slot);
-                self.entry_slots.len() - 1
-            });
+        let at = self.entry_slots.iter().position(|known| *known == slot).unwrap_or_else(|| {
+            self.entry_slots.push(slot);
+            self.entry_slots.len() - 1
+        });
         at as u16
     }
 
@@ -253,11 +224,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn fact_names(&self) -> Vec<String> {
-        self.pack
-            .facts
-            .iter()
-            .map(|fact| fact.name.node.clone())
-            .collect()
+        self.pack.facts.iter().map(|fact| fact.name.node.clone()).collect()
     }
 
     /// A segment, compiled now if it was not yet.
@@ -266,26 +233,15 @@ impl<'a> Compiler<'a> {
     /// There is none of this name: perhaps the one that was meant.
     fn segment(&mut self, name: &str) -> Result<SegmentId, Option<String>> {
         let pack = self.pack;
-        let Some(at) = pack
-            .segments
-            .iter()
-            .position(|segment| segment.name.node == name)
-        else {
-            return Err(did_you_mean(
-                name,
-                pack.segments.iter().map(|s| s.name.node.clone()),
-            ));
+        let Some(at) = pack.segments.iter().position(|segment| segment.name.node == name) else {
+            return Err(did_you_mean(name, pack.segments.iter().map(|s| s.name.node.clone())));
         };
         match self.segment_states[at] {
             SegmentState::Done(id) => return Ok(id),
             SegmentState::InProgress => {
                 let hint = "a segment cannot depend on itself, directly or by way of others".into();
                 let span = pack.segments[at].name.span;
-                self.mistake(
-                    span,
-                    format!("the segment `{name}` asks itself"),
-                    Some(hint),
-                );
+                self.mistake(span, format!("the segment `{name}` asks itself"), Some(hint));
                 return Ok(SegmentId(0));
             }
             SegmentState::Fresh => self.segment_states[at] = SegmentState::InProgress,
@@ -293,18 +249,12 @@ impl<'a> Compiler<'a> {
         let condition = match &pack.segments[at].kind {
             ast::SegmentKind::List => None,
             ast::SegmentKind::When(written) => {
-                let scope = Scope {
-                    person: true,
-                    ..Scope::default()
-                };
+                let scope = Scope { person: true, ..Scope::default() };
                 self.expression(written, &scope, &Type::Bool)
             }
         };
         let id = SegmentId(self.segments.len() as u16);
-        self.segments.push(SegmentPlan {
-            name: name.to_owned(),
-            condition,
-        });
+        self.segments.push(SegmentPlan { name: name.to_owned(), condition });
         self.segment_states[at] = SegmentState::Done(id);
         Ok(id)
     }
@@ -314,11 +264,7 @@ impl<'a> Compiler<'a> {
         match self.segment(&name.node) {
             Ok(id) => Some(id),
             Err(hint) => {
-                self.mistake(
-                    name.span,
-                    format!("there is no segment `{}`", name.node),
-                    hint,
-                );
+                self.mistake(name.span, format!("there is no segment `{}`", name.node), hint);
                 None
             }
         }
@@ -327,11 +273,14 @@ impl<'a> Compiler<'a> {
     fn finish(mut self, policy: PolicyPlan, keep: Keep) -> Plan {
         let sessions = self.sessions();
         self.declare_inputs();
+        for kind in 0..self.inputs.kinds.len() {
+            let slots = self.wanted_everywhere.clone();
+            slots.into_iter().for_each(|slot| self.want(Kind(kind as u16), slot));
+        }
         let facts_of_kind = self.facts_of_kind();
         let segments_of_kind = self.segments_of_kind(&facts_of_kind, sessions.as_ref());
-        let mut segments_by_name: Vec<SegmentId> = (0..self.segments.len())
-            .map(|at| SegmentId(at as u16))
-            .collect();
+        let mut segments_by_name: Vec<SegmentId> =
+            (0..self.segments.len()).map(|at| SegmentId(at as u16)).collect();
         segments_by_name.sort_by_key(|id| &self.segments[id.0 as usize].name);
         let conditions = (0..self.segments.len())
             .filter(|&at| self.segments[at].condition.is_some())
@@ -369,21 +318,13 @@ impl<'a> Compiler<'a> {
         let context_path = self.slot(Consumer::ContextPage, &["path".into()]);
         let name = self.slot(Consumer::Event, &["name".into()]);
         for kind in pages {
-            [path, context_path, name]
-                .into_iter()
-                .for_each(|slot| self.want(kind, slot));
+            [path, context_path, name].into_iter().for_each(|slot| self.want(kind, slot));
         }
         let (gap, of) = match &self.pack.sessions {
             Some(written) => (written.gap.node, self.kinds_or_any(&written.of)),
             None => (30 * crate::time::MINUTE, Kinds::any()),
         };
-        Some(SessionPlan {
-            gap,
-            of,
-            path,
-            context_path,
-            name,
-        })
+        Some(SessionPlan { gap, of, path, context_path, name })
     }
 
     /// Declared properties of declared events are checked whether or not anything reads them.
@@ -391,9 +332,7 @@ impl<'a> Compiler<'a> {
         for event in &self.pack.events {
             let kind = self.kind(&event.name.node);
             for (property, of) in &event.properties {
-                self.inputs
-                    .declared
-                    .push((kind, property.node.clone(), of.node));
+                self.inputs.declared.push((kind, property.node.clone(), of.node));
                 let path: Vec<String> = property.node.split('.').map(String::from).collect();
                 let slot = self.slot(Consumer::Event, &path);
                 self.want(kind, slot);
@@ -404,10 +343,8 @@ impl<'a> Compiler<'a> {
             }
         }
         self.inputs.currency = self.pack.currency.as_ref().map(|currency| {
-            let rates = currency
-                .rates
-                .iter()
-                .map(|(name, rate)| (name.node.clone(), Num(rate.node)));
+            let rates =
+                currency.rates.iter().map(|(name, rate)| (name.node.clone(), Num(rate.node)));
             let base = (currency.base.node.clone(), Num::ONE);
             Rates {
                 rates: rates.chain([base]).collect(),
@@ -433,23 +370,14 @@ impl<'a> Compiler<'a> {
     fn watches(&self) -> Vec<JourneyId> {
         use super::plan::EnterTrigger::{Date, Silence};
         (0..self.journeys.len())
-            .filter(|&at| {
-                matches!(
-                    self.journeys[at].enter.trigger,
-                    Date { .. } | Silence { .. }
-                )
-            })
+            .filter(|&at| matches!(self.journeys[at].enter.trigger, Date { .. } | Silence { .. }))
             .map(|at| JourneyId(at as u16))
             .collect()
     }
 }
 
 fn fresh_inputs() -> Inputs {
-    Inputs {
-        kinds: vec![String::new()],
-        wanted: vec![Vec::new()],
-        ..Inputs::default()
-    }
+    Inputs { kinds: vec![String::new()], wanted: vec![Vec::new()], ..Inputs::default() }
 }
 
 /// A hash of all that was written: of the files' texts, not of their names or places.
@@ -465,6 +393,5 @@ fn fingerprint(pack: &Pack, keep: Keep) -> u64 {
 
 /// The policy's zone as written, else UTC. The parser has checked the name.
 fn zone_named(name: Option<&ast::Name>) -> Zone {
-    name.and_then(|name| Zone::named(&name.node))
-        .unwrap_or(Zone::UTC)
+    name.and_then(|name| Zone::named(&name.node)).unwrap_or(Zone::UTC)
 }

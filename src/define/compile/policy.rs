@@ -3,7 +3,7 @@
 use super::{Compiler, PolicyPlan, SendPlan, did_you_mean};
 use crate::define::ast::{self, Cap, ConsentProof, Policy, Window};
 use crate::define::plan::{CapPlan, ConsentPlan, Consumer, QuietPlan};
-use crate::time::DAY;
+use crate::time::{DAY, HOUR, MINUTE, SECOND};
 use crate::time::zone::Period;
 use compact_str::CompactString;
 
@@ -17,13 +17,7 @@ impl Compiler<'_> {
         let caps = self.caps(&written);
         let memory = caps.iter().map(|cap| reach(cap.window)).max().unwrap_or(0);
         let zone = super::zone_named(written.time_zone.as_ref());
-        PolicyPlan {
-            zone,
-            consents,
-            quiet_hours,
-            caps,
-            memory,
-        }
+        PolicyPlan { zone, consents, quiet_hours, caps, memory }
     }
 
     fn consents(&mut self, written: &Policy) -> Vec<ConsentPlan> {
@@ -33,10 +27,7 @@ impl Compiler<'_> {
                 ConsentProof::Category(name) => self.hidden_trait(Consumer::Consent, &name.node),
                 ConsentProof::Trait(name) => self.hidden_trait(Consumer::Trait, &name.node),
             };
-            plans.push(ConsentPlan {
-                fact,
-                default: rule.default,
-            });
+            plans.push(ConsentPlan { fact, default: rule.default });
             for send in &mut self.sends {
                 if named(&rule.channel, &send.channel) && named(&rule.purpose, &send.purpose) {
                     send.consents.push(at);
@@ -47,20 +38,13 @@ impl Compiler<'_> {
     }
 
     fn suppressions(&mut self, written: &Policy) {
-        let own: Vec<_> = self
-            .sends
-            .iter_mut()
-            .map(|send| std::mem::take(&mut send.suppressed_by))
-            .collect();
+        let own: Vec<_> =
+            self.sends.iter_mut().map(|send| std::mem::take(&mut send.suppressed_by)).collect();
         for rule in &written.suppress {
             let Some(segment) = self.segment_at(&rule.segment) else {
                 continue;
             };
-            for send in self
-                .sends
-                .iter_mut()
-                .filter(|send| !excepted(&rule.except, send))
-            {
+            for send in self.sends.iter_mut().filter(|send| !excepted(&rule.except, send)) {
                 send.suppressed_by.push(segment);
             }
         }
@@ -72,16 +56,8 @@ impl Compiler<'_> {
     fn quiet_hours(&mut self, written: &Policy) -> Vec<QuietPlan> {
         let mut plans = Vec::new();
         for (at, rule) in written.quiet_hours.iter().enumerate() {
-            plans.push(QuietPlan {
-                from: rule.from.node,
-                to: rule.to.node,
-                defer: rule.defer,
-            });
-            for send in self
-                .sends
-                .iter_mut()
-                .filter(|send| !excepted(&rule.except, send))
-            {
+            plans.push(QuietPlan { from: rule.from.node, to: rule.to.node, defer: rule.defer });
+            for send in self.sends.iter_mut().filter(|send| !excepted(&rule.except, send)) {
                 let channels = &rule.channels;
                 if channels.is_empty() || channels.iter().any(|name| name.node == send.channel) {
                     send.quiet_hours.push(at);
@@ -126,20 +102,12 @@ impl Compiler<'_> {
     /// Journeys must exist; a channel, purpose or tag that no message has is a mistake where it looks like a slip of one
     /// that some message has.
     fn check_names(&mut self, written: &Policy) {
-        let journeys: Vec<String> = self
-            .pack
-            .journeys
-            .iter()
-            .map(|j| j.name.node.clone())
-            .collect();
+        let journeys: Vec<String> =
+            self.pack.journeys.iter().map(|j| j.name.node.clone()).collect();
         for name in written.caps.iter().filter_map(|cap| cap.journey.as_ref()) {
             if !journeys.contains(&name.node) {
                 let hint = did_you_mean(&name.node, journeys.clone());
-                self.mistake(
-                    name.span,
-                    format!("there is no journey `{}`", name.node),
-                    hint,
-                );
+                self.mistake(name.span, format!("there is no journey `{}`", name.node), hint);
             }
         }
         let channels: Vec<String> = self.sends.iter().map(|send| send.channel.clone()).collect();
@@ -147,12 +115,7 @@ impl Compiler<'_> {
             .caps
             .iter()
             .filter_map(|cap| cap.channel.as_ref())
-            .chain(
-                written
-                    .consent
-                    .iter()
-                    .filter_map(|rule| rule.channel.as_ref()),
-            )
+            .chain(written.consent.iter().filter_map(|rule| rule.channel.as_ref()))
             .chain(written.quiet_hours.iter().flat_map(|rule| &rule.channels));
         for name in named_channels {
             self.slip(name, "channel", &channels);
@@ -164,12 +127,7 @@ impl Compiler<'_> {
             .collect();
         let named_labels = (written.caps.iter())
             .flat_map(|cap| cap.except.iter().chain(&cap.tag))
-            .chain(
-                written
-                    .consent
-                    .iter()
-                    .filter_map(|rule| rule.purpose.as_ref()),
-            )
+            .chain(written.consent.iter().filter_map(|rule| rule.purpose.as_ref()))
             .chain(written.suppress.iter().flat_map(|rule| &rule.except))
             .chain(written.quiet_hours.iter().flat_map(|rule| &rule.except));
         for name in named_labels {
@@ -193,9 +151,7 @@ fn named(rule: &Option<ast::Name>, value: &str) -> bool {
 }
 
 fn excepted(except: &[ast::Name], send: &SendPlan) -> bool {
-    except
-        .iter()
-        .any(|name| send.purpose == name.node || send.tags.contains(&name.node))
+    except.iter().any(|name| send.purpose == name.node || send.tags.contains(&name.node))
 }
 
 /// How far back a window can look; calendar periods with a day of slack for zones that change.
@@ -221,7 +177,7 @@ fn cap_name(cap: &Cap) -> CompactString {
     }
     name.push_str(&cap.max.node.to_string());
     name.push_str(&match cap.window.node {
-        Window::Sliding(length) => format!(" over {}", duration_text(length)),
+        Window::Sliding(length) => format!(" over {}", length_text(length)),
         Window::Calendar(Period::Day) => " per day".into(),
         Window::Calendar(Period::Week) => " per week".into(),
         Window::Calendar(Period::Month) => " per month".into(),
@@ -230,11 +186,16 @@ fn cap_name(cap: &Cap) -> CompactString {
     name.into()
 }
 
-/// A duration in its largest whole unit, such as `7d` or `90m`.
-fn duration_text(millis: i64) -> String {
-    let units = [(DAY, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let unit = units.iter().find(|(length, _)| millis % length == 0);
-    unit.map_or(format!("{millis}ms"), |(length, name)| {
-        format!("{}{name}", millis / length)
-    })
+/// A length as a sum of units up to days, such as `7d` or `1d 12h`.
+fn length_text(length: i64) -> String {
+    let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (1, "ms")];
+    let mut rest = length;
+    let mut parts = Vec::new();
+    for (unit, name) in units {
+        if rest >= unit {
+            parts.push(format!("{}{name}", rest / unit));
+            rest %= unit;
+        }
+    }
+    parts.join(" ")
 }

@@ -25,21 +25,11 @@ impl<'a> Program<'a> {
         journey: JourneyId,
         inside: Scope<'a>,
     ) -> Program<'a> {
-        Program {
-            def,
-            journey,
-            inside,
-            ops: Vec::new(),
-            causes: Vec::new(),
-            suppress: None,
-        }
+        Program { def, journey, inside, ops: Vec::new(), causes: Vec::new(), suppress: None }
     }
 
     fn push(&mut self, path: &str, op: Op) -> usize {
-        self.ops.push(OpAt {
-            path: CompactString::from(path),
-            op,
-        });
+        self.ops.push(OpAt { path: CompactString::from(path), op });
         self.ops.len() - 1
     }
 
@@ -67,13 +57,7 @@ impl<'a> Compiler<'a> {
             Step::Emit { event, with } => {
                 self.kind(&event.node);
                 let with = self.named(with, &scope)?;
-                program.push(
-                    path,
-                    Op::Emit {
-                        event: event.node.clone(),
-                        with,
-                    },
-                );
+                program.push(path, Op::Emit { event: event.node.clone(), with });
             }
             Step::Set(traits) => {
                 for (name, value) in self.named(traits, &scope)? {
@@ -112,20 +96,12 @@ impl<'a> Compiler<'a> {
 
     fn list_segment(&mut self, name: &ast::Name) -> Option<SegmentId> {
         let id = self.segment_at(name)?;
-        let def = self
-            .pack
-            .segments
-            .iter()
-            .find(|def| def.name.node == name.node)?;
+        let def = self.pack.segments.iter().find(|def| def.name.node == name.node)?;
         if matches!(def.kind, ast::SegmentKind::List) {
             return Some(id);
         }
         let hint = "people enter and leave it by its condition alone".to_string();
-        self.mistake(
-            name.span,
-            format!("the segment `{}` is not a list", name.node),
-            Some(hint),
-        );
+        self.mistake(name.span, format!("the segment `{}` is not a list", name.node), Some(hint));
         None
     }
 
@@ -133,48 +109,25 @@ impl<'a> Compiler<'a> {
         let op = match wait {
             Wait::For(length) => Op::WaitFor(length.node),
             Wait::UntilTime(at) => Op::WaitClock(at.node),
-            Wait::UntilDay { day, at } => Op::WaitDay {
-                day: i64::from(day.node),
-                at: at.node,
-            },
+            Wait::UntilDay { day, at } => Op::WaitDay { day: i64::from(day.node), at: at.node },
             Wait::UntilFact { fact, offset, at } => {
                 let (fact, is_date) = self.date_fact(fact, program.inside.per)?;
                 let at = at.as_ref().map(|at| at.node);
-                Op::WaitFact {
-                    fact,
-                    is_date,
-                    offset: offset.node,
-                    at,
-                }
+                Op::WaitFact { fact, is_date, offset: offset.node, at }
             }
-            Wait::Quiet { quiet_for, of } => Op::WaitQuiet {
-                quiet_for: quiet_for.node,
-                of: self.kinds_or_any(of),
-            },
-            Wait::Event {
-                on,
-                condition,
-                timeout,
-                then,
-                otherwise,
-            } => {
+            Wait::Quiet { quiet_for, of } => {
+                Op::WaitQuiet { quiet_for: quiet_for.node, of: self.kinds_or_any(of) }
+            }
+            Wait::Event { on, condition, timeout, then, otherwise } => {
                 let kinds = self.kinds(on);
-                let scope = Scope {
-                    event: Some(&kinds),
-                    ..program.inside.clone()
-                };
+                let scope = Scope { event: Some(&kinds), ..program.inside.clone() };
                 let condition = match condition {
                     Some(written) => Some(self.expression(written, &scope, &Type::Bool)?),
                     None => None,
                 };
                 let on = kinds.iter().copied().collect();
                 let (timeout, otherwise_at) = (timeout.node, 0);
-                let op = Op::WaitEvent {
-                    on,
-                    condition,
-                    timeout,
-                    otherwise: otherwise_at,
-                };
+                let op = Op::WaitEvent { on, condition, timeout, otherwise: otherwise_at };
                 self.two_ways(program, op, then, otherwise, path);
                 return Some(());
             }
@@ -215,17 +168,10 @@ impl<'a> Compiler<'a> {
             let guard = match &branch.when {
                 Some(written) => {
                     let condition = self.expression(written, &scope, &Type::Bool);
-                    let condition = condition.unwrap_or(crate::define::plan::Expr::Const(
-                        crate::event::Value::Missing,
-                    ));
+                    let condition = condition
+                        .unwrap_or(crate::define::plan::Expr::Const(crate::event::Value::Missing));
                     program.causes.extend(facts_in(&condition));
-                    Some(program.push(
-                        path,
-                        Op::Unless {
-                            condition,
-                            target: 0,
-                        },
-                    ))
+                    Some(program.push(path, Op::Unless { condition, target: 0 }))
                 }
                 None => None,
             };
@@ -251,11 +197,7 @@ impl<'a> Compiler<'a> {
         let (mut compiled, mut jumps, mut below) = (Vec::new(), Vec::new(), 0);
         for (at, arm) in arms.iter().enumerate() {
             below += u64::from(arm.share.node);
-            compiled.push(Arm {
-                below,
-                target: program.next(),
-                hold_out: arm.hold_out,
-            });
+            compiled.push(Arm { below, target: program.next(), hold_out: arm.hold_out });
             self.steps(program, &arm.steps, &format!("{path}.{}.", at + 1));
             jumps.push(program.push(path, Op::Jump(0)));
         }
@@ -278,11 +220,7 @@ impl<'a> Compiler<'a> {
             journey: program.journey,
             channel: send.channel.node.clone(),
             template: send.template.node.clone(),
-            purpose: send
-                .purpose
-                .as_ref()
-                .map_or("marketing", |p| &p.node)
-                .to_owned(),
+            purpose: send.purpose.as_ref().map_or("marketing", |p| &p.node).to_owned(),
             tags: send.tags.iter().map(|tag| tag.node.clone()).collect(),
             valid_for: valid_for.map(|length| length.node),
             with,

@@ -28,11 +28,7 @@ impl Expr {
 /// The place `offset` characters into a text, if the text stands there letter by letter.
 fn inside(span: Span, text: &str, offset: usize, len: usize) -> Span {
     match text.chars().count() == span.len as usize {
-        true => Span {
-            col: span.col + offset as u32,
-            len: len.max(1) as u32,
-            ..span
-        },
+        true => Span { col: span.col + offset as u32, len: len.max(1) as u32, ..span },
         false => span,
     }
 }
@@ -43,36 +39,22 @@ pub fn read(text: &str) -> Result<(IdedExpr, BTreeMap<u64, u32>), Slip> {
     if count > EXPRESSION_CHARS_MAX {
         let message = format!("the expression has more than {EXPRESSION_CHARS_MAX} characters");
         let hint = Some("make facts or segments of its parts".to_owned());
-        return Err(Slip {
-            at: 0,
-            len: count,
-            message,
-            hint,
-        });
+        return Err(Slip { at: 0, len: count, message, hint });
     }
     let source = tokens::check(text)?;
     let parsed = Parser::new().parse_with_source_info(&source);
     let (mut tree, info) = parsed.map_err(|errors| said(&source, &errors))?;
     let chars: Vec<char> = source.chars().collect();
-    let starts: BTreeMap<u32, u32> = source
-        .char_indices()
-        .enumerate()
-        .map(|(i, (byte, _))| (byte as u32, i as u32))
-        .collect();
+    let starts: BTreeMap<u32, u32> =
+        source.char_indices().enumerate().map(|(i, (byte, _))| (byte as u32, i as u32)).collect();
     // The parser numbers nodes from 1 without gaps, and counts bytes.
     let ids = (1..).map_while(|id| Some((id, info.offset_for(id)?.0)));
-    let mut offsets: BTreeMap<u64, u32> = ids
-        .map(|(id, byte)| (id, starts.get(&byte).copied().unwrap_or(0)))
-        .collect();
+    let mut offsets: BTreeMap<u64, u32> =
+        ids.map(|(id, byte)| (id, starts.get(&byte).copied().unwrap_or(0))).collect();
     if !settle(&mut tree, &chars, &mut offsets, EXPRESSION_DEPTH_MAX) {
         let message = format!("more than {EXPRESSION_DEPTH_MAX} levels in an expression");
         let hint = Some("make facts or segments of its parts".to_owned());
-        return Err(Slip {
-            at: 0,
-            len: count,
-            message,
-            hint,
-        });
+        return Err(Slip { at: 0, len: count, message, hint });
     }
     Ok((tree, offsets))
 }
@@ -94,22 +76,13 @@ fn settle(
                 call.func_name = "has".to_owned();
             }
             let children = call.target.as_deref_mut().into_iter().chain(&mut call.args);
-            if !children
-                .into_iter()
-                .all(|child| settle(child, chars, offsets, levels))
-            {
+            if !children.into_iter().all(|child| settle(child, chars, offsets, levels)) {
                 return false;
             }
-            let named = call
-                .func_name
-                .starts_with(|c: char| c.is_ascii_alphabetic());
+            let named = call.func_name.starts_with(|c: char| c.is_ascii_alphabetic());
             if let Some(at) = offsets.get_mut(&node.id).filter(|_| named) {
                 let before = &chars[..*at as usize];
-                let blanks = before
-                    .iter()
-                    .rev()
-                    .take_while(|c| c.is_whitespace())
-                    .count();
+                let blanks = before.iter().rev().take_while(|c| c.is_whitespace()).count();
                 *at = at.saturating_sub((blanks + call.func_name.chars().count()) as u32);
             }
         }
@@ -122,10 +95,7 @@ fn settle(
             }
         }
         Tree::List(list) => {
-            return list
-                .elements
-                .iter_mut()
-                .all(|child| settle(child, chars, offsets, levels));
+            return list.elements.iter_mut().all(|child| settle(child, chars, offsets, levels));
         }
         _ => {}
     }
@@ -135,11 +105,7 @@ fn settle(
 /// The first complaint of the CEL parser in plain words.
 fn said(source: &str, errors: &ParseErrors) -> Slip {
     let end = source.chars().count();
-    let Some(error) = errors
-        .errors
-        .iter()
-        .find(|e| e.pos.0 > 0 && e.msg.contains("yntax"))
-    else {
+    let Some(error) = errors.errors.iter().find(|e| e.pos.0 > 0 && e.msg.contains("yntax")) else {
         let first = errors.errors.iter().find(|e| e.pos.0 > 0);
         let at = first.map_or(0, |e| offset(source, e.pos));
         let message = match first.map_or("", |e| e.msg.as_str()) {
@@ -149,59 +115,33 @@ fn said(source: &str, errors: &ParseErrors) -> Slip {
             m if m.contains("string literal") => "an escape in this text is wrong",
             _ => "this is not an expression",
         };
-        return Slip {
-            at,
-            len: 1,
-            message: message.to_owned(),
-            hint: None,
-        };
+        return Slip { at, len: 1, message: message.to_owned(), hint: None };
     };
     let at = offset(source, error.pos).min(end);
-    let quoted = error
-        .msg
-        .split_once("input '")
-        .or_else(|| error.msg.split_once("at '"));
-    let token = quoted
-        .and_then(|(_, rest)| rest.split_once('\''))
-        .map_or("", |(token, _)| token);
+    let quoted = error.msg.split_once("input '").or_else(|| error.msg.split_once("at '"));
+    let token = quoted.and_then(|(_, rest)| rest.split_once('\'')).map_or("", |(token, _)| token);
     if token == "<EOF>" || at == end {
         let (at, message) = (end.saturating_sub(1), "the expression ends too early");
-        return Slip {
-            at,
-            len: 1,
-            message: message.to_owned(),
-            hint: None,
-        };
+        return Slip { at, len: 1, message: message.to_owned(), hint: None };
     }
-    let word: String = source
-        .chars()
-        .skip(at)
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect();
+    let word: String =
+        source.chars().skip(at).take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     let shown = match word.is_empty() {
         true => source.chars().skip(at).take(1).collect(),
         false => word,
     };
     let before = source.chars().take(at).collect::<String>();
-    let operand = before
-        .trim_end()
-        .ends_with(|c: char| c.is_alphanumeric() || "_)]'\"".contains(c));
+    let operand =
+        before.trim_end().ends_with(|c: char| c.is_alphanumeric() || "_)]'\"".contains(c));
     let begins = shown.starts_with(|c: char| c.is_alphanumeric() || "_\"'".contains(c));
     let hint =
         (operand && begins).then(|| "an operator such as && or == is missing before it".to_owned());
-    Slip {
-        at,
-        len: shown.chars().count(),
-        message: format!("unexpected \"{shown}\""),
-        hint,
-    }
+    Slip { at, len: shown.chars().count(), message: format!("unexpected \"{shown}\""), hint }
 }
 
 /// The index of the character at a line and column from 1.
 fn offset(source: &str, (line, col): (isize, isize)) -> usize {
-    let before = source
-        .split_inclusive('\n')
-        .take(usize::try_from(line - 1).unwrap_or(0));
+    let before = source.split_inclusive('\n').take(usize::try_from(line - 1).unwrap_or(0));
     before.map(|l| l.chars().count()).sum::<usize>() + usize::try_from(col - 1).unwrap_or(0)
 }
 
@@ -210,11 +150,7 @@ impl Reader<'_> {
     pub fn expression(&mut self, node: &Node) -> Option<Expr> {
         if matches!(node.kind, Kind::Sequence(_) | Kind::Mapping(_)) {
             let message = format!("expected an expression, found {}", node.what());
-            self.error_hint(
-                node.span,
-                message,
-                "quote an expression that begins with [ or {",
-            );
+            self.error_hint(node.span, message, "quote an expression that begins with [ or {");
             return None;
         }
         let text = self.text(node, "an expression")?;
@@ -240,37 +176,21 @@ impl Reader<'_> {
 
     /// The place of a scalar's text without its quotes.
     fn unquoted(&self, node: &Node, text: &str) -> Span {
-        let quoted = matches!(
-            node.kind,
-            Kind::Scalar {
-                style: Style::Quoted,
-                ..
-            }
-        );
+        let quoted = matches!(node.kind, Kind::Scalar { style: Style::Quoted, .. });
         let len = text.chars().count() as u32;
         match quoted && node.span.len == len + 2 {
-            true => Span {
-                col: node.span.col + 1,
-                len,
-                ..node.span
-            },
+            true => Span { col: node.span.col + 1, len, ..node.span },
             false => node.span,
         }
     }
 
     /// A ` #` behind an unquoted expression began a comment in its midst.
     fn cut_by_hash(&self, node: &Node) -> Option<String> {
-        let Kind::Scalar {
-            style: Style::Plain,
-            ..
-        } = node.kind
-        else {
+        let Kind::Scalar { style: Style::Plain, .. } = node.kind else {
             return None;
         };
-        let file = self.files.get(usize::from(node.span.file))?;
-        let line = file.text.lines().nth(node.span.line as usize - 1)?;
         let end = (node.span.col + node.span.len) as usize - 1;
-        let rest: String = line.chars().skip(end).collect();
+        let rest: String = self.line(node.span).chars().skip(end).collect();
         let hash = rest.trim_start().starts_with('#') && rest.contains(['"', '\'', ')']);
         hash.then(|| "\" #\" begins a comment: quote the whole expression".to_owned())
     }
@@ -294,11 +214,7 @@ mod tests {
     fn on_large_stack(text: &str) -> Result<(IdedExpr, BTreeMap<u64, u32>), Slip> {
         let text = text.to_owned();
         let builder = std::thread::Builder::new().stack_size(super::super::STACK_BYTES);
-        builder
-            .spawn(move || read(&text))
-            .unwrap()
-            .join()
-            .expect("never panics")
+        builder.spawn(move || read(&text)).unwrap().join().expect("never panics")
     }
 
     #[test]
@@ -308,30 +224,18 @@ mod tests {
             ("\"Mäntel ist's\" == event.category ? 1.5 : -2 % 3", "ok"),
             ("s.contains('x').size()[0]", "ok"),
             ("a = 1", "2+1 a single \"=\" (write == to compare)"),
-            (
-                "a and b",
-                "2+3 \"and\" is not part of the language (write &&)",
-            ),
+            ("a and b", "2+3 \"and\" is not part of the language (write &&)"),
             ("NOT a", "0+3 \"NOT\" is not part of the language (write !)"),
-            (
-                "a == null",
-                "5+4 \"null\" is not part of the language (ask has(x), or !has(x))",
-            ),
+            ("a == null", "5+4 \"null\" is not part of the language (ask has(x), or !has(x))"),
             ("a <> 1", "2+2 \"<>\" is not an operator (write !=)"),
-            (
-                "a == “x”",
-                "5+1 a curly quote “ (write straight quotes: \")",
-            ),
+            ("a == “x”", "5+1 a curly quote “ (write straight quotes: \")"),
             ("now - 7d", "6+2 \"7d\" is not a number (write days(7))"),
             ("now - 2w", "6+2 \"2w\" is not a number (write days(14))"),
             ("size(a", "4+1 this \"(\" is never closed"),
             ("a)", "1+1 no \"(\" belongs to this"),
             ("a == 'x", "5+1 the closing quote is missing"),
             ("a >", "2+1 the expression ends too early"),
-            (
-                "ä > 1",
-                "0+1 \"ä\" cannot be a name (names have the letters a to z; quote a text)",
-            ),
+            ("ä > 1", "0+1 \"ä\" cannot be a name (names have the letters a to z; quote a text)"),
             (
                 "vip customers",
                 "4+9 unexpected \"customers\" (an operator such as && or == is missing before it)",
@@ -341,10 +245,7 @@ mod tests {
             ("99999999999999999999", "0+1 the number is too large"),
             ("'\\xZZ'", "1+2 an escape in this text is incomplete"),
             ("'\\uD800'", "0+1 an escape in this text is wrong"),
-            (
-                "if(a)",
-                "0+2 \"if\" is a reserved word (write condition ? a : b)",
-            ),
+            ("if(a)", "0+2 \"if\" is a reserved word (write condition ? a : b)"),
             ("{'a': 1}", "0+1 expressions have no { … }"),
             ("100%", "3+1 the expression ends too early"),
             ("", "0+1 the expression ends too early"),
@@ -357,21 +258,14 @@ mod tests {
     fn places_are_first_characters() {
         let text = "'ä' == event.name && has(x.y) || size (z) > 1";
         let (tree, offsets) = on_large_stack(text).unwrap();
-        let Tree::Call(or) = &tree.expr else {
-            panic!("{tree:?}")
-        };
+        let Tree::Call(or) = &tree.expr else { panic!("{tree:?}") };
         let at = |node: &IdedExpr| offsets[&node.id];
         assert_eq!(at(&tree), 30);
         let (Tree::Call(and), Tree::Call(more)) = (&or.args[0].expr, &or.args[1].expr) else {
             panic!("{tree:?}")
         };
-        let Tree::Call(equal) = &and.args[0].expr else {
-            panic!("{tree:?}")
-        };
-        assert_eq!(
-            (at(&equal.args[0]), at(&equal.args[1]), at(&and.args[1])),
-            (0, 7, 21)
-        );
+        let Tree::Call(equal) = &and.args[0].expr else { panic!("{tree:?}") };
+        assert_eq!((at(&equal.args[0]), at(&equal.args[1]), at(&and.args[1])), (0, 7, 21));
         assert_eq!((at(&or.args[1]), at(&more.args[0])), (42, 33));
     }
 
@@ -382,14 +276,8 @@ mod tests {
         let levels = "more than 64 levels in an expression (make facts or segments of its parts)";
         assert_eq!(answer(&deep(65)), format!("64+1 {levels}"));
         assert_eq!(answer(&"a?b:".repeat(70)), format!("257+1 {levels}"));
-        assert_eq!(
-            answer(&format!("a{}", ".b".repeat(900))),
-            format!("0+1801 {levels}")
-        );
-        assert_eq!(
-            answer(&format!("a{}", "+b".repeat(900))),
-            format!("0+1801 {levels}")
-        );
+        assert_eq!(answer(&format!("a{}", ".b".repeat(900))), format!("0+1801 {levels}"));
+        assert_eq!(answer(&format!("a{}", "+b".repeat(900))), format!("0+1801 {levels}"));
         assert_eq!(answer(&format!("a{}", "||b".repeat(600))), "ok");
         assert!(answer(&"a".repeat(2_001)).contains("more than 2000 characters"));
     }

@@ -74,12 +74,8 @@ pub(super) const CURRENCY: Shape = Shape {
     excludes: &[],
 };
 
-pub(super) const SESSIONS: Shape = Shape {
-    what: "sessions",
-    keys: &["gap", "of"],
-    required: &[],
-    excludes: &[],
-};
+pub(super) const SESSIONS: Shape =
+    Shape { what: "sessions", keys: &["gap", "of"], required: &[], excludes: &[] };
 
 pub(super) const FOLD: Shape = Shape {
     what: "a fact",
@@ -91,12 +87,8 @@ pub(super) const FOLD: Shape = Shape {
     excludes: &[],
 };
 
-pub(super) const TRAIT: Shape = Shape {
-    what: "a trait fact",
-    keys: &["trait", "type"],
-    required: &["trait"],
-    excludes: &[],
-};
+pub(super) const TRAIT: Shape =
+    Shape { what: "a trait fact", keys: &["trait", "type"], required: &["trait"], excludes: &[] };
 
 pub(super) const BASKET: Shape = Shape {
     what: "a basket",
@@ -137,10 +129,7 @@ fn property_type(
         return None;
     }
     let node_type = r.choice(node, types)?;
-    Some(Spanned {
-        node: node_type,
-        span: node.span,
-    })
+    Some(Spanned { node: node_type, span: node.span })
 }
 
 pub(super) fn currency(r: &mut Reader, node: &Node, at: Span) -> Option<Currency> {
@@ -157,38 +146,21 @@ pub(super) fn currency(r: &mut Reader, node: &Node, at: Span) -> Option<Currency
                 r.error(node.span, message);
             }
             if let (Some(code), Some(rate)) = (code, rate) {
-                rates.push((
-                    code,
-                    Spanned {
-                        node: rate,
-                        span: node.span,
-                    },
-                ));
+                rates.push((code, Spanned { node: rate, span: node.span }));
             }
         }
     }
     let base = base?;
     if let Some((own, _)) = rates.iter().find(|(code, _)| code.node == base.node) {
-        r.error_hint(
-            own.span,
-            "the base currency has no rate",
-            "delete it: its rate is 1",
-        );
+        r.error_hint(own.span, "the base currency has no rate", "delete it: its rate is 1");
     }
     let default = fields.get("default").and_then(|n| currency_code(r, n));
     let known =
         |code: &Name| code.node == base.node || rates.iter().any(|(c, _)| *c.node == code.node);
     if let Some(code) = default.as_ref().filter(|c| !known(c)) {
-        r.error(
-            code.span,
-            format!("the currency \"{}\" has no rate", code.node),
-        );
+        r.error(code.span, format!("the currency \"{}\" has no rate", code.node));
     }
-    Some(Currency {
-        base,
-        rates,
-        default,
-    })
+    Some(Currency { base, rates, default })
 }
 
 fn currency_code(r: &mut Reader, node: &Node) -> Option<Name> {
@@ -201,10 +173,7 @@ fn check_code(r: &mut Reader, code: Name) -> Option<Name> {
         return Some(code);
     }
     let upper = code.node.to_uppercase();
-    let message = format!(
-        "\"{}\" is not a currency of three capital letters",
-        code.node
-    );
+    let message = format!("\"{}\" is not a currency of three capital letters", code.node);
     match upper.len() == 3 && upper.bytes().all(|b| b.is_ascii_uppercase()) {
         true => r.error_hint(code.span, message, format!("write \"{upper}\"")),
         false => r.error(code.span, message),
@@ -216,13 +185,7 @@ pub(super) fn sessions(r: &mut Reader, node: &Node, at: Span) -> Option<Sessions
     let fields = r.fields(node, at, &SESSIONS)?;
     let gap = fields.get("gap").and_then(|n| r.duration(n));
     let of = fields.get("of").map(|n| r.events(n)).unwrap_or_default();
-    Some(Sessions {
-        gap: gap.unwrap_or(Spanned {
-            node: SESSION_GAP_MS,
-            span: at,
-        }),
-        of,
-    })
+    Some(Sessions { gap: gap.unwrap_or(Spanned { node: SESSION_GAP_MS, span: at }), of })
 }
 
 pub(super) fn facts(r: &mut Reader, node: &Node) -> Vec<FactDef> {
@@ -231,14 +194,8 @@ pub(super) fn facts(r: &mut Reader, node: &Node) -> Vec<FactDef> {
         check_fact_name(r, &name);
         r.define("fact", &name.node, name.span);
         let kind = fact(r, node, name.span);
-        let unread = || FactKind::Trait {
-            name: name.clone(),
-            of_type: None,
-        };
-        facts.push(FactDef {
-            kind: kind.unwrap_or_else(unread),
-            name,
-        });
+        let unread = || FactKind::Trait { name: name.clone(), of_type: None };
+        facts.push(FactDef { kind: kind.unwrap_or_else(unread), name });
     }
     r.limit(&facts, FACTS_MAX, "facts", |f| f.name.span);
     facts
@@ -247,18 +204,13 @@ pub(super) fn facts(r: &mut Reader, node: &Node) -> Vec<FactDef> {
 fn check_fact_name(r: &mut Reader, name: &Name) {
     let text = name.node.as_str();
     let snake = text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !snake {
         let message = format!("the fact \"{text}\" is not snake_case");
         let hint = format!("write \"{}\"", spelled(text, '_'));
         r.error_hint(name.span, message, hint);
     } else if tokens::is_taken(text) {
-        r.error(
-            name.span,
-            format!("\"{text}\" means something else in expressions"),
-        );
+        r.error(name.span, format!("\"{text}\" means something else in expressions"));
     }
 }
 
@@ -290,20 +242,13 @@ pub(super) fn check_name(r: &mut Reader, kind: &str, name: &Name) {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
     if !name.node.bytes().all(allowed) {
         let message = format!("a {kind}'s name has only a to z, 0 to 9, _ and -");
-        r.error_hint(
-            name.span,
-            message,
-            format!("write \"{}\"", spelled(&name.node, '-')),
-        );
+        r.error_hint(name.span, message, format!("write \"{}\"", spelled(&name.node, '-')));
     }
 }
 
 fn fact(r: &mut Reader, node: &Node, at: Span) -> Option<FactKind> {
     let Kind::Mapping(pairs) = &node.kind else {
-        r.mismatch(
-            node,
-            "a mapping that begins with an aggregate such as count or sum",
-        );
+        r.mismatch(node, "a mapping that begins with an aggregate such as count or sum");
         return None;
     };
     let keys: Vec<&Node> = pairs.iter().map(|(k, _)| k).collect();
@@ -322,56 +267,32 @@ fn fact(r: &mut Reader, node: &Node, at: Span) -> Option<FactKind> {
             None
         }
         [(a, _), (b, _), ..] => {
-            r.error(
-                at,
-                format!("a fact has one aggregate, not \"{a}\" and \"{b}\""),
-            );
+            r.error(at, format!("a fact has one aggregate, not \"{a}\" and \"{b}\""));
             None
         }
     }
 }
 
 fn no_aggregate(r: &mut Reader, keys: &[&Node], at: Span) {
-    let names = || {
-        AGGREGATES
-            .iter()
-            .map(|(n, _)| *n)
-            .chain(["trait", "basket"])
-    };
+    let names = || AGGREGATES.iter().map(|(n, _)| *n).chain(["trait", "basket"]);
     let unknown = |k: &&&Node| k.text().is_some_and(|t| !FOLD.keys.contains(&t));
     let Some((node, text)) = keys.iter().find(unknown).and_then(|k| Some((k, k.text()?))) else {
         let all = names().collect::<Vec<_>>().join(", ");
-        r.error_hint(
-            at,
-            "the fact has no aggregate",
-            format!("begin with one of {all}"),
-        );
+        r.error_hint(at, "the fact has no aggregate", format!("begin with one of {all}"));
         return;
     };
-    let word = AGGREGATE_WORDS
-        .iter()
-        .find(|(w, _)| text.eq_ignore_ascii_case(w));
-    let hint = match word
-        .map(|(_, ours)| *ours)
-        .or_else(|| nearest(text, names()))
-    {
+    let word = AGGREGATE_WORDS.iter().find(|(w, _)| text.eq_ignore_ascii_case(w));
+    let hint = match word.map(|(_, ours)| *ours).or_else(|| nearest(text, names())) {
         Some(ours) => format!("did you mean \"{ours}\"?"),
-        None => format!(
-            "the aggregates are {}",
-            names().collect::<Vec<_>>().join(", ")
-        ),
+        None => format!("the aggregates are {}", names().collect::<Vec<_>>().join(", ")),
     };
     r.error_hint(node.span, format!("unknown aggregate \"{text}\""), hint);
 }
 
 fn trait_fact(r: &mut Reader, node: &Node, at: Span) -> Option<FactKind> {
     let fields = r.fields(node, at, &TRAIT)?;
-    let of_type = fields
-        .get("type")
-        .and_then(|n| property_type(r, n, &TYPES[..5]));
-    let name = fields
-        .get("trait")
-        .and_then(|n| r.name(n, "the name of a trait"))?;
+    let of_type = fields.get("type").and_then(|n| property_type(r, n, &TYPES[..5]));
+    let name = fields.get("trait").and_then(|n| r.name(n, "the name of a trait"))?;
     Some(FactKind::Trait { name, of_type })
 }
 
@@ -404,22 +325,13 @@ fn fold(
     aggregate: Aggregate,
 ) -> Option<FactKind> {
     let fields = r.fields(node, at, &FOLD)?;
-    let aggregate = Spanned {
-        node: aggregate,
-        span: fields.entry(name).map_or(at, |(s, _)| s),
-    };
+    let aggregate = Spanned { node: aggregate, span: fields.entry(name).map_or(at, |(s, _)| s) };
     let per = fields.get("per").and_then(|n| per(r, n));
     let over = fields.get("over").and_then(|n| r.duration(n));
     check_fold(r, &fields, name, &aggregate, per.as_ref());
-    let sliding = over.map(|d| Spanned {
-        node: Window::Sliding(d.node),
-        span: d.span,
-    });
+    let sliding = over.map(|d| Spanned { node: Window::Sliding(d.node), span: d.span });
     let calendar = match &per {
-        Some(Per::Period(p)) => Some(Spanned {
-            node: Window::Calendar(p.node),
-            span: p.span,
-        }),
+        Some(Per::Period(p)) => Some(Spanned { node: Window::Calendar(p.node), span: p.span }),
         _ => None,
     };
     Some(FactKind::Fold(FoldDef {
@@ -429,9 +341,7 @@ fn fold(
         window: sliding.or(calendar),
         minus: names_of(r, &fields, "minus"),
         until: names_of(r, &fields, "until"),
-        keep: fields
-            .get("keep")
-            .and_then(|n| r.integer(n, "keep", 1, KEEP_MAX)),
+        keep: fields.get("keep").and_then(|n| r.integer(n, "keep", 1, KEEP_MAX)),
         per: per.and_then(Per::key),
         aggregate,
     }))
@@ -529,10 +439,7 @@ pub(super) fn per(r: &mut Reader, node: &Node) -> Option<Per> {
     }
     let period = PERIODS.iter().find(|(word, _)| *word == name.node);
     if let Some((_, period)) = period {
-        return Some(Per::Period(Spanned {
-            node: *period,
-            span: name.span,
-        }));
+        return Some(Per::Period(Spanned { node: *period, span: name.span }));
     }
     property(r, name).map(Per::Key)
 }
@@ -546,11 +453,7 @@ pub(super) fn property(r: &mut Reader, name: Name) -> Option<Name> {
     }
     if super::literals::duration(&name.node).is_ok() {
         let message = format!("\"{}\" is not the name of a property", name.node);
-        r.error_hint(
-            name.span,
-            message,
-            format!("write \"over: {}\" for a window", name.node),
-        );
+        r.error_hint(name.span, message, format!("write \"over: {}\" for a window", name.node));
         return None;
     }
     Some(name)
@@ -568,9 +471,7 @@ pub(super) fn segments(r: &mut Reader, node: &Node) -> Vec<SegmentDef> {
                 r.error(name.span, message);
                 SegmentKind::List
             }
-            _ => r
-                .expression(node)
-                .map_or(SegmentKind::List, SegmentKind::When),
+            _ => r.expression(node).map_or(SegmentKind::List, SegmentKind::When),
         };
         segments.push(SegmentDef { name, kind });
     }

@@ -16,14 +16,7 @@ use crate::define::yaml::{Kind, Node};
 
 pub(super) const JOURNEY: Shape = Shape {
     what: "a journey",
-    keys: &[
-        "enter",
-        "exit",
-        "priority",
-        "valid_for",
-        "suppress_while",
-        "steps",
-    ],
+    keys: &["enter", "exit", "priority", "valid_for", "suppress_while", "steps"],
     required: &["enter", "steps"],
     excludes: &[],
 };
@@ -79,12 +72,8 @@ pub(super) const EXIT_ON: Shape = Shape {
     excludes: &[],
 };
 
-pub(super) const EXIT_WHEN: Shape = Shape {
-    what: "an exit on condition",
-    keys: &["when", "goal"],
-    required: &[],
-    excludes: &[],
-};
+pub(super) const EXIT_WHEN: Shape =
+    Shape { what: "an exit on condition", keys: &["when", "goal"], required: &[], excludes: &[] };
 
 pub(super) fn journeys(r: &mut Reader, node: &Node) -> Vec<JourneyDef> {
     let mut journeys = Vec::new();
@@ -113,17 +102,10 @@ fn journey(r: &mut Reader, name: Name, node: &Node) -> Option<JourneyDef> {
     Some(JourneyDef {
         enter: enter.unwrap_or_else(unread),
         exit: fields.get("exit").map(|n| exits(r, n)).unwrap_or_default(),
-        priority: fields
-            .get("priority")
-            .and_then(|n| r.integer(n, "priority", 0, 100)),
+        priority: fields.get("priority").and_then(|n| r.integer(n, "priority", 0, 100)),
         valid_for: fields.get("valid_for").and_then(|n| r.duration(n)),
-        suppress_while: fields
-            .get("suppress_while")
-            .and_then(|n| r.word(n, "a segment")),
-        steps: fields
-            .entry("steps")
-            .map(|(at, n)| steps::steps(r, n, at, 1))
-            .unwrap_or_default(),
+        suppress_while: fields.get("suppress_while").and_then(|n| r.word(n, "a segment")),
+        steps: fields.entry("steps").map(|(at, n)| steps::steps(r, n, at, 1)).unwrap_or_default(),
         text: format!("{}: {}", quoted(&name.node), canonical(node)),
         name,
     })
@@ -136,15 +118,10 @@ fn canonical(node: &Node) -> String {
         Kind::Null | Kind::Broken => String::new(),
         Kind::Scalar { text, .. } => quoted(text.trim()),
         Kind::Sequence(items) => {
-            format!(
-                "[{}]",
-                items.iter().map(canonical).collect::<Vec<_>>().join(", ")
-            )
+            format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(", "))
         }
         Kind::Mapping(pairs) => {
-            let pairs = pairs
-                .iter()
-                .map(|(k, v)| format!("{}: {}", canonical(k), canonical(v)));
+            let pairs = pairs.iter().map(|(k, v)| format!("{}: {}", canonical(k), canonical(v)));
             format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
         }
     }
@@ -159,29 +136,17 @@ fn enter(r: &mut Reader, node: &Node, at: Span) -> Option<Enter> {
     let fields = r.fields(node, at, shape)?;
     let trigger = trigger(r, &fields)?;
     let condition = fields.get("where").or(fields.get("when"));
-    let per = fields
-        .get("per")
-        .and_then(|n| r.word(n, "the name of a property"));
-    if let Some(period) = per
-        .as_ref()
-        .filter(|p| PERIODS.iter().any(|(w, _)| *w == p.node))
-    {
+    let per = fields.get("per").and_then(|n| r.word(n, "the name of a property"));
+    if let Some(period) = per.as_ref().filter(|p| PERIODS.iter().any(|(w, _)| *w == p.node)) {
         let hint = "write again: after 1d to enter at most once in a while";
-        r.error_hint(
-            period.span,
-            "\"per\" names a property of the event here",
-            hint,
-        );
+        r.error_hint(period.span, "\"per\" names a property of the event here", hint);
     }
     Some(Enter {
         span: at,
         trigger,
         condition: condition.and_then(|n| r.expression(n)),
         per: per.and_then(|name| property(r, name)),
-        again: fields
-            .get("again")
-            .and_then(|n| again(r, n))
-            .unwrap_or_default(),
+        again: fields.get("again").and_then(|n| again(r, n)).unwrap_or_default(),
     })
 }
 
@@ -189,42 +154,26 @@ fn enter(r: &mut Reader, node: &Node, at: Span) -> Option<Enter> {
 fn entry_shape(r: &mut Reader, node: &Node, at: Span) -> Option<&'static Shape> {
     let names = ENTRIES.map(|(key, _)| key);
     let Kind::Mapping(pairs) = &node.kind else {
-        r.mismatch(
-            node,
-            &format!("a mapping with one of the keys {}", names.join(", ")),
-        );
+        r.mismatch(node, &format!("a mapping with one of the keys {}", names.join(", ")));
         return None;
     };
-    let keys: Vec<(&str, Span)> = pairs
-        .iter()
-        .filter_map(|(k, _)| Some((k.text()?, k.span)))
-        .collect();
-    let found: Vec<_> = ENTRIES
-        .iter()
-        .filter(|(name, _)| keys.iter().any(|(k, _)| k == name))
-        .collect();
+    let keys: Vec<(&str, Span)> =
+        pairs.iter().filter_map(|(k, _)| Some((k.text()?, k.span))).collect();
+    let found: Vec<_> =
+        ENTRIES.iter().filter(|(name, _)| keys.iter().any(|(k, _)| k == name)).collect();
     match found[..] {
         [(_, shape)] => return Some(shape),
         [(a, _), (b, _), ..] => {
-            r.error(
-                at,
-                format!("an entry has one trigger, not \"{a}\" and \"{b}\""),
-            );
+            r.error(at, format!("an entry has one trigger, not \"{a}\" and \"{b}\""));
         }
         [] => {
-            let words = [
-                ("event", "on"),
-                ("trigger", "on"),
-                ("segment", "entered"),
-                ("exited", "left"),
-            ];
+            let words =
+                [("event", "on"), ("trigger", "on"), ("segment", "entered"), ("exited", "left")];
             let meant = |k: &str| {
                 let word = words.iter().find(|(w, _)| *w == k).map(|(_, ours)| *ours);
                 word.or_else(|| nearest(k, names))
             };
-            let near = keys
-                .iter()
-                .find_map(|(k, span)| Some((*k, *span, meant(k)?)));
+            let near = keys.iter().find_map(|(k, span)| Some((*k, *span, meant(k)?)));
             match near {
                 Some((key, span, ours)) => {
                     let message = format!("an entry has no key \"{key}\"");
@@ -251,10 +200,7 @@ fn trigger(r: &mut Reader, fields: &Fields) -> Option<EnterTrigger> {
         let every = [("year", true), ("once", false)];
         EnterTrigger::Date {
             fact: r.word(node, "a date fact")?,
-            yearly: fields
-                .get("every")
-                .and_then(|n| r.choice(n, &every))
-                .unwrap_or(true),
+            yearly: fields.get("every").and_then(|n| r.choice(n, &every)).unwrap_or(true),
             offset_days: offset(r, fields),
             at: fields.get("at").and_then(|n| r.clock(n)),
         }
@@ -270,10 +216,7 @@ fn trigger(r: &mut Reader, fields: &Fields) -> Option<EnterTrigger> {
 /// `offset: -7d`: whole days.
 fn offset(r: &mut Reader, fields: &Fields) -> Spanned<i32> {
     let Some(node) = fields.get("offset") else {
-        return Spanned {
-            node: 0,
-            span: fields.span,
-        };
+        return Spanned { node: 0, span: fields.span };
     };
     let text = r.text(node, "whole days such as -7d").unwrap_or_default();
     let (sign, bare) = match text.strip_prefix('-') {
@@ -287,16 +230,9 @@ fn offset(r: &mut Reader, fields: &Fields) -> Spanned<i32> {
     };
     if days.is_none() && !text.is_empty() {
         let message = format!("\"{text}\" is not a number of whole days");
-        r.error_hint(
-            node.span,
-            message,
-            "write -7d for a week before, 1d for the day after",
-        );
+        r.error_hint(node.span, message, "write -7d for a week before, 1d for the day after");
     }
-    Spanned {
-        node: days.unwrap_or(0),
-        span: node.span,
-    }
+    Spanned { node: days.unwrap_or(0), span: node.span }
 }
 
 const AGAIN_HINT: &str = "write never, after exit, after 7d or always";
@@ -308,10 +244,7 @@ fn again(r: &mut Reader, node: &Node) -> Option<Again> {
         "never" => Some(Again::Never),
         "after exit" => Some(Again::AfterExit),
         "always" => Some(Again::Always),
-        _ => text
-            .strip_prefix("after ")
-            .and_then(|d| duration(d.trim()).ok())
-            .map(Again::After),
+        _ => text.strip_prefix("after ").and_then(|d| duration(d.trim()).ok()).map(Again::After),
     };
     if found.is_none() {
         let ours = ["never", "after exit", "always"];
@@ -331,18 +264,14 @@ fn again(r: &mut Reader, node: &Node) -> Option<Again> {
                 _ => AGAIN_HINT.to_owned(),
             },
         };
-        r.error_hint(
-            node.span,
-            format!("\"{text}\" does not say when to enter again"),
-            hint,
-        );
+        r.error_hint(node.span, format!("\"{text}\" does not say when to enter again"), hint);
     }
     found
 }
 
 fn exits(r: &mut Reader, node: &Node) -> Vec<Exit> {
     let items = r.list(node, "a list of exits");
-    r.limit(items, EXITS_MAX, "exits in a journey", |n| n.span);
+    let items = r.limit(items, EXITS_MAX, "exits in a journey", |n| n.span);
     items.iter().filter_map(|item| exit(r, item)).collect()
 }
 
@@ -362,10 +291,7 @@ fn exit(r: &mut Reader, node: &Node) -> Option<Exit> {
         (_, false) => &EXIT_ON,
     };
     let fields = r.fields(node, node.span, shape)?;
-    let goal = fields
-        .get("goal")
-        .and_then(|n| r.boolean(n))
-        .unwrap_or(false);
+    let goal = fields.get("goal").and_then(|n| r.boolean(n)).unwrap_or(false);
     let rule = match (fields.get("on"), fields.get("when")) {
         (Some(on), _) => ExitRule::Event {
             on: r.events(on),
@@ -379,9 +305,5 @@ fn exit(r: &mut Reader, node: &Node) -> Option<Exit> {
             return None;
         }
     };
-    Some(Exit {
-        span: node.span,
-        rule,
-        goal,
-    })
+    Some(Exit { span: node.span, rule, goal })
 }

@@ -28,7 +28,7 @@ mod steps;
 mod tokens;
 
 pub use reader::Shape;
-pub use tokens::{FUNCTIONS, nearest_function};
+pub use tokens::FUNCTIONS;
 
 use reader::Reader;
 
@@ -38,9 +38,7 @@ pub(crate) const STACK_BYTES: usize = 64 << 20;
 
 const PACK: Shape = Shape {
     what: "a pack",
-    keys: &[
-        "events", "currency", "sessions", "facts", "segments", "journeys", "policy", "tests",
-    ],
+    keys: &["events", "currency", "sessions", "facts", "segments", "journeys", "policy", "tests"],
     required: &[],
     excludes: &[],
 };
@@ -89,12 +87,8 @@ pub const STEPS: [&str; 9] = steps::STEPS;
 /// Reads a pack. The diagnostics are sorted by place; those of its test scripts are among them.
 pub fn parse(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
     thread::scope(|scope| {
-        let builder = thread::Builder::new()
-            .name("parse".to_owned())
-            .stack_size(STACK_BYTES);
-        let parsed = builder
-            .spawn_scoped(scope, || parse_here(files))
-            .map(|t| t.join());
+        let builder = thread::Builder::new().name("parse".to_owned()).stack_size(STACK_BYTES);
+        let parsed = builder.spawn_scoped(scope, || parse_here(files)).map(|t| t.join());
         match parsed {
             Ok(Ok(result)) => result,
             // The parser has no panic of its own; should one of its libraries have one, the pack is
@@ -106,32 +100,15 @@ pub fn parse(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
 }
 
 fn failed(files: &[SourceFile], message: &str) -> (Pack, Vec<Diagnostic>) {
-    let pack = Pack {
-        files: files.to_vec(),
-        ..Pack::default()
-    };
-    (
-        pack,
-        vec![Diagnostic::new(
-            Span {
-                file: 0,
-                line: 1,
-                col: 1,
-                len: 1,
-            },
-            message,
-        )],
-    )
+    let pack = Pack { files: files.to_vec(), ..Pack::default() };
+    (pack, vec![Diagnostic::new(Span { file: 0, line: 1, col: 1, len: 1 }, message)])
 }
 
 fn parse_here(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
     if files.len() > FILES_MAX {
         return failed(files, &format!("a pack has at most {FILES_MAX} files"));
     }
-    let mut pack = Pack {
-        files: files.to_vec(),
-        ..Pack::default()
-    };
+    let mut pack = Pack { files: files.to_vec(), ..Pack::default() };
     let mut reader = Reader::new(files);
     for (index, file) in (0_u16..).zip(files) {
         if let Some(root) = yaml::read(index, &file.text, &mut reader.diagnostics) {
@@ -139,9 +116,7 @@ fn parse_here(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
         }
     }
     let mut diagnostics = reader.diagnostics;
-    script::check_scripts(&pack)
-        .into_iter()
-        .for_each(|d| diagnostics.push(d));
+    script::check_scripts(&pack).into_iter().for_each(|d| diagnostics.push(d));
     (pack, diagnostics.into_sorted())
 }
 
@@ -155,11 +130,7 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             continue;
         };
         if node.kind == Kind::Null {
-            r.error_hint(
-                at,
-                format!("nothing is written for \"{key}\""),
-                "delete the key",
-            );
+            r.error_hint(at, format!("nothing is written for \"{key}\""), "delete the key");
             continue;
         }
         if ["currency", "sessions", "policy"].contains(key) {
@@ -175,8 +146,7 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             "policy" => pack.policy = policy::policy(r, node, at).or(pack.policy.take()),
             _ => {
                 let items = r.list(node, "a list of tests");
-                pack.tests
-                    .extend(items.iter().filter_map(|item| test(r, item)));
+                pack.tests.extend(items.iter().filter_map(|item| test(r, item)));
             }
         }
     }
@@ -184,16 +154,11 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
 
 fn test(r: &mut Reader, node: &Node) -> Option<TestDef> {
     let fields = r.fields(node, node.span, &TEST)?;
-    let name = fields
-        .get("name")
-        .and_then(|n| r.name(n, "the name of a test"));
+    let name = fields.get("name").and_then(|n| r.name(n, "the name of a test"));
     let lines = fields.entry("script").map(|(at, n)| script_lines(r, n, at));
     let name: Name = name?;
     r.define("test", &name.node, name.span);
-    Some(TestDef {
-        name,
-        lines: lines?,
-    })
+    Some(TestDef { name, lines: lines? })
 }
 
 /// The lines of a script with their places.
@@ -207,36 +172,21 @@ fn script_lines(r: &mut Reader, node: &Node, at: Span) -> Vec<Spanned<String>> {
     };
     let one_line = *style == Style::Quoted || *style == Style::Plain;
     if *style == Style::Folded || (one_line && text.chars().count() + 2 < node.span.len as usize) {
-        r.error_hint(
-            at,
-            "the lines of the script run together",
-            "write \"script: |\"",
-        );
+        r.error_hint(at, "the lines of the script run together", "write \"script: |\"");
         return Vec::new();
     }
-    let file = r.files.get(usize::from(node.span.file));
-    let source: Vec<&str> = file.map(|f| f.text.lines().collect()).unwrap_or_default();
     // A literal begins at its first line with text; blank lines before it are part of it.
     let blank = text.lines().take_while(|l| l.trim().is_empty()).count();
-    let first = (node.span.line as usize).saturating_sub(1 + blank);
+    let first = (node.span.line as usize).saturating_sub(blank);
     let mut lines = Vec::new();
     for (i, line) in text.lines().enumerate() {
-        let place = first + i;
         let line = line.trim();
-        let written = source.get(place).copied().unwrap_or_default();
+        let place = Span { line: (first + i) as u32, ..node.span };
+        let written = r.line(place);
         let byte = written.find(line).unwrap_or(0);
         let col = written[..byte].chars().count() as u32 + 1;
         let len = line.chars().count() as u32;
-        let span = Span {
-            line: place as u32 + 1,
-            col,
-            len,
-            ..node.span
-        };
-        lines.push(Spanned {
-            node: line.to_owned(),
-            span,
-        });
+        lines.push(Spanned { node: line.to_owned(), span: Span { col, len, ..place } });
     }
     r.limit(&lines, SCRIPT_LINES_MAX, "lines in a script", |l| l.span);
     lines

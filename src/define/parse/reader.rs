@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::literals::{self, Wrong};
 use crate::define::ast::{ClockTime, Millis, Name, SourceFile, Span, Spanned};
 use crate::define::diagnostic::{Diagnostic, Diagnostics, nearest};
-use crate::define::limits::NAME_CHARS_MAX;
+use crate::define::limits::{NAME_CHARS_MAX, NAMES_MAX};
 use crate::define::yaml::{Kind, Node, Style};
 
 /// The keys that a mapping of one kind may have.
@@ -72,17 +72,16 @@ impl<'n> Fields<'n> {
 
     /// A field with the place of its key.
     pub fn entry(&self, key: &str) -> Option<(Span, &'n Node)> {
-        self.pairs
-            .iter()
-            .find(|(k, ..)| *k == key)
-            .map(|(_, span, node)| (*span, *node))
+        self.pairs.iter().find(|(k, ..)| *k == key).map(|(_, span, node)| (*span, *node))
     }
 }
 
 /// Reads nodes of all files of a pack and collects what is wrong.
 pub struct Reader<'a> {
-    pub files: &'a [SourceFile],
+    files: &'a [SourceFile],
     pub diagnostics: Diagnostics,
+    /// Lines of each file.
+    lines: Vec<Vec<&'a str>>,
     /// Kind and name of what has been defined, and where.
     defined: BTreeMap<(&'static str, String), Span>,
     /// Steps of the journey at hand.
@@ -94,6 +93,7 @@ impl<'a> Reader<'a> {
         Reader {
             files,
             diagnostics: Diagnostics::default(),
+            lines: files.iter().map(|f| f.text.lines().collect()).collect(),
             defined: BTreeMap::new(),
             steps: 0,
         }
@@ -108,26 +108,19 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong(&mut self, span: Span, wrong: Wrong) {
-        self.diagnostics
-            .push(Diagnostic::new(span, wrong.message).with_hint(wrong.hint));
+        self.diagnostics.push(Diagnostic::new(span, wrong.message).with_hint(wrong.hint));
     }
 
     /// Reports that something else was expected, unless what stands there has been reported.
     pub fn mismatch(&mut self, node: &Node, expected: &str) {
         if node.kind != Kind::Broken {
-            self.error(
-                node.span,
-                format!("expected {expected}, found {}", node.what()),
-            );
+            self.error(node.span, format!("expected {expected}, found {}", node.what()));
         }
     }
 
     /// `file:line:col` of a place, for hints about another place.
     pub fn place(&self, span: Span) -> String {
-        let path = self
-            .files
-            .get(usize::from(span.file))
-            .map_or("", |f| f.path.as_str());
+        let path = self.files.get(usize::from(span.file)).map_or("", |f| f.path.as_str());
         format!("{path}:{}:{}", span.line, span.col)
     }
 
@@ -144,11 +137,25 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reports the first entry beyond a limit.
-    pub fn limit<T>(&mut self, items: &[T], max: usize, what: &str, span: impl Fn(&T) -> Span) {
+    /// The entries within a limit; the first one beyond it is reported.
+    pub fn limit<'n, T>(
+        &mut self,
+        items: &'n [T],
+        max: usize,
+        what: &str,
+        span: impl Fn(&T) -> Span,
+    ) -> &'n [T] {
         if let Some(beyond) = items.get(max) {
             self.error(span(beyond), format!("more than {max} {what}"));
         }
+        &items[..items.len().min(max)]
+    }
+
+    /// The source line in which something stands.
+    pub fn line(&self, span: Span) -> &'a str {
+        let lines = self.lines.get(usize::from(span.file));
+        let line = lines.and_then(|lines| lines.get((span.line as usize).saturating_sub(1)));
+        line.copied().unwrap_or_default()
     }
 
     /// The pairs of a mapping whose keys are free names. Repeated keys are reported.
@@ -157,23 +164,25 @@ impl<'a> Reader<'a> {
             self.mismatch(node, expected);
             return Vec::new();
         };
-        let mut read: Vec<(Name, &Node)> = Vec::with_capacity(pairs.len());
+        let mut read = Vec::with_capacity(pairs.len());
+        let mut seen: BTreeMap<String, Span> = BTreeMap::new();
         let mut rest = pairs.iter();
         while let Some((key, value)) = rest.next() {
             let cut = self.cut_by_comma(value, rest.as_slice());
             if cut > 0 {
                 rest.nth(cut - 1);
             }
-            let Some(name) = self.name(key, "a key") else {
-                continue;
-            };
-            match read.iter().find(|(k, _)| k.node == name.node) {
-                Some((first, _)) => {
-                    let hint = format!("it stands first at {}", self.place(first.span));
+            let Some(name) = self.name(key, "a key") else { continue };
+            match seen.get(&name.node) {
+                Some(first) => {
+                    let hint = format!("it stands first at {}", self.place(*first));
                     let message = format!("the key \"{}\" stands here twice", name.node);
                     self.error_hint(name.span, message, hint);
                 }
-                None => read.push((name, if cut > 0 { &BROKEN } else { value })),
+                None => {
+                    seen.insert(name.node.clone(), name.span);
+                    read.push((name, if cut > 0 { &BROKEN } else { value }));
+                }
             }
         }
         read
@@ -189,7 +198,7 @@ impl<'a> Reader<'a> {
         if !open_ended(&whole) {
             return 0;
         }
-        for (taken, (key, nothing)) in rest.iter().enumerate() {
+        for (taken, (key, nothing)) in rest.iter().take(ARGUMENTS_MAX).enumerate() {
             let Some((more, Style::Plain | Style::Quoted)) = plain(key) else {
                 return 0;
             };
@@ -210,13 +219,7 @@ impl<'a> Reader<'a> {
     /// The fields of a mapping of a known shape; `at` is where a missing key is reported.
     pub fn fields<'n>(&mut self, node: &'n Node, at: Span, shape: &Shape) -> Option<Fields<'n>> {
         let Kind::Mapping(_) = &node.kind else {
-            let keys = shape
-                .keys
-                .iter()
-                .take(4)
-                .copied()
-                .collect::<Vec<_>>()
-                .join(", ");
+            let keys = shape.keys.iter().take(4).copied().collect::<Vec<_>>().join(", ");
             let more = if shape.keys.len() > 4 { ", …" } else { "" };
             let expected = format!("{} with the keys {keys}{more}", shape.what);
             match node.kind {
@@ -225,11 +228,7 @@ impl<'a> Reader<'a> {
             }
             return None;
         };
-        let mut fields = Fields {
-            span: at,
-            pairs: Vec::new(),
-            meant: Vec::new(),
-        };
+        let mut fields = Fields { span: at, pairs: Vec::new(), meant: Vec::new() };
         let named = self.pairs(node, shape.what);
         for (name, value) in named {
             match shape.keys.iter().find(|k| **k == name.node) {
@@ -243,10 +242,7 @@ impl<'a> Reader<'a> {
         for (a, b) in shape.excludes {
             if let (Some((first, _)), Some((second, _))) = (fields.entry(a), fields.entry(b)) {
                 let later = first.max(second);
-                self.error(
-                    later,
-                    format!("only one of \"{a}\" and \"{b}\" may be written"),
-                );
+                self.error(later, format!("only one of \"{a}\" and \"{b}\" may be written"));
             }
         }
         Some(fields)
@@ -264,11 +260,7 @@ impl<'a> Reader<'a> {
             Some(key) => format!("did you mean \"{key}\"?"),
             None => format!("the keys are {}", shape.keys.join(", ")),
         };
-        self.error_hint(
-            name.span,
-            format!("{} has no key \"{}\"", shape.what, name.node),
-            hint,
-        );
+        self.error_hint(name.span, format!("{} has no key \"{}\"", shape.what, name.node), hint);
         near
     }
 
@@ -293,10 +285,7 @@ impl<'a> Reader<'a> {
         match node.text().map(str::trim) {
             Some(text) if !text.is_empty() => Some(text),
             Some(_) => {
-                self.error(
-                    node.span,
-                    format!("expected {expected}, found an empty text"),
-                );
+                self.error(node.span, format!("expected {expected}, found an empty text"));
                 None
             }
             None => {
@@ -314,10 +303,7 @@ impl<'a> Reader<'a> {
             self.error(node.span, message);
             return None;
         }
-        Some(Spanned {
-            node: text.to_owned(),
-            span: node.span,
-        })
+        Some(Spanned { node: text.to_owned(), span: node.span })
     }
 
     /// A name without spaces, as channels, templates and tags have.
@@ -343,17 +329,11 @@ impl<'a> Reader<'a> {
             return one(self, node, expected).into_iter().collect();
         };
         if items.is_empty() {
-            self.error(
-                node.span,
-                format!("expected {expected}, found an empty list"),
-            );
+            self.error(node.span, format!("expected {expected}, found an empty list"));
         }
+        let items = self.limit(items, NAMES_MAX, "names in a list", |n| n.span);
         let mut names: Vec<Name> = Vec::with_capacity(items.len());
-        for name in items
-            .iter()
-            .filter_map(|item| one(self, item, expected))
-            .collect::<Vec<_>>()
-        {
+        for name in items.iter().filter_map(|item| one(self, item, expected)).collect::<Vec<_>>() {
             if names.iter().any(|n| n.node == name.node) {
                 self.error(name.span, format!("\"{}\" is named twice", name.node));
             } else {
@@ -393,10 +373,7 @@ impl<'a> Reader<'a> {
     ) -> Option<Spanned<T>> {
         let text = self.text(node, expected)?;
         match read(text) {
-            Ok(value) => Some(Spanned {
-                node: value,
-                span: node.span,
-            }),
+            Ok(value) => Some(Spanned { node: value, span: node.span }),
             Err(wrong) => {
                 self.wrong(node.span, wrong);
                 None
@@ -423,10 +400,7 @@ impl<'a> Reader<'a> {
     pub fn integer(&mut self, node: &Node, what: &str, min: u32, max: u32) -> Option<Spanned<u32>> {
         let text = self.text(node, "a number")?;
         match literals::number(text) {
-            Some(n) if (min..=max).contains(&n) => Some(Spanned {
-                node: n,
-                span: node.span,
-            }),
+            Some(n) if (min..=max).contains(&n) => Some(Spanned { node: n, span: node.span }),
             _ => {
                 let message = format!("{what} is a whole number from {min} to {max}, not {text}");
                 self.error(node.span, message);
@@ -439,10 +413,7 @@ impl<'a> Reader<'a> {
     pub fn choice<T: Copy>(&mut self, node: &Node, words: &[(&str, T)]) -> Option<T> {
         let all = words.iter().map(|(w, _)| *w).collect::<Vec<_>>().join(", ");
         let text = self.text(node, &format!("one of {all}"))?;
-        let found = words
-            .iter()
-            .find(|(w, _)| *w == text)
-            .map(|(_, value)| *value);
+        let found = words.iter().find(|(w, _)| *w == text).map(|(_, value)| *value);
         if found.is_none() {
             let hint = match nearest(text, words.iter().map(|(w, _)| *w)) {
                 Some(word) => format!("did you mean \"{word}\"?"),
@@ -469,16 +440,11 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Pieces into which commas cut an expression that are put together again.
+const ARGUMENTS_MAX: usize = 20;
+
 /// Stands for a value that has been reported.
-static BROKEN: Node = Node {
-    span: Span {
-        file: 0,
-        line: 0,
-        col: 0,
-        len: 0,
-    },
-    kind: Kind::Broken,
-};
+static BROKEN: Node = Node { span: Span { file: 0, line: 0, col: 0, len: 0 }, kind: Kind::Broken };
 
 fn plain(node: &Node) -> Option<(&str, Style)> {
     match &node.kind {

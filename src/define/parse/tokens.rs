@@ -5,7 +5,6 @@
 //! not. Never builds a tree.
 
 use super::literals::{self, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
-use crate::define::diagnostic::nearest;
 use crate::define::limits::EXPRESSION_DEPTH_MAX;
 
 /// The functions of the language; no fact may have such a name.
@@ -56,21 +55,12 @@ const RESERVED: [&str; 17] = [
 ];
 
 /// CEL's loops over lists, which the language leaves out: every expression takes bounded time.
-const LOOPS: [&str; 7] = [
-    "all",
-    "exists",
-    "exists_one",
-    "existsOne",
-    "filter",
-    "map",
-    "transformList",
-];
+const LOOPS: [&str; 7] =
+    ["all", "exists", "exists_one", "existsOne", "filter", "map", "transformList"];
 
 /// Whether an expression could not name a fact called so.
 pub fn is_taken(name: &str) -> bool {
-    let words = [
-        "event", "entry", "key", "now", "session", "true", "false", "null", "in",
-    ];
+    let words = ["event", "entry", "key", "now", "session", "true", "false", "null", "in"];
     let taken = [&words[..], &FUNCTIONS[..], &RESERVED[..]];
     taken.iter().any(|w| w.contains(&name)) || instead(name).is_some()
 }
@@ -86,12 +76,7 @@ pub struct Slip {
 
 fn slip<T>(at: usize, len: usize, message: impl Into<String>, hint: &str) -> Result<T, Slip> {
     let hint = (!hint.is_empty()).then(|| hint.to_owned());
-    Err(Slip {
-        at,
-        len,
-        message: message.into(),
-        hint,
-    })
+    Err(Slip { at, len, message: message.into(), hint })
 }
 
 /// What other languages say, and what to write.
@@ -125,21 +110,14 @@ const SIGNS: [(&str, &str); 12] = [
 ];
 
 /// Signs of the language, longest first.
-const OPERATORS: [&str; 17] = [
-    "==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "+", "-", "*", "/", "%", "?", ":", ",",
-];
+const OPERATORS: [&str; 17] =
+    ["==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "+", "-", "*", "/", "%", "?", ":", ","];
 
 /// The text with `has(` where it is called written `HAS(`: CEL's own `has` only takes `a.b`, ours
 /// takes names too.
 pub fn check(text: &str) -> Result<String, Slip> {
     let chars: Vec<char> = text.chars().collect();
-    let mut scan = Scan {
-        chars: &chars,
-        at: 0,
-        open: Vec::new(),
-        deep: 0,
-        has: Vec::new(),
-    };
+    let mut scan = Scan { chars: &chars, at: 0, open: Vec::new(), deep: 0, has: Vec::new() };
     while scan.at < chars.len() {
         scan.token()?;
     }
@@ -209,11 +187,7 @@ impl Scan<'_> {
         if let Some((sign, hint)) = SIGNS.iter().find(|(sign, _)| self.starts_with(sign)) {
             let message = format!("\"{sign}\" is not an operator");
             let quote = "“”‘’".contains(sign);
-            let message = if quote {
-                format!("a curly quote {sign}")
-            } else {
-                message
-            };
+            let message = if quote { format!("a curly quote {sign}") } else { message };
             return slip(self.at, sign.chars().count(), message, hint);
         }
         if let Some(operator) = OPERATORS.iter().find(|o| self.starts_with(o)) {
@@ -266,12 +240,7 @@ impl Scan<'_> {
             '0'..='3' => (2, 8),
             c if "abfnrtv\\'\"?`".contains(c) => (0, 10),
             _ => {
-                return slip(
-                    self.at,
-                    2,
-                    "an unknown escape",
-                    "write \\\\ for a backslash",
-                );
+                return slip(self.at, 2, "an unknown escape", "write \\\\ for a backslash");
             }
         };
         if !(0..digits).all(|i| self.peek(2 + i).is_digit(radix)) {
@@ -312,12 +281,7 @@ impl Scan<'_> {
             Some(format!("write {name}({})", ms / unit))
         });
         let message = format!("\"{text}\" is not a number");
-        slip(
-            start,
-            self.at - start,
-            message,
-            hint.as_deref().unwrap_or_default(),
-        )
+        slip(start, self.at - start, message, hint.as_deref().unwrap_or_default())
     }
 
     fn word(&mut self) -> Result<(), Slip> {
@@ -327,68 +291,36 @@ impl Scan<'_> {
         }
         let word: String = self.chars[start..self.at].iter().collect();
         let len = self.at - start;
-        let before = self.chars[..start]
-            .iter()
-            .rev()
-            .find(|c| !c.is_whitespace());
+        let before = self.chars[..start].iter().rev().find(|c| !c.is_whitespace());
         let member = before == Some(&'.');
         let next = self.chars[self.at..].iter().find(|c| !c.is_whitespace());
         let call = next == Some(&'(');
         if !word.is_ascii() {
             let message = format!("\"{word}\" cannot be a name");
-            return slip(
-                start,
-                len,
-                message,
-                "names have the letters a to z; quote a text",
-            );
+            return slip(start, len, message, "names have the letters a to z; quote a text");
         }
         if matches!(self.peek(0), '"' | '\'') {
             return slip(start, len, format!("\"{word}\" before a text"), "");
         }
         if member {
             return match call && LOOPS.contains(&word.as_str()) {
-                true => slip(
-                    start,
-                    len,
-                    format!("\"{word}\" is not part of the language"),
-                    "",
-                ),
+                true => slip(start, len, format!("\"{word}\" is not part of the language"), ""),
                 false => Ok(()),
             };
         }
         if let Some(hint) = instead(&word) {
-            return slip(
-                start,
-                len,
-                format!("\"{word}\" is not part of the language"),
-                hint,
-            );
+            return slip(start, len, format!("\"{word}\" is not part of the language"), hint);
         }
         if RESERVED.contains(&word.as_str()) {
-            let hint = if word == "if" || word == "else" {
-                "write condition ? a : b"
-            } else {
-                ""
-            };
+            let hint = if word == "if" || word == "else" { "write condition ? a : b" } else { "" };
             return slip(start, len, format!("\"{word}\" is a reserved word"), hint);
         }
         if call && word != "has" && word.eq_ignore_ascii_case("has") {
-            return slip(
-                start,
-                len,
-                format!("\"{word}\" is not a function"),
-                "write has(x)",
-            );
+            return slip(start, len, format!("\"{word}\" is not a function"), "write has(x)");
         }
         if word == "has" && call {
             self.has.push(start);
         }
         Ok(())
     }
-}
-
-/// The function that an unknown one was probably meant to be.
-pub fn nearest_function(name: &str) -> Option<&'static str> {
-    nearest(name, FUNCTIONS)
 }

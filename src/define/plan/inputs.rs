@@ -50,9 +50,6 @@ pub struct Rates {
 impl Inputs {
     /// The kind of an event name.
     pub fn kind(&self, name: &str) -> Kind {
-        self.kinds
-            .iter()
-            .position(|kind| kind == name)
-            .map_or(Kind::OTHER, |at| Kind(at as u16))
+        self.kinds.iter().position(|kind| kind == name).map_or(Kind::OTHER, |at| Kind(at as u16))
     }
 }

@@ -34,17 +34,8 @@ pub enum EnterTrigger {
     Event(Kinds),
     Entered(SegmentId),
     Left(SegmentId),
-    Date {
-        fact: FactId,
-        is_date: bool,
-        yearly: bool,
-        offset_days: i64,
-        at: u16,
-    },
-    Silence {
-        quiet_for: i64,
-        of: Kinds,
-    },
+    Date { fact: FactId, is_date: bool, yearly: bool, offset_days: i64, at: u16 },
+    Silence { quiet_for: i64, of: Kinds },
 }
 
 #[derive(Debug)]

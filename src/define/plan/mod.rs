@@ -68,26 +68,17 @@ pub struct Plan {
 impl Plan {
     /// The fact of this name.
     pub fn fact_named(&self, name: &str) -> Option<FactId> {
-        self.facts
-            .iter()
-            .position(|fact| fact.name == name)
-            .map(|at| FactId(at as u16))
+        self.facts.iter().position(|fact| fact.name == name).map(|at| FactId(at as u16))
     }
 
     /// The segment of this name.
     pub fn segment_named(&self, name: &str) -> Option<SegmentId> {
-        self.segments
-            .iter()
-            .position(|segment| segment.name == name)
-            .map(|at| SegmentId(at as u16))
+        self.segments.iter().position(|segment| segment.name == name).map(|at| SegmentId(at as u16))
     }
 
     /// The journey of this name.
     pub fn journey_named(&self, name: &str) -> Option<JourneyId> {
-        self.journeys
-            .iter()
-            .position(|journey| journey.name == name)
-            .map(|at| JourneyId(at as u16))
+        self.journeys.iter().position(|journey| journey.name == name).map(|at| JourneyId(at as u16))
     }
 }
 
@@ -101,10 +92,7 @@ pub struct Kinds {
 impl Kinds {
     /// Every event.
     pub fn any() -> Kinds {
-        Kinds {
-            any: true,
-            bits: Vec::new(),
-        }
+        Kinds { any: true, bits: Vec::new() }
     }
 
     pub fn insert(&mut self, kind: Kind) {
@@ -119,10 +107,7 @@ impl Kinds {
     pub fn extend(&mut self, other: &Kinds) {
         self.any |= other.any;
         self.bits.resize(self.bits.len().max(other.bits.len()), 0);
-        self.bits
-            .iter_mut()
-            .zip(&other.bits)
-            .for_each(|(word, more)| *word |= more);
+        self.bits.iter_mut().zip(&other.bits).for_each(|(word, more)| *word |= more);
     }
 
     pub fn has(&self, kind: Kind) -> bool {
@@ -150,11 +135,7 @@ pub struct FactPlan {
 
 #[derive(Debug)]
 pub enum FactRule {
-    Trait {
-        slot: u16,
-        name: String,
-        of_type: Option<PropertyType>,
-    },
+    Trait { slot: u16, name: String, of_type: Option<PropertyType> },
     Fold(FoldPlan),
     Basket(BasketPlan),
 }

@@ -19,23 +19,11 @@ pub(super) struct Explained {
 
 /// What the parser says (a part of it), what we say, and what to do.
 const SAYINGS: &[(&str, &str, &str)] = &[
-    (
-        "tabs disallowed",
-        "a tab in the indentation",
-        "indent with spaces",
-    ),
+    ("tabs disallowed", "a tab in the indentation", "indent with spaces"),
     ("unknown anchor", ALIAS, QUOTE),
     ("scanning a tag", TAG, QUOTE),
-    (
-        "trailing content after",
-        "text after the closing quote",
-        QUOTE,
-    ),
-    (
-        "unexpected character",
-        "a value cannot begin with this character",
-        QUOTE,
-    ),
+    ("trailing content after", "text after the closing quote", QUOTE),
+    ("unexpected character", "a value cannot begin with this character", QUOTE),
     ("end of stream", "the closing quote is missing", ""),
     (
         "invalid indentation",
@@ -43,21 +31,9 @@ const SAYINGS: &[(&str, &str, &str)] = &[
         "indent it further than the line in which its value begins",
     ),
     ("misplaced bracket", "this bracket was never opened", ""),
-    (
-        "expected ',' or '}'",
-        "a \",\" or \"}\" is missing here",
-        "",
-    ),
-    (
-        "expected ',' or ']'",
-        "a \",\" or \"]\" is missing here",
-        "",
-    ),
-    (
-        "comment or line break",
-        "text after \"|\" or \">\"",
-        "begin the text on the next line",
-    ),
+    ("expected ',' or '}'", "a \",\" or \"}\" is missing here", ""),
+    ("expected ',' or ']'", "a \",\" or \"]\" is missing here", ""),
+    ("comment or line break", "text after \"|\" or \">\"", "begin the text on the next line"),
     (
         "mapping values are not allowed",
         "a \":\" inside a value",
@@ -81,17 +57,8 @@ pub(super) fn explain(text: &str, line: usize, col: usize, info: &str) -> Explai
     let count = text.lines().count().max(1);
     let at_end = line > count;
     let line = line.clamp(1, count);
-    let chars: Vec<char> = text
-        .lines()
-        .nth(line - 1)
-        .unwrap_or_default()
-        .chars()
-        .collect();
-    let col = if at_end {
-        chars.len()
-    } else {
-        col.min(chars.len())
-    };
+    let chars: Vec<char> = text.lines().nth(line - 1).unwrap_or_default().chars().collect();
+    let col = if at_end { chars.len() } else { col.min(chars.len()) };
     let found = |col, message: &str, hint: &str| Explained {
         line,
         col,

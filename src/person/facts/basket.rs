@@ -58,11 +58,7 @@ impl Basket {
         }
         for (contribution, minus) in [(change.add, false), (change.minus, true)] {
             if let Some(Contribution::Product(product)) = contribution {
-                self.insert(Move {
-                    time: change.time,
-                    minus,
-                    product,
-                });
+                self.insert(Move { time: change.time, minus, product });
             }
         }
     }
@@ -95,11 +91,7 @@ impl Basket {
                 (false, at) => {
                     let at = at.unwrap_or_else(|| {
                         let (id, none) = (product.id.clone(), Num::ZERO);
-                        lines.push(Line {
-                            id,
-                            quantity: none,
-                            price: none,
-                        });
+                        lines.push(Line { id, quantity: none, price: none });
                         lines.len() - 1
                     });
                     let added = lines[at].quantity.add(product.quantity.unwrap_or(Num::ONE));

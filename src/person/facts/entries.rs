@@ -55,9 +55,7 @@ impl Entries {
         let (from, turn) = match window {
             None => (0, None),
             Some(Window::Sliding(length)) => {
-                let from = self
-                    .list
-                    .partition_point(|entry| entry.time <= now - length);
+                let from = self.list.partition_point(|entry| entry.time <= now - length);
                 (from, self.list.get(from).map(|entry| entry.time + length))
             }
             Some(Window::Calendar(_)) if self.list.is_empty() => (0, None),
@@ -88,9 +86,7 @@ impl Entries {
             Some(Window::Calendar(Period::Month)) => 32 * DAY,
             Some(Window::Calendar(Period::Year)) => 367 * DAY,
         };
-        let gone = self
-            .list
-            .partition_point(|entry| entry.time <= now.saturating_sub(reach));
+        let gone = self.list.partition_point(|entry| entry.time <= now.saturating_sub(reach));
         self.list.drain(..gone);
         self.list.shrink_to_fit();
     }

@@ -20,11 +20,7 @@ pub struct Tally {
 
 /// What an event adds (or takes away): nothing if the condition does not hold or the value is missing.
 pub(super) fn contribution(plan: &FoldPlan, cx: &Cx) -> Option<Value> {
-    if plan
-        .condition
-        .as_ref()
-        .is_some_and(|condition| !cx.holds(condition))
-    {
+    if plan.condition.as_ref().is_some_and(|condition| !cx.holds(condition)) {
         return None;
     }
     match &plan.of {
@@ -116,11 +112,7 @@ fn widen(aggregate: Aggregate, extreme: &mut Value, value: &Value) {
     if !matches!(value, Value::Num(_) | Value::Time(_) | Value::Duration(_)) {
         return;
     }
-    let better = if aggregate == Aggregate::Min {
-        value < extreme
-    } else {
-        value > extreme
-    };
+    let better = if aggregate == Aggregate::Min { value < extreme } else { value > extreme };
     if extreme.is_missing() || better {
         *extreme = value.clone();
     }
@@ -142,19 +134,10 @@ fn remember(values: &mut Vec<(i64, Value)>, time: i64, value: &Value, keep: usiz
 }
 
 fn tally(tallies: &mut Vec<Tally>, time: i64, value: &Value) {
-    let order = tallies
-        .iter()
-        .map(|tally| tally.order + 1)
-        .max()
-        .unwrap_or(0);
+    let order = tallies.iter().map(|tally| tally.order + 1).max().unwrap_or(0);
     let Some(known) = tallies.iter_mut().find(|tally| tally.value == *value) else {
         if tallies.len() < VALUES_MAX {
-            tallies.push(Tally {
-                value: value.clone(),
-                count: 1,
-                last: time,
-                order,
-            });
+            tallies.push(Tally { value: value.clone(), count: 1, last: time, order });
         }
         return;
     };
@@ -165,9 +148,7 @@ fn tally(tallies: &mut Vec<Tally>, time: i64, value: &Value) {
 }
 
 fn top(tallies: &[Tally]) -> Option<&Value> {
-    let best = tallies
-        .iter()
-        .max_by_key(|tally| (tally.count, tally.last, tally.order));
+    let best = tallies.iter().max_by_key(|tally| (tally.count, tally.last, tally.order));
     best.map(|tally| &tally.value)
 }
 

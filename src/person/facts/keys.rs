@@ -24,10 +24,7 @@ pub struct Keyed {
 
 impl Keyed {
     pub(super) fn get(&self, key: &str) -> Option<&FactState> {
-        self.states
-            .iter()
-            .find(|state| state.key == key)
-            .map(|state| &state.state)
+        self.states.iter().find(|state| state.key == key).map(|state| &state.state)
     }
 
     pub(super) fn keys(&self) -> Vec<CompactString> {
@@ -73,11 +70,7 @@ impl Keyed {
         if let Some(reset) = self.reset {
             apply(rule, &mut state, Change::reset_at(reset), time);
         }
-        self.states.push(KeyState {
-            key,
-            touched: time,
-            state,
-        });
+        self.states.push(KeyState { key, touched: time, state });
         &mut self.states.last_mut().expect("just pushed").state
     }
 

@@ -65,10 +65,7 @@ enum Contribution {
 pub(super) fn take(person: &mut Person, plan: &Plan, event: &Event) {
     for &fact in &plan.facts_of_kind[event.kind.0 as usize] {
         let rule = &plan.facts[fact.0 as usize];
-        let cx = Cx {
-            event: Some(event),
-            ..Cx::of(plan, person, event.time)
-        };
+        let cx = Cx { event: Some(event), ..Cx::of(plan, person, event.time) };
         let Some(change) = change_of(rule, event, &cx) else {
             continue;
         };
@@ -133,10 +130,7 @@ fn state_mut(
     fact: FactId,
     make: impl FnOnce() -> FactState,
 ) -> &mut FactState {
-    let at = match person
-        .facts
-        .binary_search_by_key(&fact.0, |(known, _)| *known)
-    {
+    let at = match person.facts.binary_search_by_key(&fact.0, |(known, _)| *known) {
         Ok(at) => at,
         Err(at) => {
             person.facts.insert(at, (fact.0, make()));
@@ -147,10 +141,7 @@ fn state_mut(
 }
 
 fn state(person: &Person, fact: FactId) -> Option<&FactState> {
-    let at = person
-        .facts
-        .binary_search_by_key(&fact.0, |(known, _)| *known)
-        .ok()?;
+    let at = person.facts.binary_search_by_key(&fact.0, |(known, _)| *known).ok()?;
     Some(&person.facts[at].1)
 }
 
@@ -182,12 +173,9 @@ pub(super) fn read_basket<'a>(cx: &Cx<'a>, fact: FactId, field: BasketField) -> 
         _ => Vec::new(),
     };
     match field {
-        BasketField::ProductIds => Val::Items(
-            contents
-                .into_iter()
-                .map(|line| Value::Str(line.id))
-                .collect(),
-        ),
+        BasketField::ProductIds => {
+            Val::Items(contents.into_iter().map(|line| Value::Str(line.id)).collect())
+        }
         BasketField::Items => sum(contents.iter().map(|line| Some(line.quantity))),
         BasketField::Value => sum(contents.iter().map(|line| line.quantity.mul(line.price))),
     }
@@ -223,12 +211,7 @@ pub(super) fn prune(person: &mut Person, plan: &Plan) {
 
 impl Change {
     fn reset_at(time: i64) -> Change {
-        Change {
-            time,
-            reset: true,
-            add: None,
-            minus: None,
-        }
+        Change { time, reset: true, add: None, minus: None }
     }
 }
 

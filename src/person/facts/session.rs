@@ -13,8 +13,9 @@ pub struct Open {
     pub last: i64,
     pub events: u32,
     pub pages: u32,
-    /// The first page, by event time.
-    pub entry_page: Option<(i64, CompactString)>,
+    /// The path of the first page that has one, else the name of the first page that has one: whether it is only a
+    /// name, its time, and the text.
+    pub entry_page: Option<(bool, i64, CompactString)>,
 }
 
 /// A person's sessions: the open one, and what is kept of the others.
@@ -30,9 +31,7 @@ pub struct Sessions {
 impl Sessions {
     /// When the open session closes if nothing comes.
     pub(in crate::person) fn deadline(&self, gap: i64) -> i64 {
-        self.open
-            .as_ref()
-            .map_or(NEVER, |open| open.last.saturating_add(gap))
+        self.open.as_ref().map_or(NEVER, |open| open.last.saturating_add(gap))
     }
 
     pub(in crate::person) fn is_open(&self) -> bool {
@@ -83,14 +82,12 @@ impl Open {
             return;
         }
         self.pages += 1;
-        let earlier = self
-            .entry_page
-            .as_ref()
-            .is_none_or(|(known, _)| event.time < *known);
-        let places = [plan.path, plan.context_path, plan.name];
-        let page = places.iter().find_map(|&slot| event.value(slot).str());
-        if let (true, Some(page)) = (earlier, page) {
-            self.entry_page = Some((event.time, page.into()));
+        let places = [(false, plan.path), (false, plan.context_path), (true, plan.name)];
+        let page = places.iter().find_map(|&(name, slot)| Some((name, event.value(slot).str()?)));
+        if let Some((name, page)) = page
+            && self.entry_page.as_ref().is_none_or(|(n, t, _)| (name, event.time) < (*n, *t))
+        {
+            self.entry_page = Some((name, event.time, page.into()));
         }
     }
 }

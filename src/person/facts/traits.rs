@@ -25,11 +25,7 @@ pub(in crate::person) fn set_named(
 ) {
     for &fact in &plan.traits {
         match &plan.facts[fact.0 as usize].rule {
-            FactRule::Trait {
-                name: known,
-                of_type,
-                ..
-            } if known == name => {
+            FactRule::Trait { name: known, of_type, .. } if known == name => {
                 set(person, fact, *of_type, time, value);
             }
             _ => {}
@@ -61,6 +57,7 @@ fn typed(value: &Value, of: PropertyType) -> Value {
         (PropertyType::Time, Value::Str(text)) => {
             time::parse(text).map_or(Value::Missing, Value::Time)
         }
+        (PropertyType::Time, Value::Num(n)) if n.is_whole() => Value::Time(n.trunc()),
         (PropertyType::Date, Value::Str(text)) => {
             time::parse_date(text).map_or(Value::Missing, Value::Time)
         }

@@ -40,112 +40,25 @@ macro_rules! category {
 
 /// The shelves; the earlier, the more visited.
 pub const CATEGORIES: &[Category] = &[
-    category!(
-        "winter coats",
-        "winter-coats",
-        80..400,
-        "Parka",
-        "Down Jacket",
-        "Wool Coat"
-    ),
-    category!(
-        "boots",
-        "boots",
-        60..250,
-        "Chelsea Boots",
-        "Hiking Boots",
-        "Snow Boots"
-    ),
-    category!(
-        "shirts",
-        "shirts",
-        15..80,
-        "Oxford Shirt",
-        "Linen Shirt",
-        "Flannel Shirt"
-    ),
-    category!(
-        "groceries",
-        "groceries",
-        1..15,
-        "Coffee 500 g",
-        "Olive Oil",
-        "Muesli",
-        "Honey"
-    ),
-    category!(
-        "jeans",
-        "jeans",
-        40..130,
-        "Slim Jeans",
-        "Straight Jeans",
-        "Relaxed Jeans"
-    ),
-    category!(
-        "dresses",
-        "dresses",
-        35..180,
-        "Midi Dress",
-        "Wrap Dress",
-        "Knit Dress"
-    ),
-    category!(
-        "sneakers",
-        "sneakers",
-        45..190,
-        "Runner",
-        "Court Shoe",
-        "Trail Shoe"
-    ),
-    category!(
-        "knitwear",
-        "knitwear",
-        30..160,
-        "Cardigan",
-        "Crew Jumper",
-        "Turtleneck"
-    ),
-    category!(
-        "accessories",
-        "accessories",
-        8..90,
-        "Scarf",
-        "Beanie",
-        "Leather Belt",
-        "Gloves"
-    ),
+    category!("winter coats", "winter-coats", 80..400, "Parka", "Down Jacket", "Wool Coat"),
+    category!("boots", "boots", 60..250, "Chelsea Boots", "Hiking Boots", "Snow Boots"),
+    category!("shirts", "shirts", 15..80, "Oxford Shirt", "Linen Shirt", "Flannel Shirt"),
+    category!("groceries", "groceries", 1..15, "Coffee 500 g", "Olive Oil", "Muesli", "Honey"),
+    category!("jeans", "jeans", 40..130, "Slim Jeans", "Straight Jeans", "Relaxed Jeans"),
+    category!("dresses", "dresses", 35..180, "Midi Dress", "Wrap Dress", "Knit Dress"),
+    category!("sneakers", "sneakers", 45..190, "Runner", "Court Shoe", "Trail Shoe"),
+    category!("knitwear", "knitwear", 30..160, "Cardigan", "Crew Jumper", "Turtleneck"),
+    category!("accessories", "accessories", 8..90, "Scarf", "Beanie", "Leather Belt", "Gloves"),
     category!("bags", "bags", 25..300, "Tote", "Backpack", "Weekender"),
-    category!(
-        "home",
-        "home",
-        10..220,
-        "Blanket",
-        "Table Lamp",
-        "Cushion",
-        "Vase"
-    ),
-    category!(
-        "beauty",
-        "beauty",
-        5..70,
-        "Hand Cream",
-        "Face Serum",
-        "Shampoo"
-    ),
+    category!("home", "home", 10..220, "Blanket", "Table Lamp", "Cushion", "Vase"),
+    category!("beauty", "beauty", 5..70, "Hand Cream", "Face Serum", "Shampoo"),
 ];
 
 const STYLES: &[&str] = &[
     "Alpine", "Classic", "Coastal", "Everyday", "Heritage", "Nordic", "Organic", "Studio", "Urban",
 ];
-const BRANDS: &[&str] = &[
-    "Nordvik",
-    "Marlow & Finch",
-    "Baltica",
-    "Ostrava",
-    "Lumen",
-    "Hartwell",
-    "Solano",
-];
+const BRANDS: &[&str] =
+    &["Nordvik", "Marlow & Finch", "Baltica", "Ostrava", "Lumen", "Hartwell", "Solano"];
 
 /// The assortment, shelf by shelf.
 #[derive(Debug)]
@@ -204,9 +117,5 @@ fn product(number: usize) -> Product {
         units = cents / 100,
         cents = cents % 100,
     );
-    Product {
-        name,
-        price_cents: cents,
-        fields,
-    }
+    Product { name, price_cents: cents, fields }
 }

@@ -68,19 +68,10 @@ const LAST_NAMES: &[&str] = &[
 ];
 
 const BROWSERS: &[(&str, u32)] = &[
-    (
-        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_3 like Mac OS X) Version/18.3",
-        30,
-    ),
-    (
-        "Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/133.0 Mobile",
-        32,
-    ),
+    ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_3 like Mac OS X) Version/18.3", 30),
+    ("Mozilla/5.0 (Linux; Android 15; Pixel 9) Chrome/133.0 Mobile", 32),
     ("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/133.0", 24),
-    (
-        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Safari/605.1.15",
-        9,
-    ),
+    ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Safari/605.1.15", 9),
     ("Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Firefox/135.0", 5),
 ];
 
@@ -117,10 +108,7 @@ impl Customer {
 
     /// Appends the UUID that the browser of one of her devices made up.
     pub fn anonymous_id(&self, seed: u64, device: u8, out: &mut Vec<u8>) {
-        let mut rng = Rng::stream(
-            !seed,
-            self.number.wrapping_mul(2).wrapping_add(device.into()),
-        );
+        let mut rng = Rng::stream(!seed, self.number.wrapping_mul(2).wrapping_add(device.into()));
         let (high, low) = (rng.next_u64(), rng.next_u64());
         write::hex::<8>(out, high >> 32);
         out.push(b'-');

@@ -73,20 +73,10 @@ impl Malformation {
             }
             Malformation::MissingTimestamp => replace(out, from, "timestamp", ""),
             Malformation::Year1970 => {
-                replace(
-                    out,
-                    from,
-                    "timestamp",
-                    r#""timestamp":"1970-01-01T00:00:00.000Z","#,
-                );
+                replace(out, from, "timestamp", r#""timestamp":"1970-01-01T00:00:00.000Z","#);
             }
             Malformation::Year9999 => {
-                replace(
-                    out,
-                    from,
-                    "timestamp",
-                    r#""timestamp":"9999-12-31T23:59:59.999Z","#,
-                );
+                replace(out, from, "timestamp", r#""timestamp":"9999-12-31T23:59:59.999Z","#);
             }
             Malformation::Oversized => {
                 let padding = LINE_MAX + rng.below(LINE_MAX as u64) as usize;

@@ -41,10 +41,7 @@ pub struct Renderer {
 
 impl Renderer {
     pub fn new(seed: u64) -> Self {
-        Renderer {
-            seed,
-            catalogue: Catalogue::new(),
-        }
+        Renderer { seed, catalogue: Catalogue::new() }
     }
 
     /// Appends the present event of a visit, and a line feed. Each line has another `serial`.
@@ -82,16 +79,12 @@ impl Renderer {
         }
         if !session.kind.is_from_server() {
             text(out, r#"","anonymousId":""#);
-            session
-                .customer
-                .anonymous_id(self.seed, session.device, out);
+            session.customer.anonymous_id(self.seed, session.device, out);
         }
     }
 
     fn times(&self, out: &mut Vec<u8>, times: Times, id: u64) {
-        let sent_ms = times
-            .event_ms
-            .saturating_add(times.delay_ms + (id & 7) as i64);
+        let sent_ms = times.event_ms.saturating_add(times.delay_ms + (id & 7) as i64);
         let received_ms = sent_ms.saturating_add(15 + (id >> 8 & 31) as i64);
         text(out, r#"","timestamp":""#);
         timestamp(out, times.event_ms);
@@ -104,29 +97,14 @@ impl Renderer {
     fn context(&self, out: &mut Vec<u8>, session: &Session) {
         let (kind, customer) = (session.kind, &session.customer);
         if kind.is_from_server() {
-            text(
-                out,
-                r#"","context":{"library":{"name":"analytics-node","version":"2.2.1"}"#,
-            );
+            text(out, r#"","context":{"library":{"name":"analytics-node","version":"2.2.1"}"#);
         } else if session.in_app {
-            text(
-                out,
-                r#"","context":{"library":{"name":"analytics-swift","version":"1.7.3"}"#,
-            );
-            text(
-                out,
-                r#","app":{"name":"Shop","version":"5.12.0","build":"51200"}"#,
-            );
-            text(
-                out,
-                r#","device":{"type":"ios","manufacturer":"Apple","model":"iPhone16,1"}"#,
-            );
+            text(out, r#"","context":{"library":{"name":"analytics-swift","version":"1.7.3"}"#);
+            text(out, r#","app":{"name":"Shop","version":"5.12.0","build":"51200"}"#);
+            text(out, r#","device":{"type":"ios","manufacturer":"Apple","model":"iPhone16,1"}"#);
             text(out, r#","os":{"name":"iOS","version":"18.3"}"#);
         } else {
-            text(
-                out,
-                r#"","context":{"library":{"name":"analytics.js","version":"2.11.1"}"#,
-            );
+            text(out, r#"","context":{"library":{"name":"analytics.js","version":"2.11.1"}"#);
             text(out, r#","page":{"#);
             self.place(out, session);
             text(out, r#"},"userAgent":""#);
@@ -202,14 +180,7 @@ impl Renderer {
             Kind::TicketOpened => text(out, "/help/contact"),
             Kind::ConsentUpdated | Kind::Group => text(out, "/account/preferences"),
             Kind::ProductReviewed => text(out, "/account/reviews"),
-            _ => text(
-                out,
-                if session.number.is_multiple_of(3) {
-                    "/sale"
-                } else {
-                    "/"
-                },
-            ),
+            _ => text(out, if session.number.is_multiple_of(3) { "/sale" } else { "/" }),
         }
     }
 
@@ -228,14 +199,7 @@ impl Renderer {
 
     fn page(&self, out: &mut Vec<u8>, session: &Session) {
         text(out, r#","name":""#);
-        text(
-            out,
-            if session.number.is_multiple_of(3) {
-                "Sale"
-            } else {
-                "Home"
-            },
-        );
+        text(out, if session.number.is_multiple_of(3) { "Sale" } else { "Home" });
         text(out, r#"","properties":{"#);
         if session.kind == Kind::Page {
             self.path_and_title(out, session);
@@ -330,11 +294,7 @@ impl Renderer {
         let subtotal = session.cart_cents(&self.catalogue);
         let discount = if has_coupon { subtotal / 10 } else { 0 };
         let revenue = subtotal - discount;
-        let shipping = if revenue < FREE_SHIPPING_CENTS {
-            SHIPPING_CENTS
-        } else {
-            0
-        };
+        let shipping = if revenue < FREE_SHIPPING_CENTS { SHIPPING_CENTS } else { 0 };
         id(out, r#""order_id":"ord-"#, session);
         if session.kind == Kind::OrderCompleted {
             id(out, r#","checkout_id":"chk-"#, session);

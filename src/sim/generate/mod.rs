@@ -86,13 +86,7 @@ impl Default for Config {
 impl Config {
     /// Traffic without end, at so many lines a second of event time.
     pub fn endless(customers: u64, events_per_second: f64, seed: u64) -> Self {
-        Config {
-            customers,
-            events: u64::MAX,
-            seed,
-            events_per_second,
-            ..Config::default()
-        }
+        Config { customers, events: u64::MAX, seed, events_per_second, ..Config::default() }
     }
 
     fn end_ms(&self) -> i64 {
@@ -130,23 +124,13 @@ pub struct Faults {
 impl Faults {
     /// A perfect world.
     pub fn none() -> Self {
-        Faults {
-            out_of_order: 0.0,
-            duplicated: 0.0,
-            late: 0.0,
-            malformed: 0.0,
-        }
+        Faults { out_of_order: 0.0, duplicated: 0.0, late: 0.0, malformed: 0.0 }
     }
 }
 
 impl Default for Faults {
     fn default() -> Self {
-        Faults {
-            out_of_order: 0.02,
-            duplicated: 0.005,
-            late: 0.0005,
-            malformed: 0.0005,
-        }
+        Faults { out_of_order: 0.02, duplicated: 0.005, late: 0.0005, malformed: 0.0005 }
     }
 }
 
@@ -230,13 +214,7 @@ impl Generator {
     pub fn new(config: Config) -> Self {
         let (start_ms, end_ms) = (config.start_ms, config.end_ms());
         Generator {
-            traffic: Traffic::new(
-                config.seed,
-                config.customers,
-                config.pace(),
-                start_ms,
-                end_ms,
-            ),
+            traffic: Traffic::new(config.seed, config.customers, config.pace(), start_ms, end_ms),
             renderer: Renderer::new(config.seed),
             rng: Rng::new(config.seed),
             made: 0,
@@ -302,37 +280,20 @@ impl Generator {
     fn make(&mut self, left: u64, out: &mut Vec<u8>) -> Option<i64> {
         let (event_ms, session) = self.traffic.take(self.made, left);
         let treatment = draw_treatment(&mut self.rng, &self.config, event_ms, left);
-        let delay_ms = if let Treatment::Delayed(ms) = treatment {
-            ms
-        } else {
-            0
-        };
+        let delay_ms = if let Treatment::Delayed(ms) = treatment { ms } else { 0 };
         let (from, kind, serial) = (out.len(), session.kind, self.made);
-        self.renderer
-            .line(out, session, Times { event_ms, delay_ms }, serial);
+        self.renderer.line(out, session, Times { event_ms, delay_ms }, serial);
         self.made += 1;
         match treatment {
             Treatment::Proper => {}
             Treatment::Delayed(ms) => {
                 let (due, line) = (event_ms.saturating_add(ms), out.split_off(from));
-                self.delayed.push(Reverse(Waiting {
-                    due,
-                    serial,
-                    event_ms,
-                    kind,
-                    line,
-                }));
+                self.delayed.push(Reverse(Waiting { due, serial, event_ms, kind, line }));
                 return None;
             }
             Treatment::Repeated(distance) => {
                 let (due, line) = (self.given as i64 + distance, out[from..].to_vec());
-                self.repeated.push(Reverse(Waiting {
-                    due,
-                    serial,
-                    event_ms,
-                    kind,
-                    line,
-                }));
+                self.repeated.push(Reverse(Waiting { due, serial, event_ms, kind, line }));
                 self.made += 1;
             }
             Treatment::Malformed(malformation) => {

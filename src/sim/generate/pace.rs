@@ -65,11 +65,7 @@ impl Pace {
 
     /// A mean of so many lines a second over the day, for ever.
     pub fn endless(lines_a_second: f64, start_ms: i64) -> Self {
-        Self::new(
-            lines_a_second * DAY_MS / 1000.0 / DAY_AREA,
-            start_ms,
-            i64::MAX,
-        )
+        Self::new(lines_a_second * DAY_MS / 1000.0 / DAY_AREA, start_ms, i64::MAX)
     }
 
     fn new(scale: f64, start_ms: i64, end_ms: i64) -> Self {
@@ -104,9 +100,7 @@ impl Pace {
         let correction = behind
             / CORRECTION_MS.min(left_ms / 2.0).max(1000.0)
             / lines_of_a_visit(open_for_ms.min(left_ms));
-        1.0 / (visits + correction)
-            .clamp(visits / 10.0, visits * 5.0)
-            .max(1e-12)
+        1.0 / (visits + correction).clamp(visits / 10.0, visits * 5.0).max(1e-12)
     }
 }
 
@@ -150,11 +144,7 @@ fn height(at_ms: i64) -> f64 {
 /// The area under the daily curve from 1970 to that instant, in heights × milliseconds.
 fn area(at_ms: i64) -> f64 {
     let (hour, share) = hour_of(at_ms);
-    let whole: f64 = HOURLY[..hour]
-        .iter()
-        .zip(&HOURLY[1..])
-        .map(|(a, b)| (a + b) / 2.0)
-        .sum();
+    let whole: f64 = HOURLY[..hour].iter().zip(&HOURLY[1..]).map(|(a, b)| (a + b) / 2.0).sum();
     let part = (HOURLY[hour] + height(at_ms)) / 2.0 * share;
     (at_ms.div_euclid(DAY_MS as i64)) as f64 * DAY_AREA + (whole + part) * HOUR_MS
 }
@@ -186,9 +176,7 @@ mod tests {
             let lines_in = |step: usize| -> f64 {
                 let until = |n: usize| lines_of_a_visit((n as f64 + 0.5) * STEP_MS);
                 let younger = |age: usize| if age == 0 { 0.0 } else { until(age - 1) };
-                (0..=step)
-                    .map(|age| visits[step - age] * (until(age) - younger(age)))
-                    .sum()
+                (0..=step).map(|age| visits[step - age] * (until(age) - younger(age))).sum()
             };
             let start = (warm_up_ms / STEP_MS) as usize;
             assert!((start..STEPS).all(|step| (lines_in(step) - 1.0).abs() < 0.01));

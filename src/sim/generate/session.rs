@@ -91,18 +91,12 @@ impl Kind {
 
     /// Whether it is Segment's `track` call.
     pub fn is_track(self) -> bool {
-        !matches!(
-            self,
-            Kind::Page | Kind::Screen | Kind::Identify | Kind::Group
-        )
+        !matches!(self, Kind::Page | Kind::Screen | Kind::Identify | Kind::Group)
     }
 
     /// Whether the shop's back office reports it, and not the visitor's device.
     pub fn is_from_server(self) -> bool {
-        matches!(
-            self,
-            Kind::OrderCancelled | Kind::OrderDelivered | Kind::TicketResolved
-        )
+        matches!(self, Kind::OrderCancelled | Kind::OrderDelivered | Kind::TicketResolved)
     }
 
     /// What follows it inside a visit, by weight; `None` leaves the shop.
@@ -117,17 +111,10 @@ impl Kind {
                 (None, 12),
             ],
             Identify | Group | ConsentUpdated => &[(Some(Page), 1)],
-            ProductsSearched => &[
-                (Some(ProductViewed), 70),
-                (Some(ListViewed), 18),
-                (None, 12),
-            ],
-            ListViewed => &[
-                (Some(ProductViewed), 70),
-                (Some(ListViewed), 12),
-                (Some(Page), 10),
-                (None, 8),
-            ],
+            ProductsSearched => &[(Some(ProductViewed), 70), (Some(ListViewed), 18), (None, 12)],
+            ListViewed => {
+                &[(Some(ProductViewed), 70), (Some(ListViewed), 12), (Some(Page), 10), (None, 8)]
+            }
             ProductViewed => &[
                 (Some(ProductViewed), 38),
                 (Some(Page), 18),
@@ -142,22 +129,14 @@ impl Kind {
                 (Some(ListViewed), 14),
                 (None, 12),
             ],
-            ProductRemoved => &[
-                (Some(ProductViewed), 45),
-                (Some(CartViewed), 35),
-                (None, 20),
-            ],
+            ProductRemoved => &[(Some(ProductViewed), 45), (Some(CartViewed), 35), (None, 20)],
             CartViewed => &[
                 (Some(CheckoutStarted), 38),
                 (Some(ProductViewed), 24),
                 (Some(ProductRemoved), 10),
                 (None, 28),
             ],
-            CheckoutStarted => &[
-                (Some(OrderCompleted), 66),
-                (Some(CartViewed), 8),
-                (None, 26),
-            ],
+            CheckoutStarted => &[(Some(OrderCompleted), 66), (Some(CartViewed), 8), (None, 26)],
             SignedUp | SignedIn => &[(Some(Identify), 1)],
             OrderCompleted | OrderCancelled | OrderDelivered | ProductReviewed | TicketOpened
             | TicketResolved => &[(None, 1)],
@@ -284,14 +263,7 @@ impl Session {
         let must_log_in = kind == Kind::CheckoutStarted;
         if !self.known && self.log_in != LogIn::Never && (must_log_in || self.rng.chance(0.2)) {
             let signs_up = self.log_in == LogIn::SignsUp;
-            return Some((
-                if signs_up {
-                    Kind::SignedUp
-                } else {
-                    Kind::SignedIn
-                },
-                after_ms,
-            ));
+            return Some((if signs_up { Kind::SignedUp } else { Kind::SignedIn }, after_ms));
         }
         let needs_cart = matches!(kind, Kind::CartViewed | Kind::ProductRemoved);
         let kind = match kind {
@@ -334,11 +306,9 @@ impl Session {
                 (Some(Kind::TicketOpened), 2),
                 (None, 4),
             ],
-            Kind::OrderDelivered => &[
-                (Some(Kind::ProductReviewed), 15),
-                (Some(Kind::TicketOpened), 3),
-                (None, 82),
-            ],
+            Kind::OrderDelivered => {
+                &[(Some(Kind::ProductReviewed), 15), (Some(Kind::TicketOpened), 3), (None, 82)]
+            }
             _ => &[(Some(Kind::TicketResolved), 92), (None, 8)],
         };
         let kind = (*self.rng.pick_weighted(choices))?;

@@ -26,20 +26,11 @@ fn run(config: &Config) -> Run {
         lines.push(line);
     }
     assert_eq!(generator.next_into(&mut Vec::new()), None);
-    Run {
-        lines,
-        times,
-        summary: generator.summary(),
-    }
+    Run { lines, times, summary: generator.summary() }
 }
 
 fn config(events: u64) -> Config {
-    Config {
-        events,
-        customers: 5_000,
-        faults: Faults::none(),
-        ..Config::default()
-    }
+    Config { events, customers: 5_000, faults: Faults::none(), ..Config::default() }
 }
 
 fn parsed(line: &[u8]) -> Value {
@@ -50,14 +41,8 @@ fn parsed(line: &[u8]) -> Value {
 
 /// The properties of all events of that name in a day of 50,000 lines.
 fn events_of(name: &str) -> Vec<Value> {
-    let events = run(&config(50_000))
-        .lines
-        .into_iter()
-        .map(|line| parsed(&line));
-    events
-        .filter(|event| event["event"] == name)
-        .map(|event| event["properties"].clone())
-        .collect()
+    let events = run(&config(50_000)).lines.into_iter().map(|line| parsed(&line));
+    events.filter(|event| event["event"] == name).map(|event| event["properties"].clone()).collect()
 }
 
 fn share(count: u64, of: u64) -> f64 {
@@ -66,10 +51,7 @@ fn share(count: u64, of: u64) -> f64 {
 
 #[test]
 fn the_seed_decides_everything() {
-    let config = Config {
-        faults: Faults::default(),
-        ..config(20_000)
-    };
+    let config = Config { faults: Faults::default(), ..config(20_000) };
     let (one, two) = (run(&config), run(&config));
     assert_eq!(one.lines, two.lines);
     assert_eq!(one.times, two.times);
@@ -96,41 +78,22 @@ fn without_faults_every_line_is_proper_and_in_order() {
         assert!(time <= time_of("sentAt") && time_of("sentAt") < time_of("receivedAt"));
         assert!(event["userId"].is_string() || event["anonymousId"].is_string());
         assert!(event["context"]["library"]["name"].is_string());
-        assert!(
-            ids.insert(event["messageId"].as_str().unwrap().to_owned()),
-            "unique ids"
-        );
+        assert!(ids.insert(event["messageId"].as_str().unwrap().to_owned()), "unique ids");
     }
     let bytes: usize = run.lines.iter().map(|line| line.len() + 1).sum();
     let mean = bytes as f64 / run.lines.len() as f64;
     assert!((650.0..720.0).contains(&mean), "mean size {mean}");
     assert_eq!(run.summary.by_name.values().sum::<u64>(), 50_000);
-    let faults = (
-        run.summary.out_of_order,
-        run.summary.late,
-        run.summary.duplicated,
-    );
+    let faults = (run.summary.out_of_order, run.summary.late, run.summary.duplicated);
     assert_eq!((faults, run.summary.malformed.len()), ((0, 0, 0), 0));
 }
 
 #[test]
 fn the_mix_is_that_of_a_shop() {
-    let run = run(&Config {
-        over_ms: 10 * DAY_MS,
-        ..config(200_000)
-    });
+    let run = run(&Config { over_ms: 10 * DAY_MS, ..config(200_000) });
     let count = |name: &str| run.summary.by_name.get(name).copied().unwrap_or(0);
-    assert_eq!(
-        run.summary.by_name.len(),
-        Kind::ALL.len(),
-        "{}",
-        run.summary
-    );
-    assert!(
-        share(count("Product Viewed") + count("page"), 200_000) > 0.5,
-        "{}",
-        run.summary
-    );
+    assert_eq!(run.summary.by_name.len(), Kind::ALL.len(), "{}", run.summary);
+    assert!(share(count("Product Viewed") + count("page"), 200_000) > 0.5, "{}", run.summary);
     let bought = share(count("Order Completed"), count("Product Added"));
     assert!((0.1..0.35).contains(&bought), "{}", run.summary);
     let delivered = share(count("Order Delivered"), count("Order Completed"));
@@ -146,17 +109,11 @@ fn the_mix_is_that_of_a_shop() {
     }
     assert!((0.64..0.76).contains(&share(with_cart, count("Order Completed"))));
     let known: u64 = visits.values().sum();
-    assert!(
-        (0.8..0.95).contains(&share(known, 200_000)),
-        "{known} lines with userId"
-    );
+    assert!((0.8..0.95).contains(&share(known, 200_000)), "{known} lines with userId");
     let mut counts: Vec<u64> = visits.into_values().collect();
     counts.sort_unstable_by_key(|count| Reverse(*count));
     let top: u64 = counts.iter().take(50).sum();
-    assert!(
-        (0.1..0.4).contains(&share(top, known)),
-        "1 % of the customers: {top} lines"
-    );
+    assert!((0.1..0.4).contains(&share(top, known)), "1 % of the customers: {top} lines");
     assert!(counts.len() > 3_000, "{} customers came", counts.len());
 }
 
@@ -173,10 +130,7 @@ fn orders_add_up() {
         assert_eq!(sum, cents(&properties["subtotal"]));
         let discounted = sum - cents(&properties["discount"]);
         assert_eq!(discounted, cents(&properties["revenue"]));
-        assert_eq!(
-            discounted + cents(&properties["shipping"]),
-            cents(&properties["total"])
-        );
+        assert_eq!(discounted + cents(&properties["shipping"]), cents(&properties["total"]));
     }
 }
 
@@ -204,9 +158,7 @@ fn an_order_holds_what_was_put_into_its_cart() {
             // Carts that were filled before the first line are gone by then.
             Some("Order Completed") if place > 25_000 => {
                 let products = properties["products"].as_array().unwrap().iter();
-                let ordered: Cart = products
-                    .map(|line| (product(line), quantity(line)))
-                    .collect();
+                let ordered: Cart = products.map(|line| (product(line), quantity(line))).collect();
                 cart.retain(|_, quantity| *quantity != 0);
                 assert_eq!(*cart, ordered);
                 checked += 1;
@@ -219,16 +171,8 @@ fn an_order_holds_what_was_put_into_its_cart() {
 
 #[test]
 fn faults_come_in_their_shares() {
-    let faults = Faults {
-        out_of_order: 0.04,
-        duplicated: 0.03,
-        late: 0.02,
-        malformed: 0.02,
-    };
-    let config = Config {
-        faults,
-        ..config(200_000)
-    };
+    let faults = Faults { out_of_order: 0.04, duplicated: 0.03, late: 0.02, malformed: 0.02 };
+    let config = Config { faults, ..config(200_000) };
     let run = run(&config);
     assert_eq!(run.lines.len(), 200_000);
     let summary = &run.summary;
@@ -239,10 +183,7 @@ fn faults_come_in_their_shares() {
         (summary.malformed.values().sum(), 0.02),
     ] {
         let share = share(count, 200_000);
-        assert!(
-            (share / wanted - 1.0).abs() < 0.2,
-            "{share} instead of {wanted}: {summary}"
-        );
+        assert!((share / wanted - 1.0).abs() < 0.2, "{share} instead of {wanted}: {summary}");
     }
     assert_eq!(summary.malformed.len(), Malformation::ALL.len());
     let (mut youngest, mut behind) = (i64::MIN, 0);
@@ -261,10 +202,7 @@ fn faults_come_in_their_shares() {
                 // The youngest may be somewhat older than the moment of arrival, and what still
                 // waits when the last event has happened comes at once.
                 let in_bounds = late <= OUT_OF_ORDER_MAX_MS || late >= LATE_MIN_MS * 9 / 10;
-                assert!(
-                    in_bounds || place > 199_000,
-                    "line {place} is {late} ms late"
-                );
+                assert!(in_bounds || place > 199_000, "line {place} is {late} ms late");
                 assert!(late <= LATE_MAX_MS);
                 behind += 1;
             }
@@ -298,50 +236,26 @@ fn each_malformation_spoils_the_line_in_its_way() {
             (Malformation::Year1970, Some(event)) => year(&event).as_deref() == Some("1970"),
             (Malformation::Year9999, Some(event)) => year(&event).as_deref() == Some("9999"),
             (Malformation::Oversized, Some(_)) => line.len() > 32 * 1024,
-            (Malformation::WrongType, Some(event)) => ["type", "messageId", "timestamp"]
-                .iter()
-                .any(|name| !event[*name].is_string()),
+            (Malformation::WrongType, Some(event)) => {
+                ["type", "messageId", "timestamp"].iter().any(|name| !event[*name].is_string())
+            }
             (_, None) => false,
         };
-        assert!(
-            spoiled,
-            "{}: {}",
-            malformation.name(),
-            String::from_utf8_lossy(line)
-        );
+        assert!(spoiled, "{}: {}", malformation.name(), String::from_utf8_lossy(line));
     }
 }
 
 #[test]
 fn any_number_of_lines_fits_into_any_time() {
-    for (events, over_ms) in [
-        (0, DAY_MS),
-        (1, 1),
-        (1, DAY_MS),
-        (10, DAY_MS),
-        (1_000, 1),
-        (5_000, 60_000),
-        (3_000, 0),
-    ] {
-        let faults = Faults {
-            duplicated: 0.3,
-            out_of_order: 0.3,
-            late: 0.3,
-            malformed: 0.1,
-        };
-        let config = Config {
-            over_ms,
-            faults,
-            ..config(events)
-        };
+    for (events, over_ms) in
+        [(0, DAY_MS), (1, 1), (1, DAY_MS), (10, DAY_MS), (1_000, 1), (5_000, 60_000), (3_000, 0)]
+    {
+        let faults = Faults { duplicated: 0.3, out_of_order: 0.3, late: 0.3, malformed: 0.1 };
+        let config = Config { over_ms, faults, ..config(events) };
         let run = run(&config);
         assert_eq!(run.lines.len() as u64, events);
         let end = config.start_ms + over_ms.max(1);
-        assert!(
-            run.times
-                .iter()
-                .all(|at| (config.start_ms..end).contains(at))
-        );
+        assert!(run.times.iter().all(|at| (config.start_ms..end).contains(at)));
     }
 }
 
@@ -360,10 +274,7 @@ fn the_lines_follow_the_daily_curve_to_the_end() {
     let sum: u64 = expected.iter().sum();
     for (hour, (count, expected)) in by_hour.iter().zip(expected).enumerate() {
         let ratio = share(*count, 100_000) / share(expected, sum);
-        assert!(
-            (0.75..1.25).contains(&ratio),
-            "{ratio} in hour {hour}: {by_hour:?}"
-        );
+        assert!((0.75..1.25).contains(&ratio), "{ratio} in hour {hour}: {by_hour:?}");
     }
 }
 

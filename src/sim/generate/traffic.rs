@@ -73,19 +73,13 @@ impl Traffic {
     /// When the next event happens, as long as it need not be hurried.
     fn upcoming_ms(&self) -> i64 {
         let arrival = self.arrival_ms as i64;
-        self.next
-            .peek()
-            .map_or(arrival, |Reverse((at, _))| arrival.min(*at))
+        self.next.peek().map_or(arrival, |Reverse((at, _))| arrival.min(*at))
     }
 
     /// When the next event happens, if `left` events have to find room before the end.
     pub fn next_ms(&self, left: u64) -> i64 {
         let upcoming = self.upcoming_ms();
-        if upcoming < self.end_ms {
-            upcoming
-        } else {
-            self.hurried_ms(left)
-        }
+        if upcoming < self.end_ms { upcoming } else { self.hurried_ms(left) }
     }
 
     /// The last events of a run that is behind are spread over the time that is left.
@@ -147,9 +141,7 @@ impl Traffic {
         let session = &mut self.slots[slot as usize];
         self.current.clone_from(session);
         match session.advance() {
-            Some(after_ms) => self
-                .next
-                .push(Reverse((self.now_ms.saturating_add(after_ms), slot))),
+            Some(after_ms) => self.next.push(Reverse((self.now_ms.saturating_add(after_ms), slot))),
             None => self.free.push(slot),
         }
     }
@@ -170,11 +162,7 @@ impl Traffic {
         }
         let unit = self.rng.unit();
         let regular = (unit * unit * unit * self.regulars as f64) as u64;
-        let log_in = if log_in == LogIn::SignsUp {
-            LogIn::SignsIn
-        } else {
-            log_in
-        };
+        let log_in = if log_in == LogIn::SignsUp { LogIn::SignsIn } else { log_in };
         (log_in, regular.min(self.regulars - 1))
     }
 }

@@ -87,16 +87,8 @@ fn civil_from_days(day: i64) -> (u64, u64, u64) {
     let in_year = in_era - (365 * year + year / 4 - year / 100);
     let march_month = (5 * in_year + 2) / 153;
     let day_of_month = in_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
-    (
-        400 * era + year + u64::from(month <= 2),
-        month,
-        day_of_month,
-    )
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (400 * era + year + u64::from(month <= 2), month, day_of_month)
 }
 
 #[cfg(test)]
@@ -126,13 +118,7 @@ mod tests {
             let instant = jiff::Timestamp::from_millisecond(ms).expect("a year before 10000");
             assert_eq!(written(|out| timestamp(out, ms)), format!("{instant:.3}"));
         }
-        assert_eq!(
-            written(|out| timestamp(out, i64::MIN)),
-            "1970-01-01T00:00:00.000Z"
-        );
-        assert_eq!(
-            written(|out| timestamp(out, i64::MAX)),
-            "9999-12-31T23:59:59.999Z"
-        );
+        assert_eq!(written(|out| timestamp(out, i64::MIN)), "1970-01-01T00:00:00.000Z");
+        assert_eq!(written(|out| timestamp(out, i64::MAX)), "9999-12-31T23:59:59.999Z");
     }
 }

@@ -99,29 +99,15 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{:>9}  lines read", self.lines)?;
         writeln!(f, "{:>9}  used", self.used)?;
-        for (
-            reason,
-            LeftOut {
-                count,
-                example_line,
-            },
-        ) in &self.left_out
-        {
-            writeln!(
-                f,
-                "{count:>9}  left out: {reason}, for instance line {example_line}"
-            )?;
+        for (reason, LeftOut { count, example_line }) in &self.left_out {
+            writeln!(f, "{count:>9}  left out: {reason}, for instance line {example_line}")?;
         }
         writeln!(
             f,
             "{:>9}  events: {} orders, {} cancellations",
             self.events, self.orders, self.cancellations
         )?;
-        writeln!(
-            f,
-            "{:>9}  invoices with several times, taken at the first",
-            self.several_times
-        )?;
+        writeln!(f, "{:>9}  invoices with several times, taken at the first", self.several_times)?;
         writeln!(f, "{:>9}  lines read as Latin-1", self.latin_1)
     }
 }
@@ -168,10 +154,7 @@ impl Invoice {
 
     /// Exact: 2^32 pieces of 2^63 ten-thousandths, 2^32 times, stay below 2^127.
     fn total(&self) -> i128 {
-        self.items
-            .iter()
-            .map(|item| i128::from(item.price) * i128::from(item.quantity))
-            .sum()
+        self.items.iter().map(|item| i128::from(item.price) * i128::from(item.quantity)).sum()
     }
 }
 
@@ -219,10 +202,7 @@ impl Books {
         match self.try_enter(columns, record) {
             Ok(()) => self.report.used += 1,
             Err(reason) => {
-                let first = LeftOut {
-                    count: 0,
-                    example_line: line,
-                };
+                let first = LeftOut { count: 0, example_line: line };
                 self.report.left_out.entry(reason).or_insert(first).count += 1;
             }
         }
@@ -262,8 +242,7 @@ impl Books {
             quantity: row.quantity.unsigned_abs(),
         };
         let Some(&place) = self.by_number.get(&row.invoice) else {
-            self.by_number
-                .insert(row.invoice.clone(), self.invoices.len());
+            self.by_number.insert(row.invoice.clone(), self.invoices.len());
             self.invoices.push(Invoice {
                 number: row.invoice,
                 customer: row.customer,

@@ -51,10 +51,7 @@ impl Columns {
                 .position(|field| field.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
                 .ok_or(ImportError::MissingColumn(name))?;
         }
-        Ok(Columns {
-            places,
-            width: header.len(),
-        })
+        Ok(Columns { places, width: header.len() })
     }
 
     /// Reads a record, and says whether Latin-1 was among it.
@@ -64,16 +61,8 @@ impl Columns {
         }
         let fields = self.places.map(|place| text(record[place].trim_ascii()));
         let latin_1 = fields.iter().any(|field| field.1);
-        let [
-            invoice,
-            product_id,
-            name,
-            quantity,
-            at,
-            price,
-            customer,
-            country,
-        ] = fields.map(|field| field.0);
+        let [invoice, product_id, name, quantity, at, price, customer, country] =
+            fields.map(|field| field.0);
         if invoice.is_empty() {
             return Err(Reason::Invoice);
         }
@@ -125,11 +114,7 @@ fn amount(text: &str) -> Option<Amount> {
         return None;
     }
     let amount: Amount = format!("{units}{decimals:0<DECIMALS$}").parse().ok()?;
-    Some(if text.starts_with('-') {
-        -amount
-    } else {
-        amount
-    })
+    Some(if text.starts_with('-') { -amount } else { amount })
 }
 
 /// A local time: `2010-12-01 08:26:00` or, as UCI's own file has it, `12/1/2010 8:26` (the month
@@ -152,16 +137,7 @@ fn time(text: &str) -> Option<DateTime> {
     };
     let small = |number: i16| i8::try_from(number).ok();
     let (month, day) = (small(month)?, small(day)?);
-    DateTime::new(
-        year,
-        month,
-        day,
-        small(hour)?,
-        small(minute)?,
-        small(second)?,
-        0,
-    )
-    .ok()
+    DateTime::new(year, month, day, small(hour)?, small(minute)?, small(second)?, 0).ok()
 }
 
 /// Exactly `N` numbers with separators between them.
@@ -186,17 +162,7 @@ mod tests {
             (amount("0.001"), amount("7"), amount("7.")),
             (Some(10), Some(70_000), Some(70_000))
         );
-        for wrong in [
-            "",
-            ".",
-            "-",
-            ".5",
-            "1.00001",
-            "1e3",
-            "1,5",
-            "--1",
-            "99999999999999999999",
-        ] {
+        for wrong in ["", ".", "-", ".5", "1.00001", "1e3", "1,5", "--1", "99999999999999999999"] {
             assert_eq!(amount(wrong), None, "{wrong}");
         }
     }
@@ -207,13 +173,7 @@ mod tests {
         for written in ["2010-12-01 08:26:00", "12/1/2010 8:26", "2010-12-01T08:26"] {
             assert_eq!(time(written), expected, "{written}");
         }
-        for wrong in [
-            "",
-            "2010-12-01",
-            "13/1/2010 8:26",
-            "2011-02-29 08:00:00",
-            "1/2/3/4 8:26",
-        ] {
+        for wrong in ["", "2010-12-01", "13/1/2010 8:26", "2011-02-29 08:00:00", "1/2/3/4 8:26"] {
             assert_eq!(time(wrong), None, "{wrong}");
         }
     }

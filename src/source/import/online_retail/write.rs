@@ -7,11 +7,7 @@ use super::Invoice;
 
 /// Writes the event and a line feed.
 pub fn event<W: Write>(output: &mut W, invoice: &Invoice) -> io::Result<()> {
-    let name = if invoice.is_cancellation() {
-        "Order Cancelled"
-    } else {
-        "Order Completed"
-    };
+    let name = if invoice.is_cancellation() { "Order Cancelled" } else { "Order Completed" };
     write!(
         output,
         concat!(
@@ -77,9 +73,6 @@ mod tests {
             (written(25_500), written(10), written(1)),
             ("2.55".into(), "0.001".into(), "0.0001".into())
         );
-        assert_eq!(
-            (written(0), written(1_391_200)),
-            ("0.00".into(), "139.12".into())
-        );
+        assert_eq!((written(0), written(1_391_200)), ("0.00".into(), "139.12".into()));
     }
 }

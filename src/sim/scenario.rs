@@ -1,0 +1,348 @@
+//! Runs the tests of packs: scripts of events, time and expectations, on the same persons as the real thing.
+
+use crate::decode::Decoder;
+use crate::define::ast::{Spanned, TestDef};
+use crate::define::plan::{FactRule, Plan};
+use crate::define::script::{
+    Call, ClockSeconds, Expectation, ScriptLine, Verdict, When, parse_line,
+};
+use crate::event::{Event, Origin, Value};
+use crate::person::keyed::Keyed;
+use crate::person::{Decision, Effect, Outcome};
+use crate::sink::{reason_text, write_value};
+use crate::time::{self, DAY, MINUTE, SECOND};
+use serde_json::json;
+use std::sync::Arc;
+
+/// Monday 2026-03-02, in days since 1970-01-01.
+const FIRST_DAY: i64 = 20_514;
+
+/// What is wrong with a test that failed: the line of the script, and why.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub line: Spanned<String>,
+    pub message: String,
+}
+
+/// Runs one test.
+///
+/// # Errors
+/// The first expectation that does not hold.
+pub fn run(plan: &Arc<Plan>, test: &TestDef) -> Result<(), Failure> {
+    let mut stage = Stage::new(plan.clone());
+    for line in &test.lines {
+        let fail = |message| Failure { line: line.clone(), message };
+        let parsed = parse_line(&line.node).map_err(fail)?;
+        stage.play(parsed).map_err(fail)?;
+    }
+    let last =
+        test.lines.last().cloned().unwrap_or(Spanned { node: String::new(), span: test.name.span });
+    stage.settle();
+    stage.nothing_left().map_err(|message| Failure { line: last, message })
+}
+
+/// A plan at work in the time of a script.
+struct Stage {
+    plan: Arc<Plan>,
+    decoder: Decoder,
+    keyed: Keyed,
+    /// The instant of the last line.
+    now: i64,
+    /// All before this has happened.
+    watermark: i64,
+    /// Events of this instant, not taken in yet.
+    events: Vec<Event>,
+    lines: u64,
+    /// Decisions that no expectation has named, with their persons.
+    decisions: Vec<(String, Decision)>,
+}
+
+impl Stage {
+    fn new(plan: Arc<Plan>) -> Stage {
+        let now = plan.policy.zone.at(FIRST_DAY, 0);
+        Stage {
+            decoder: Decoder::new(&plan.inputs),
+            keyed: Keyed::new(plan.clone(), time::HOUR, None),
+            plan,
+            now,
+            watermark: now,
+            events: Vec::new(),
+            lines: 0,
+            decisions: Vec::new(),
+        }
+    }
+
+    fn play(&mut self, line: ScriptLine) -> Result<(), String> {
+        match line {
+            ScriptLine::Blank => Ok(()),
+            ScriptLine::Event { at, person, call, fields } => {
+                self.go_to(at)?;
+                self.take(&person, &call, &fields)
+            }
+            ScriptLine::Run { at } => {
+                self.go_to(at)?;
+                self.settle();
+                Ok(())
+            }
+            ScriptLine::Expect(expectation) => {
+                self.settle();
+                self.expect(&expectation)
+            }
+        }
+    }
+
+    fn instant(&self, when: When) -> i64 {
+        let zone = &self.plan.policy.zone;
+        let at = |day, clock: ClockSeconds| {
+            zone.at(day, clock.minute) + i64::from(clock.second) * SECOND
+        };
+        match when {
+            When::Plus(length) => self.now + length,
+            When::Clock(clock) => at(zone.day(self.now), clock),
+            When::Day { n, clock } => at(FIRST_DAY + i64::from(n) - 1, clock),
+            When::Date { date, clock } => {
+                let day = time::parse_date(&date.to_string()).unwrap_or(0) / DAY;
+                at(day, clock)
+            }
+        }
+    }
+
+    fn go_to(&mut self, when: When) -> Result<(), String> {
+        let at = self.instant(when);
+        if at < self.now {
+            return Err(format!(
+                "this is before the last line, which is at {}",
+                self.shown(self.now)
+            ));
+        }
+        if at > self.now {
+            self.happen(at);
+            self.now = at;
+        }
+        Ok(())
+    }
+
+    /// Takes in what is at hand and lets time pass up to `until`.
+    fn happen(&mut self, until: i64) {
+        let mut events = std::mem::take(&mut self.events);
+        let mut effects: Vec<(i64, u64, usize, String, Decision)> = Vec::new();
+        loop {
+            self.keyed.epoch(&mut events, self.watermark, until, &mut |person, hash, out| {
+                for (at, effect) in out.drain(..).enumerate() {
+                    if let Effect::Decision(decision) = effect {
+                        effects.push((decision.time, hash, at, person.to_owned(), *decision));
+                    }
+                }
+            });
+            events.clear();
+            if self.keyed.earliest_timer() >= until {
+                break;
+            }
+        }
+        effects.sort_by_key(|(time, hash, at, ..)| (*time, *hash, *at));
+        self.decisions.extend(effects.into_iter().map(|(.., person, decision)| (person, decision)));
+        self.watermark = self.watermark.max(until);
+    }
+
+    /// Lets everything at this instant happen, timers included.
+    fn settle(&mut self) {
+        self.happen(self.now + 1);
+    }
+
+    fn take(
+        &mut self,
+        person: &str,
+        call: &Call,
+        fields: &[(String, serde_json::Value)],
+    ) -> Result<(), String> {
+        self.lines += 1;
+        let mut properties = json!({});
+        for (path, value) in fields {
+            nest(&mut properties, path, value.clone());
+        }
+        let context = properties.as_object_mut().and_then(|object| object.remove("context"));
+        let mut event = json!({
+            "userId": person,
+            "timestamp": time::format(self.now),
+            "messageId": format!("line-{}", self.lines),
+            "context": context.unwrap_or(json!({})),
+        });
+        let (kind, holder) = match call {
+            Call::Track(name) => {
+                event["event"] = json!(name);
+                ("track", "properties")
+            }
+            Call::Identify => ("identify", "traits"),
+            Call::Page => ("page", "properties"),
+            Call::Screen => ("screen", "properties"),
+            Call::Group => ("group", "traits"),
+        };
+        event["type"] = json!(kind);
+        event[holder] = properties;
+        let origin = Origin { source: 0, position: self.lines };
+        match self.decoder.decode(event.to_string().as_bytes(), origin) {
+            Ok(event) => self.events.push(event),
+            Err(reject) => {
+                return Err(format!("rejected: {}: {}", reject.reason.as_str(), reject.detail));
+            }
+        }
+        Ok(())
+    }
+
+    fn expect(&mut self, expectation: &Expectation) -> Result<(), String> {
+        match expectation {
+            Expectation::Nothing => self.nothing_left(),
+            Expectation::Decision { person, verdict, channel, template, at, because } => {
+                let at = at.map(|at| self.instant(at));
+                self.expect_decision(person, *verdict, channel, template, at, because.as_deref())
+            }
+            Expectation::Segment { person, segment, inside } => {
+                let id = self.plan.segment_named(segment).ok_or("there is no such segment")?;
+                let found = self.person(person).is_some_and(|person| person.in_segment(id));
+                agree(found, *inside, &format!("{person} is in {segment}"))
+            }
+            Expectation::Journey { person, journey, inside } => {
+                let id = self.plan.journey_named(journey).ok_or("there is no such journey")?;
+                let found = self
+                    .person(person)
+                    .is_some_and(|person| person.open_instances().any(|one| one.journey == id));
+                agree(found, *inside, &format!("{person} is in journey {journey}"))
+            }
+            Expectation::Fact { person, fact, value } => {
+                self.expect_fact(person, fact, value.as_ref())
+            }
+        }
+    }
+
+    fn person(&self, name: &str) -> Option<crate::person::Person> {
+        self.keyed.person(&format!("user:{name}"))
+    }
+
+    fn expect_decision(
+        &mut self,
+        person: &str,
+        verdict: Verdict,
+        channel: &str,
+        template: &str,
+        at: Option<i64>,
+        because: Option<&str>,
+    ) -> Result<(), String> {
+        let person = format!("user:{person}");
+        let wanted = |(who, decision): &(String, Decision)| {
+            let send = &self.plan.sends[decision.send.0 as usize];
+            let (word, reason) = outcome(&self.plan, &decision.outcome);
+            *who == person
+                && word == verdict
+                && send.channel == channel
+                && send.template == template
+                && at.is_none_or(|at| at == decision.time)
+                && because.is_none_or(|because| reason.as_deref() == Some(because))
+        };
+        let Some(found) = self.decisions.iter().position(wanted) else {
+            return Err(format!("there is no such decision; {}", self.listed()));
+        };
+        let skipped = self.decisions[..found].iter();
+        let mut skipped = skipped.filter(|(_, decision)| decision.outcome == Outcome::Send);
+        if verdict == Verdict::Send && skipped.next().is_some() {
+            return Err(format!("another message was sent before it; {}", self.listed()));
+        }
+        self.decisions.remove(found);
+        Ok(())
+    }
+
+    fn nothing_left(&self) -> Result<(), String> {
+        let sent = self.decisions.iter().any(|(_, decision)| decision.outcome == Outcome::Send);
+        if sent { Err(format!("something was sent; {}", self.listed())) } else { Ok(()) }
+    }
+
+    /// What has been decided and not named, for messages.
+    fn listed(&self) -> String {
+        if self.decisions.is_empty() {
+            return "nothing has been decided that is not named yet".into();
+        }
+        let lines = self.decisions.iter().map(|(person, decision)| {
+            let send = &self.plan.sends[decision.send.0 as usize];
+            let (word, reason) = outcome(&self.plan, &decision.outcome);
+            let name = person.strip_prefix("user:").unwrap_or(person);
+            let because = reason.map_or(String::new(), |reason| format!(" because {reason}"));
+            format!(
+                "\n    {name} {} {} {}{because} at {}",
+                format!("{word:?}").to_lowercase(),
+                send.channel,
+                send.template,
+                self.shown(decision.time)
+            )
+        });
+        format!("not named yet:{}", lines.collect::<String>())
+    }
+
+    /// An instant as scripts write it.
+    fn shown(&self, at: i64) -> String {
+        let zone = &self.plan.policy.zone;
+        let (day, minute) = (zone.day(at) - FIRST_DAY + 1, zone.minute_of_day(at));
+        let seconds = at.rem_euclid(MINUTE) / SECOND;
+        let clock = format!("{:02}:{:02}", minute / 60, minute % 60);
+        if seconds == 0 {
+            format!("day {day} {clock}")
+        } else {
+            format!("day {day} {clock}:{seconds:02}")
+        }
+    }
+
+    fn expect_fact(
+        &self,
+        person: &str,
+        written: &str,
+        wanted: Option<&serde_json::Value>,
+    ) -> Result<(), String> {
+        let (name, part) = written.split_once('.').unwrap_or((written, ""));
+        let id = self.plan.fact_named(name).ok_or("there is no such fact")?;
+        let found = self.person(person).map_or(Value::Missing, |person| {
+            match &self.plan.facts[id.0 as usize].rule {
+                FactRule::Basket(_) => person.basket(&self.plan, id, None, part, self.now),
+                _ => person.fact(&self.plan, id, None, self.now),
+            }
+        });
+        let mut text = Vec::new();
+        write_value(&mut text, &found);
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let same = match wanted {
+            None => found == Value::Missing,
+            Some(wanted) => serde_json::from_str::<serde_json::Value>(&text)
+                .is_ok_and(|found| found == *wanted || same_number(&found, wanted)),
+        };
+        if same { Ok(()) } else { Err(format!("{written} is {text}")) }
+    }
+}
+
+fn same_number(a: &serde_json::Value, b: &serde_json::Value) -> bool {
+    a.as_f64().is_some() && a.as_f64() == b.as_f64()
+}
+
+fn agree(found: bool, wanted: bool, what: &str) -> Result<(), String> {
+    if found == wanted {
+        return Ok(());
+    }
+    Err(if found { what.to_string() } else { format!("it is not so that {what}") })
+}
+
+fn outcome(plan: &Plan, outcome: &Outcome) -> (Verdict, Option<String>) {
+    match outcome {
+        Outcome::Send => (Verdict::Send, None),
+        Outcome::Defer { reason, .. } => (Verdict::Defer, Some(reason_text(plan, *reason))),
+        Outcome::Drop { reason } => (Verdict::Drop, Some(reason_text(plan, *reason))),
+    }
+}
+
+/// Puts a value under a dotted name.
+fn nest(into: &mut serde_json::Value, path: &str, value: serde_json::Value) {
+    match path.split_once('.') {
+        None => into[path] = value,
+        Some((first, rest)) => {
+            if !into[first].is_object() {
+                into[first] = json!({});
+            }
+            nest(&mut into[first], rest, value);
+        }
+    }
+}
