@@ -1,5 +1,6 @@
 //! Bytes in: whole lines of files, standard input or a generator, in chunks.
 
+pub mod file;
 pub mod import;
 pub mod memory;
 
