@@ -64,11 +64,7 @@ impl Found {
     }
 
     fn object(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) -> Result<(), Fault> {
-        for leaf in &node.leaves {
-            if let Take::Declared(wanted) = leaf.take {
-                self.problem(leaf.slot, Reason::WrongType, wrong(wanted, Scalar::Compound));
-            }
-        }
+        self.refuse_compound(node);
         let start = self.mark();
         let mut seen = 0_u64;
         cursor.open()?;
@@ -89,7 +85,17 @@ impl Found {
         Ok(())
     }
 
+    /// A declared value is a single one.
+    fn refuse_compound(&mut self, node: &Node) {
+        for leaf in &node.leaves {
+            if let Take::Declared(wanted) = leaf.take {
+                self.problem(leaf.slot, Reason::WrongType, wrong(wanted, Scalar::Compound));
+            }
+        }
+    }
+
     fn array(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) -> Result<(), Fault> {
+        self.refuse_compound(node);
         let start = self.mark();
         cursor.open()?;
         while cursor.element()? {
@@ -167,6 +173,11 @@ fn convert(take: Take, scalar: Scalar<'_>, in_list: bool) -> Result<Value, (Reas
             let wrong = || (Reason::WrongType, wrong(wanted, scalar));
             Value::Time(time.ok_or_else(wrong)?)
         }
+        (Take::Declared(Time), Scalar::Number(text)) => {
+            let millis = number(text).filter(|n| n.is_whole());
+            let wrong = || (Reason::WrongType, wrong(Time, scalar));
+            Value::Time(millis.ok_or_else(wrong)?.trunc())
+        }
         (Take::Consent, Scalar::Bool(value)) if !in_list => Value::Bool(value),
         (Take::Zone, Scalar::Text(text)) if !in_list => Value::Str(CompactString::from(text.get())),
         (Take::Declared(wanted), _) => return Err((Reason::WrongType, wrong(wanted, scalar))),
@@ -215,7 +226,7 @@ fn wrong(wanted: PropertyType, came: Scalar<'_>) -> String {
         Scalar::Bool(value) => value.to_string(),
         Scalar::Number(text) => format!("the number {}", shown(text)),
         Scalar::Text(text) => format!("the text \"{}\"", shown(&text.get())),
-        Scalar::Compound => "an object".to_owned(),
+        Scalar::Compound => "an object or a list".to_owned(),
     };
     format!("is declared as {wanted}, but is {came}")
 }

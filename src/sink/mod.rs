@@ -3,6 +3,7 @@
 pub mod files;
 mod format;
 mod labels;
+pub mod memory;
 
 pub use format::{Formatter, reason_text, write_value};
 pub use labels::Labels;

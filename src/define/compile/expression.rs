@@ -36,6 +36,14 @@ impl Typed {
     fn new(expr: Expr, of: Type) -> Typed {
         Typed { expr, of, moving: false }
     }
+
+    /// A date where an instant is needed is its midnight in the person's time zone.
+    fn at_midnight(self) -> Typed {
+        match self.of {
+            Type::Date => Typed { expr: Expr::Midnight(Box::new(self.expr)), ..self },
+            _ => self,
+        }
+    }
 }
 
 /// Compiles one written expression; mistakes go to the compiler's diagnostics and give `None`.
@@ -415,7 +423,7 @@ impl Checker<'_, '_> {
 
     fn compare(&mut self, node: &IdedExpr, name: &str, a: &IdedExpr, b: &IdedExpr) -> Checked {
         let (a, b) = (self.visit(a), self.visit(b));
-        let (a, b) = (a?, b?);
+        let (a, b) = (a?.at_midnight(), b?.at_midnight());
         let comparison = comparison(name).expect("the caller asked");
         let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
         if !a.of.fits(&b.of) || !(equality || (a.of.ordered() && b.of.ordered())) {
@@ -428,7 +436,7 @@ impl Checker<'_, '_> {
 
     fn arithmetic(&mut self, node: &IdedExpr, name: &str, a: &IdedExpr, b: &IdedExpr) -> Checked {
         let (a, b) = (self.visit(a), self.visit(b));
-        let (a, b) = (a?, b?);
+        let (a, b) = (a?.at_midnight(), b?.at_midnight());
         let operator = operator(name).expect("the caller asked");
         let moving = a.moving || b.moving;
         let Some(of) = result(operator, &a.of, &b.of) else {

@@ -99,6 +99,8 @@ struct Compiler<'a> {
     /// Property slots that the journey at hand reads of its entering event.
     entry_slots: Vec<u16>,
     sessions_used: bool,
+    /// Property slots to be read of every event, whatever its name.
+    wanted_everywhere: Vec<u16>,
 }
 
 impl<'a> Compiler<'a> {
@@ -117,6 +119,7 @@ impl<'a> Compiler<'a> {
             sends: Vec::new(),
             entry_slots: Vec::new(),
             sessions_used: pack.sessions.is_some(),
+            wanted_everywhere: Vec::new(),
         }
     }
 
@@ -275,6 +278,10 @@ impl<'a> Compiler<'a> {
     fn finish(mut self, policy: PolicyPlan, keep: Keep) -> Plan {
         let sessions = self.sessions();
         self.declare_inputs();
+        for kind in 0..self.inputs.kinds.len() {
+            let slots = self.wanted_everywhere.clone();
+            slots.into_iter().for_each(|slot| self.want(Kind(kind as u16), slot));
+        }
         let facts_of_kind = self.facts_of_kind();
         let segments_of_kind = self.segments_of_kind(&facts_of_kind, sessions.as_ref());
         let mut segments_by_name: Vec<SegmentId> =

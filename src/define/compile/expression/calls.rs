@@ -128,10 +128,6 @@ impl Checker<'_, '_> {
     }
 
     fn calendar(&mut self, name: &str, x: &IdedExpr) -> Checked {
-        if !self.scope.person {
-            self.mistake(x, format!("{name}() needs the person's time zone, unknown here"), None);
-            return None;
-        }
         let at = Box::new(self.expect(x, &Type::Time)?.expr);
         let expr = if name == "hour" { Expr::Hour(at) } else { Expr::Weekday(at) };
         Some(Typed::new(expr, Type::Number))
