@@ -107,9 +107,16 @@ impl Person {
         facts::read(&cx, fact).into_value()
     }
 
-    /// A field of a basket that has no key; missing if there is no such field.
-    pub fn basket(&self, plan: &Plan, fact: FactId, field: &str, now: i64) -> Value {
-        let cx = eval::Cx::of(plan, self, now.max(self.now));
+    /// A field of a basket, of a keyed one for the key; missing if there is no such field.
+    pub fn basket(
+        &self,
+        plan: &Plan,
+        fact: FactId,
+        key: Option<&str>,
+        field: &str,
+        now: i64,
+    ) -> Value {
+        let cx = eval::Cx { key, ..eval::Cx::of(plan, self, now.max(self.now)) };
         let field = match field {
             "product_ids" => BasketField::ProductIds,
             "items" => BasketField::Items,

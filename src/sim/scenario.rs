@@ -299,7 +299,7 @@ impl Stage {
         let id = self.plan.fact_named(name).ok_or("there is no such fact")?;
         let found = self.person(person).map_or(Value::Missing, |person| {
             match &self.plan.facts[id.0 as usize].rule {
-                FactRule::Basket(_) => person.basket(&self.plan, id, part, self.now),
+                FactRule::Basket(_) => person.basket(&self.plan, id, None, part, self.now),
                 _ => person.fact(&self.plan, id, None, self.now),
             }
         });
