@@ -6,11 +6,11 @@ pub mod time;
 
 pub mod define;
 
+pub mod source;
 pub mod decode;
 pub mod epoch;
 pub mod person;
 pub mod sink;
-pub mod source;
 pub mod store;
 
 pub mod dataflow;

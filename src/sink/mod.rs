@@ -4,6 +4,7 @@ pub mod facts;
 pub mod files;
 mod format;
 mod labels;
+pub mod memory;
 
 pub use format::{Formatter, reason_text, write_value};
 pub use labels::Labels;

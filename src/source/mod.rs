@@ -1,6 +1,7 @@
 //! Bytes in: whole lines of files, standard input or a generator, in chunks.
 
 pub mod import;
+pub mod memory;
 
 /// Whole lines of one source.
 #[derive(Clone, Debug, Default)]
