@@ -1,14 +1,49 @@
 //! The commands. The only place that prints, reads arguments and decides exit codes: 0 all is well, 1 what was asked
-//! about is not (mistakes in a pack, failing tests), 2 wrong arguments, 3 the run failed, 130 stopped by Ctrl-C.
+//! about is not (mistakes in a pack, failing tests), 2 wrong arguments, 3 the run failed, 70 a defect of the program,
+//! 130 stopped by Ctrl-C.
 
+mod demo;
+mod failure;
+mod generate;
+mod import;
+mod init;
+mod input;
+mod interrupt;
+mod output;
 mod pack;
+mod packs;
+mod progress;
+mod run;
+mod summary;
+mod table;
+mod target;
+mod values;
 
+use anstyle::{AnsiColor, Style};
+use clap::builder::Styles;
 use clap::{Parser, Subcommand};
+use failure::{DEFECT, Failure};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+const EXAMPLES: &str = "\
+Examples:
+  kairos demo
+  kairos init shop && kairos test shop
+  kairos generate --events 100000 --out events.jsonl
+  kairos run --pack shop --in events.jsonl --out out
+
+Exit codes: 0 all is well, 1 mistakes in a pack or failing tests, 2 wrong arguments, 3 the run failed, 130 stopped.";
+
+const STYLES: Styles = Styles::styled()
+    .header(Style::new().bold())
+    .usage(Style::new().bold())
+    .literal(AnsiColor::Green.on_default())
+    .error(AnsiColor::Red.on_default().bold());
+
 #[derive(Parser)]
 #[command(name = "kairos", version, about = "The real-time journey engine for retailers")]
+#[command(after_help = EXAMPLES, styles = STYLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -16,24 +51,65 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run a pack over files of events
+    Run(run::RunArgs),
     /// Report every mistake in a pack
+    #[command(after_help = pack::CHECK_EXAMPLES)]
     Check {
         /// A folder of YAML files, or one file
         path: PathBuf,
     },
     /// Run the tests of a pack
-    Test {
-        /// A folder of YAML files, or one file
-        path: PathBuf,
+    Test(pack::TestArgs),
+    /// Show decisions on generated traffic, faster than life
+    Demo(demo::DemoArgs),
+    /// Write a small pack to start from
+    #[command(after_help = init::EXAMPLES)]
+    Init {
+        /// A folder that is new or empty
+        folder: PathBuf,
     },
+    /// Write realistic shop traffic to try things on
+    Generate(generate::GenerateArgs),
+    /// Turn a public data set into events
+    Import(import::ImportArgs),
+    /// Print the JSON Schema of packs, for editors
+    #[command(after_help = init::SCHEMA_EXAMPLES)]
+    Schema,
 }
 
 /// Runs the command that the arguments name.
 pub fn main() -> ExitCode {
+    end_on_panic();
     let arguments = Arguments::parse();
-    let code = match arguments.command {
-        Command::Check { path } => pack::check(&path),
-        Command::Test { path } => pack::test(&path),
+    let result = match &arguments.command {
+        Command::Run(args) => run::run(args),
+        Command::Check { path } => pack::check(path),
+        Command::Test(args) => pack::test(args),
+        Command::Demo(args) => demo::demo(args),
+        Command::Init { folder } => init::init(folder),
+        Command::Generate(args) => generate::generate(args),
+        Command::Import(args) => import::import(args),
+        Command::Schema => init::schema(),
     };
-    ExitCode::from(code)
+    ExitCode::from(result.unwrap_or_else(|failure: Failure| {
+        output::report(&failure);
+        failure.code
+    }))
+}
+
+/// A worker that panics ends the process: the others would wait for it for ever.
+fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|at| format!(" at {}:{}", at.file(), at.line()));
+        let message = panic.payload_as_str().unwrap_or("no message");
+        output::report(&Failure {
+            code: DEFECT,
+            message: format!("internal error: {message}{}", place.unwrap_or_default()),
+            hint: Some(
+                "this is a defect of kairos; a run with --state goes on when started again".into(),
+            ),
+        });
+        std::process::exit(i32::from(DEFECT));
+    }));
 }

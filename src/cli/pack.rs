@@ -1,75 +1,123 @@
 //! `kairos check` and `kairos test`.
 
-use crate::define::ast::Pack;
+use super::failure::{Failure, NOT_SO};
+use super::output::{bad, dim, good, print, stream, tell};
+use crate::define::ast::{Pack, SourceFile, TestDef};
 use crate::define::compile::{Keep, compile};
 use crate::define::diagnostic::render;
 use crate::define::files::read_pack;
 use crate::define::parse::parse;
 use crate::define::plan::Plan;
 use crate::sim::scenario;
-use anstream::{eprintln, println};
-use std::path::Path;
+use crate::time::clock::{Clock, System};
+use clap::Args;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Reads and compiles a pack, or prints every mistake in it.
-pub(super) fn load(path: &Path, keep: Keep) -> Result<(Pack, Arc<Plan>), u8> {
-    let files = read_pack(path).map_err(|error| {
-        eprintln!("error: {error}");
-        1
-    })?;
-    let (pack, mut mistakes) = parse(&files);
-    if mistakes.is_empty() {
-        match compile(&pack, keep) {
-            Ok(plan) => return Ok((pack, Arc::new(plan))),
-            Err(found) => mistakes = found,
-        }
-    } else if let Err(found) = compile(&pack, keep) {
-        mistakes.extend(found);
+pub(super) const CHECK_EXAMPLES: &str = "\
+Examples:
+  kairos check dataflows/retail
+  kairos check dataflows/retail/abandoned-cart.yaml";
+
+const TEST_EXAMPLES: &str = "\
+Examples:
+  kairos test dataflows/retail
+  kairos test dataflows/retail --filter purchase";
+
+#[derive(Args, Debug)]
+#[command(after_help = TEST_EXAMPLES)]
+pub(super) struct TestArgs {
+    /// A folder of YAML files, or one file
+    path: PathBuf,
+    /// Only tests with this text in their names
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Show only what fails
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+/// Reads and compiles a pack, or tells every mistake in it.
+pub(super) fn load(path: &Path, keep: Keep) -> Result<(Pack, Arc<Plan>), Failure> {
+    let files = read_pack(path)
+        .map_err(|error| Failure { code: NOT_SO, ..Failure::failed(error.to_string()) })?;
+    compiled(&files, &path.display().to_string(), keep)
+}
+
+/// Compiles the files of a pack, or tells every mistake in them.
+pub(super) fn compiled(
+    files: &[SourceFile],
+    name: &str,
+    keep: Keep,
+) -> Result<(Pack, Arc<Plan>), Failure> {
+    let (pack, mut mistakes) = parse(files);
+    match compile(&pack, keep) {
+        Ok(plan) if mistakes.is_empty() => return Ok((pack, Arc::new(plan))),
+        Ok(_) => {}
+        Err(found) => mistakes.extend(found),
     }
     mistakes.sort();
     mistakes.dedup();
-    eprintln!("{}", render(&files, &mistakes));
+    tell(render(files, &mistakes));
     let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
-    eprintln!("{}: {} {plural}", path.display(), mistakes.len());
-    Err(1)
+    tell(format_args!("{name}: {}", bad(format_args!("{} {plural}", mistakes.len()))));
+    Err(Failure::said(NOT_SO))
 }
 
-pub(super) fn check(path: &Path) -> u8 {
-    match load(path, Keep::Used) {
-        Ok((pack, plan)) => {
-            println!(
-                "{}: no mistakes ({} facts, {} segments, {} journeys, {} tests)",
-                path.display(),
-                pack.facts.len(),
-                plan.segments.len(),
-                plan.journeys.len(),
-                plan.tests.len()
-            );
-            0
-        }
-        Err(code) => code,
-    }
+/// Says whether a pack has mistakes.
+pub(super) fn check(path: &Path) -> Result<u8, Failure> {
+    let (pack, plan) = load(path, Keep::Used)?;
+    print(format_args!(
+        "{}: {} ({} facts, {} segments, {} journeys, {} tests)\n",
+        path.display(),
+        good("no mistakes"),
+        pack.facts.len(),
+        plan.segments.len(),
+        plan.journeys.len(),
+        plan.tests.len()
+    ))?;
+    Ok(0)
 }
 
-pub(super) fn test(path: &Path) -> u8 {
-    let (pack, plan) = match load(path, Keep::All) {
-        Ok(loaded) => loaded,
-        Err(code) => return code,
+/// Runs the tests of a pack.
+pub(super) fn test(args: &TestArgs) -> Result<u8, Failure> {
+    let (pack, plan) = load(&args.path, Keep::All)?;
+    let wanted = |test: &&TestDef| {
+        args.filter.as_ref().is_none_or(|filter| test.name.node.contains(filter.as_str()))
     };
-    let mut failed = 0;
-    for test in &plan.tests {
-        match scenario::run(&plan, test) {
-            Ok(()) => println!("ok      {}", test.name.node),
-            Err(failure) => {
-                failed += 1;
-                let span = failure.line.span;
-                let file = &pack.files[span.file as usize].path;
-                println!("FAILED  {}", test.name.node);
-                println!("  {file}:{}: {}", span.line, failure.line.node.trim());
-                println!("  {}", failure.message);
-            }
+    let started = System::new();
+    let (mut passed, mut failed) = (0, 0);
+    for test in plan.tests.iter().filter(wanted) {
+        let result = scenario::run(&plan, test);
+        passed += usize::from(result.is_ok());
+        failed += usize::from(result.is_err());
+        let is_read = match result {
+            Ok(()) if args.quiet => true,
+            Ok(()) => stream(format_args!("{}      {}\n", good("ok"), test.name.node))?,
+            Err(failure) => stream(failed_text(&pack, test, &failure))?,
+        };
+        if !is_read {
+            break;
         }
     }
-    println!("{}: {} passed, {failed} failed", path.display(), plan.tests.len() - failed);
-    u8::from(failed > 0)
+    if passed + failed == 0 {
+        let none = Failure { code: NOT_SO, ..Failure::failed("there is no test to run") };
+        return Err(match &args.filter {
+            Some(filter) => none.hint(format!("no test has \"{filter}\" in its name")),
+            None => none.hint("write some under `tests:`; see `kairos init`"),
+        });
+    }
+    let tally = format!("{passed} passed, {failed} failed");
+    let tally = if failed > 0 { bad(tally) } else { good(tally) };
+    let took = format!("in {} ms", started.now().as_millis());
+    print(format_args!("{}: {tally} {}\n", args.path.display(), dim(took)))?;
+    Ok(if failed > 0 { NOT_SO } else { 0 })
+}
+
+fn failed_text(pack: &Pack, test: &TestDef, failure: &scenario::Failure) -> String {
+    let span = failure.line.span;
+    let file = &pack.files[span.file as usize].path;
+    let (line, name) = (failure.line.node.trim(), &test.name.node);
+    let word = bad("FAILED");
+    format!("{word}  {name}\n  {file}:{}: {line}\n  {}\n", span.line, failure.message)
 }
