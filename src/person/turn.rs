@@ -201,10 +201,13 @@ impl Turn<'_> {
         }
     }
 
-    /// Until nothing is left: emitted events, timers due, announcements and what they move; once all that is quiet, one
-    /// message, by priority, and again.
+    /// Timers due; then until nothing is left: emitted events, timers that have become due, announcements and what they
+    /// move; once all that is quiet, one message, by priority, and again.
     fn settle(&mut self, with_timers: bool) {
         let (mut messages, mut announcements) = (0, 0);
+        if with_timers {
+            self.timers();
+        }
         loop {
             if let Some(event) = self.emitted.pop_front() {
                 self.take(&event);
