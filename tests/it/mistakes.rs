@@ -1,5 +1,5 @@
-//! What is said about packs that read well and mean nothing: wrong names, types, cycles and policies; the place, the
-//! message and the advice, word for word.
+//! What is said about packs that read well and mean nothing: wrong names, types, cycles and
+//! policies; the place, the message and the advice, word for word.
 
 use kairos::define::ast::SourceFile;
 use kairos::define::compile::{Keep, compile};
@@ -7,8 +7,8 @@ use kairos::define::parse::parse;
 
 const TABLE: &str = include_str!("mistakes.txt");
 
-/// Holds a table of wrong packs: each ends where the lines `#> line:col: message | hint` say what must be reported, all
-/// of it. `said` reports it in that form.
+/// Holds a table of wrong packs: each ends where the lines `#> line:col: message | hint` say what
+/// must be reported, all of it. `said` reports it in that form.
 pub fn hold(table: &str, least: usize, said: impl Fn(&str) -> String) {
     let (mut pack, mut expected, mut count) = (String::new(), String::new(), 0);
     let mut wrong = String::new();

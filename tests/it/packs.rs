@@ -1,15 +1,21 @@
-//! The packs that are shipped, and those shown in the language's page, compile and pass their own tests.
+//! The packs that are shipped, and those shown in the language's page, compile and pass their own
+//! tests; the retail pack does on traffic what the oracle expects.
 
+use crate::engine::{Cut, Engine, records_of};
+use kairos::decode::Decoder;
 use kairos::define::ast::SourceFile;
 use kairos::define::compile::{Keep, compile};
 use kairos::define::diagnostic::render;
 use kairos::define::files::read_pack;
 use kairos::define::parse::parse;
-use kairos::sim::scenario;
+use kairos::event::Origin;
+use kairos::sim::generate::{Config, Faults, Generator};
+use kairos::sim::random::shrink_stream;
+use kairos::sim::{oracle, scenario};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Compiles a pack and runs its tests; what is wrong, as a user is told it. Gives the number of tests.
+/// Compiles a pack and runs its tests; gives their number, or what is wrong as a user is told it.
 fn judge(files: &[SourceFile]) -> Result<usize, String> {
     let (pack, mistakes) = parse(files);
     if !mistakes.is_empty() {
@@ -59,9 +65,88 @@ fn every_pack_in_the_page_of_the_language_passes_its_tests() {
 }
 
 #[test]
+fn the_weekday_of_a_date_is_the_same_wherever_the_person_is() {
+    let text = "\
+facts: { day: { trait: birthday, type: date } }
+segments: { monday: weekday(day) == 1 && hour(day) == 0 }
+tests:
+  - name: 5 March 1990 was a Monday
+    script: |
+      09:00  anna  identify  birthday=1990-03-05 timezone=America/New_York
+      09:00  bert  identify  birthday=1990-03-05 timezone=Asia/Kolkata
+      expect anna in monday
+      expect bert in monday
+";
+    let files = [SourceFile { path: "p.yaml".into(), text: text.into() }];
+    assert_eq!(judge(&files), Ok(1));
+}
+
+#[test]
 fn what_decides_nothing_costs_nothing() {
     let files = [SourceFile { path: "p.yaml".into(), text: "facts: { a: { count: A } }".into() }];
     let (pack, _) = parse(&files);
     let kept = |keep| compile(&pack, keep).expect("a sound pack").facts.len();
     assert_eq!((kept(Keep::Used), kept(Keep::All)), (0, 1));
+}
+
+fn retail() -> Engine {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("dataflows/retail");
+    let files = read_pack(&root).expect("a readable pack");
+    let (pack, _) = parse(&files);
+    let plan = Arc::new(compile(&pack, Keep::All).expect("a sound pack"));
+    Engine { pack, plan }
+}
+
+/// On a shop's traffic, faults included: everything that the oracle expects, and nothing else.
+#[test]
+fn the_retail_pack_does_on_traffic_what_the_language_says() {
+    let engine = retail();
+    let options = oracle::Options {
+        slack_ms: 5_000,
+        epoch_ms: 10_000,
+        dedup_horizon_ms: 3_600_000,
+        until: None,
+    };
+    for (seed, days) in [(1, 3), (12, 30), (2, 400)] {
+        let lines = traffic(seed, days);
+        let expected = |lines: &[Vec<u8>]| oracle::run(&engine.pack, lines, &options).records;
+        let found = |lines: &[Vec<u8>]| records_of(&engine.run(lines, Cut::plain()).outputs);
+        let records = found(&lines);
+        assert!(records.iter().filter(|record| record.contains(" send ")).count() > 20);
+        if expected(&lines) != records {
+            let small = shrink_stream(&lines, |lines| expected(lines) != found(lines));
+            let stream: Vec<_> = small.iter().map(|line| String::from_utf8_lossy(line)).collect();
+            panic!("{}\n{:#?}\n{:#?}", stream.join("\n"), expected(&small), found(&small));
+        }
+    }
+}
+
+/// Nothing that the import of Online Retail or the generator writes is rejected by the types that
+/// the pack declares.
+#[test]
+fn the_retail_pack_takes_the_events_of_both_shops() {
+    let engine = retail();
+    let decoder = Decoder::new(&engine.plan.inputs);
+    let sample = include_bytes!("../data/online_retail_sample.jsonl").split(|byte| *byte == b'\n');
+    let lines = sample.filter(|line| !line.is_empty()).map(<[u8]>::to_vec).chain(traffic(3, 30));
+    for (position, line) in (1..).zip(lines) {
+        let event = decoder.decode(&line, Origin { source: 0, position });
+        assert!(event.is_ok(), "{}\n{event:?}", String::from_utf8_lossy(&line));
+    }
+}
+
+fn traffic(seed: u64, days: i64) -> Vec<Vec<u8>> {
+    let over_ms = days * 86_400_000;
+    // Late, repeated and disordered lines, all of them readable.
+    let faults = Faults { malformed: 0.0, late: 0.02, duplicated: 0.02, ..Faults::default() };
+    let config =
+        Config { customers: 30, events: 1_500, seed, over_ms, faults, ..Config::default() };
+    let mut generator = Generator::new(config);
+    let mut lines = Vec::new();
+    let mut line = Vec::new();
+    while generator.next_into(&mut line).is_some() {
+        line.pop();
+        lines.push(std::mem::take(&mut line));
+    }
+    lines
 }

@@ -1,4 +1,5 @@
-//! Advice for who wrote an expression that means nothing: types and names in, what to write instead out. Decides nothing.
+//! Advice for who wrote an expression that means nothing: types and names in, what to write
+//! instead out. Decides nothing.
 
 use super::did_you_mean;
 use super::types::Type;

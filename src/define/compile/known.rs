@@ -42,7 +42,7 @@ impl Compiler<'_> {
 }
 
 impl Compiler<'_> {
-    /// Reports a property that a declared event does not have and that is nearly one of those it has.
+    /// Reports a property that a declared event does not have, if it is nearly one that it has.
     pub(super) fn property_name(&mut self, place: Span, kind: Kind, path: &str) {
         let name = &self.inputs.kinds[kind.0 as usize];
         let declared = |event: &&ast::EventDecl| names::current(&event.name.node) == name;

@@ -128,7 +128,7 @@ impl Checker<'_, '_> {
     }
 
     fn calendar(&mut self, name: &str, x: &IdedExpr) -> Checked {
-        let at = Box::new(self.expect(x, &Type::Time)?.expr);
+        let at = Box::new(self.expect(x, &Type::Time)?.at_midnight().expr);
         let expr = if name == "hour" { Expr::Hour(at) } else { Expr::Weekday(at) };
         Some(Typed::new(expr, Type::Number))
     }
