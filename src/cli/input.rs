@@ -1,73 +1,68 @@
-//! Input files and standard input, opened as sources.
+//! Input files and standard input, opened.
 
 use super::failure::Failure;
-use crate::source::{Chunk, Source, SourceError};
+use crate::source::Source;
+use crate::source::lines::{Lines, unpacked};
 use crate::store::Resume;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-/// How standard input is written as a file.
-pub(super) const STDIN: &str = "-";
+/// How standard input is written as a file, and standard output.
+pub(super) const DASH: &str = "-";
 
-const BLOCK: usize = 256 * 1024;
-
-struct Lines {
-    name: String,
-    reader: Box<dyn Read + Send>,
-    offset: u64,
-    line: u64,
-    rest: Vec<u8>,
-}
-
-/// Opens one input, at the place at which a checkpoint left it.
-pub(super) fn open(path: &Path, from: Option<&Resume>) -> Result<Box<dyn Source>, Failure> {
-    let name = path.display().to_string();
-    let (offset, line) = from.map_or((0, 1), |from| (from.offset, from.line));
-    let reader: Box<dyn Read + Send> = if name == STDIN {
-        Box::new(std::io::stdin())
-    } else {
-        let mut file = File::open(path).map_err(|error| Failure::reading(path, &error))?;
-        if file.metadata().is_ok_and(|meta| meta.is_dir()) {
-            return Err(Failure::failed(format!("cannot read {name}: it is a folder"))
-                .hint(format!("name the files in it, such as {name}/*.jsonl")));
-        }
-        if offset > 0 {
-            file.seek(SeekFrom::Start(offset)).map_err(|error| Failure::reading(path, &error))?;
-        }
-        Box::new(file)
-    };
-    Ok(Box::new(Lines { name, reader, offset, line, rest: Vec::new() }))
-}
-
-impl Source for Lines {
-    fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
-        let mut bytes = std::mem::take(&mut self.rest);
-        loop {
-            let before = bytes.len();
-            bytes.resize(before + BLOCK, 0);
-            let read = self.reader.read(&mut bytes[before..]).map_err(|error| SourceError {
-                name: self.name.clone(),
-                message: error.to_string(),
-            })?;
-            bytes.truncate(before + read);
-            let end = memchr::memrchr(b'\n', &bytes).map(|at| at + 1);
-            if read > 0 && end.is_none() {
-                continue;
-            }
-            if read > 0 {
-                self.rest = bytes.split_off(end.unwrap_or(0));
-            }
-            let chunk = Chunk {
-                offset: self.offset,
-                first_line: self.line,
-                length: bytes.len() as u64,
-                last: read == 0,
-                bytes,
-                ..Chunk::default()
-            };
-            (self.offset, self.line) = (chunk.next_offset(), chunk.next_line());
-            return Ok(Some(chunk));
-        }
+/// Opens a file, or standard input, and unpacks it.
+pub(super) fn reader(path: &Path) -> Result<Box<dyn Read + Send>, Failure> {
+    let failure = |error: io::Error| Failure::reading(path, &error);
+    if path.as_os_str() == DASH {
+        return unpacked(io::stdin()).map_err(failure);
     }
+    unpacked(file(path)?).map_err(failure)
+}
+
+fn file(path: &Path) -> Result<File, Failure> {
+    let file = File::open(path).map_err(|error| Failure::reading(path, &error))?;
+    if file.metadata().is_ok_and(|meta| meta.is_dir()) {
+        let failure = Failure::failed(format!("cannot read {}: it is a folder", path.display()));
+        return Err(
+            failure.hint(format!("name the files in it, such as {}/*.jsonl", path.display()))
+        );
+    }
+    Ok(file)
+}
+
+/// Opens an input at the place at which a checkpoint left it.
+pub(super) fn source(path: &Path, from: Option<&Resume>) -> Result<Box<dyn Source>, Failure> {
+    let (offset, line) = from.map_or((0, 1), |from| (from.offset, from.line));
+    let mut reader = reader(path)?;
+    if offset > 0 {
+        reader = skip(path, reader, offset)?;
+    }
+    Ok(Box::new(Lines::new(path.display().to_string(), reader, offset, line)))
+}
+
+/// Skips what has been read before: in a plain file at once, in a packed one by unpacking it.
+fn skip(
+    path: &Path,
+    mut reader: Box<dyn Read + Send>,
+    offset: u64,
+) -> Result<Box<dyn Read + Send>, Failure> {
+    let failure = |error: io::Error| Failure::reading(path, &error);
+    let shorter = || {
+        let message = format!("{} is shorter than it was at the checkpoint", path.display());
+        Failure::failed(message).hint("restore it, or start again with an empty --state folder")
+    };
+    let mut plain = file(path)?;
+    let mut head = [0; 4];
+    let length = plain.read(&mut head).and_then(|_| plain.metadata()).map_err(failure)?.len();
+    if crate::source::lines::is_packed(&head) {
+        let skipped =
+            io::copy(&mut (&mut reader).take(offset), &mut io::sink()).map_err(failure)?;
+        return if skipped < offset { Err(shorter()) } else { Ok(reader) };
+    }
+    if length < offset {
+        return Err(shorter());
+    }
+    plain.seek(SeekFrom::Start(offset)).map_err(failure)?;
+    Ok(Box::new(plain))
 }

@@ -12,13 +12,14 @@ use crate::sink::facts::write_person;
 use crate::sink::files::Files;
 use crate::store::disk::{Disk, fits};
 use crate::store::{Checkpoint, RunKey, Store};
+use crate::time::clock::{Clock, System};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -91,7 +92,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     }
     let mut facts = args.facts.as_deref().map(create).transpose()?;
     let job = args.job(plan.clone(), store, checkpoint)?;
-    let started = Instant::now();
+    let clock = System::new();
     let run = dataflow::run(job);
     let intake = run.intake.clone();
     let finished = args.wait(run)?;
@@ -99,7 +100,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         write_facts(file, &plan, &finished).map_err(|e| Failure::writing(path.display(), &e))?;
     }
     let facts = args.facts.as_deref();
-    let about = summary::About { intake: &intake, took: started.elapsed(), out: &args.out, facts };
+    let about = summary::About { intake: &intake, took: clock.now(), out: &args.out, facts };
     print(summary::summary(&finished, &about))?;
     Ok(0)
 }
@@ -112,7 +113,7 @@ impl RunArgs {
             if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
                 return Err(Failure::usage(format!("{} is given twice", path.display())));
             }
-            if path.as_os_str() == input::STDIN && self.state.is_some() {
+            if path.as_os_str() == input::DASH && self.state.is_some() {
                 return Err(Failure::usage("standard input cannot be combined with --state")
                     .hint("write it to a file first; a pipe cannot be read again after a stop"));
             }
@@ -163,15 +164,14 @@ impl RunArgs {
         let from = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.sources);
         let mut sources = Vec::new();
         for (at, path) in self.inputs.iter().enumerate() {
-            sources.push((path.display().to_string(), input::open(path, from.get(at))?));
+            sources.push((path.display().to_string(), input::source(path, from.get(at))?));
         }
         let lengths = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.outputs);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Job {
             plan,
             sources,
             sink: Box::new(Files::open(&self.out, lengths)?),
-            workers: self.workers.map_or(cores.min(DEFAULT_WORKERS_MAX), usize::from),
+            workers: self.workers.map_or_else(default_workers, usize::from),
             timeline: self.timeline(),
             dedup_horizon: self.dedup,
             until: self.until,
@@ -193,13 +193,14 @@ impl RunArgs {
     fn wait(&self, run: Run) -> Result<Finished, Failure> {
         let stopping = interrupt::watch();
         let bar = progress::Bar::over(&self.inputs);
+        let clock = System::new();
         let mut stopped_at = None;
         while !run.is_finished() {
             if stopping.is_asked() && stopped_at.is_none() {
                 run.control.stop();
-                stopped_at = Some(Instant::now());
+                stopped_at = Some(clock.now());
             }
-            if stopped_at.is_some_and(|at| at.elapsed() > STOP_PATIENCE) {
+            if stopped_at.is_some_and(|at| clock.now() > at + STOP_PATIENCE) {
                 return Err(self.stopped());
             }
             bar.show(&run.intake);
@@ -218,6 +219,12 @@ impl RunArgs {
             None => "the outputs are incomplete; with --state DIR a run can be stopped and go on",
         })
     }
+}
+
+/// One worker a core, as far as that helps.
+pub(super) fn default_workers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.min(DEFAULT_WORKERS_MAX)
 }
 
 type Opened = (Option<Arc<dyn Store>>, Option<Checkpoint>);
