@@ -101,7 +101,8 @@ impl From<RunError> for Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Failure {
-        Failure::failed(error.to_string())
+        let message = error.message.split(" (os error").next().unwrap_or(&error.message);
+        Failure::failed(format!("cannot read {}: {message}", error.name))
     }
 }
 
