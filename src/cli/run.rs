@@ -178,7 +178,8 @@ impl RunArgs {
         let from = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.sources);
         let mut sources = Vec::new();
         for (at, path) in self.inputs.iter().enumerate() {
-            sources.push((path.display().to_string(), input::source(path, from.get(at))?));
+            sources
+                .push((path.display().to_string(), input::source(path, at as u16, from.get(at))?));
         }
         let lengths = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.outputs);
         Ok(Job {

@@ -4,6 +4,10 @@
 //! refuses or takes half a surrogate pair depending on whether anybody reads the string. It never panics on any text
 //! and never recurses deeper than [`NESTING_MAX`]. What it takes is what `serde_json` takes; a property test holds it
 //! to that.
+//!
+//! A fault moves the cursor to the end of the text, where every object and array seems to end; [`Cursor::end`] tells it.
+//! So nobody on the way has to ask, and what is handed around fits registers: returning `Result`s made this three times
+//! slower.
 
 use crate::limits::NESTING_MAX;
 use std::borrow::Cow;
@@ -17,13 +21,6 @@ pub(super) enum Fault {
     NotAnObject,
 }
 
-/// A string as it stands between its quotes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Text<'a> {
-    raw: &'a str,
-    escaped: bool,
-}
-
 /// A value that is no more than one token, or that it is more.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) enum Scalar<'a> {
@@ -32,8 +29,11 @@ pub(super) enum Scalar<'a> {
     Bool(bool),
     /// The number as it is written.
     Number(&'a str),
-    Text(Text<'a>),
-    /// An object or array, skipped.
+    /// A text without escapes.
+    Plain(&'a str),
+    /// A text with escapes, as it is written between its quotes.
+    Escaped(&'a str),
+    /// An object or array, passed over.
     Compound,
 }
 
@@ -45,11 +45,14 @@ pub(super) struct Cursor<'a> {
     depth: usize,
     /// Just behind an opening bracket, where no comma may come.
     fresh: bool,
+    /// Whether the last string has escapes.
+    escaped: bool,
+    fault: Option<Fault>,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str) -> Cursor<'a> {
-        Cursor { text, at: 0, depth: 0, fresh: false }
+        Cursor { text, at: 0, depth: 0, fresh: false, escaped: false, fault: None }
     }
 
     /// The first byte that is not white space, not yet taken; 0 at the end.
@@ -65,164 +68,217 @@ impl<'a> Cursor<'a> {
         0
     }
 
-    /// Fails unless nothing but white space is left.
-    pub(super) fn end(&mut self) -> Result<(), Fault> {
+    /// Tells whether all went well and nothing but white space is left.
+    pub(super) fn end(mut self) -> Result<(), Fault> {
         self.peek();
-        if self.at == self.text.len() { Ok(()) } else { Err(Fault::Syntax) }
+        if self.at < self.text.len() {
+            self.fail(Fault::Syntax);
+        }
+        self.fault.map_or(Ok(()), Err)
     }
 
     /// Takes the opening bracket that [`Cursor::peek`] has shown.
     #[inline]
-    pub(super) fn open(&mut self) -> Result<(), Fault> {
+    pub(super) fn open(&mut self) {
         if self.depth == NESTING_MAX {
-            return Err(Fault::TooDeep);
+            return self.fail(Fault::TooDeep);
         }
         self.at += 1;
         self.depth += 1;
         self.fresh = true;
-        Ok(())
     }
 
-    /// Inside an object: the key of its next member, whose value comes next; `None` behind its end.
+    /// Inside an object: the name of its next member, whose value comes next; `None` behind its end. `space` is where
+    /// escapes are resolved.
     #[inline]
-    pub(super) fn key(&mut self) -> Result<Option<Text<'a>>, Fault> {
-        if !self.more(b'}')? {
-            return Ok(None);
+    pub(super) fn key<'k>(&mut self, space: &'k mut String) -> Option<&'k str>
+    where
+        'a: 'k,
+    {
+        let key = self.raw_key()?;
+        if self.escaped {
+            *space = unescape(key);
+            return Some(space);
         }
-        if self.peek() != b'"' {
-            return Err(Fault::Syntax);
+        Some(key)
+    }
+
+    #[inline]
+    fn raw_key(&mut self) -> Option<&'a str> {
+        if !self.more(b'}') {
+            return None;
         }
-        let key = self.string()?;
-        if self.peek() != b':' {
-            return Err(Fault::Syntax);
+        if self.peek() == b'"' {
+            let key = self.string();
+            if self.peek() == b':' {
+                self.at += 1;
+                return Some(key);
+            }
         }
-        self.at += 1;
-        Ok(Some(key))
+        self.fail(Fault::Syntax);
+        None
     }
 
     /// Inside an array: whether another element comes next; false behind its end.
     #[inline]
-    pub(super) fn element(&mut self) -> Result<bool, Fault> {
+    pub(super) fn element(&mut self) -> bool {
         self.more(b']')
     }
 
     #[inline]
-    fn more(&mut self, closing: u8) -> Result<bool, Fault> {
+    fn more(&mut self, closing: u8) -> bool {
         let fresh = std::mem::replace(&mut self.fresh, false);
-        match self.peek() {
-            byte if byte == closing => {
-                self.at += 1;
-                self.depth -= 1;
-                Ok(false)
-            }
-            b',' if !fresh => {
-                self.at += 1;
-                Ok(true)
-            }
-            _ if fresh => Ok(true),
-            _ => Err(Fault::Syntax),
+        let byte = self.peek();
+        if byte == closing {
+            self.at += 1;
+            self.depth -= 1;
+            return false;
         }
+        if fresh {
+            return byte != 0 || self.fail_false();
+        }
+        if byte == b',' {
+            self.at += 1;
+            return true;
+        }
+        self.fail_false()
     }
 
     /// The value that comes next; objects and arrays are passed over.
     #[inline]
-    pub(super) fn scalar(&mut self) -> Result<Scalar<'a>, Fault> {
+    pub(super) fn scalar(&mut self) -> Scalar<'a> {
         match self.peek() {
-            b'"' => self.string().map(Scalar::Text),
-            b'-' | b'0'..=b'9' => self.number().map(Scalar::Number),
+            b'"' => {
+                let raw = self.string();
+                if self.escaped { Scalar::Escaped(raw) } else { Scalar::Plain(raw) }
+            }
+            b'-' | b'0'..=b'9' => Scalar::Number(self.number()),
             b't' => self.word("true", Scalar::Bool(true)),
             b'f' => self.word("false", Scalar::Bool(false)),
             b'n' => self.word("null", Scalar::Null),
+            _ => {
+                self.pass();
+                Scalar::Compound
+            }
+        }
+    }
+
+    /// Passes over the next value.
+    pub(super) fn pass(&mut self) {
+        match self.peek() {
+            b'"' => {
+                self.string();
+            }
             b'{' => {
-                self.open()?;
-                while self.key()?.is_some() {
-                    self.scalar()?;
+                self.open();
+                while self.raw_key().is_some() {
+                    self.pass();
                 }
-                Ok(Scalar::Compound)
             }
             b'[' => {
-                self.open()?;
-                while self.element()? {
-                    self.scalar()?;
+                self.open();
+                while self.element() {
+                    self.pass();
                 }
-                Ok(Scalar::Compound)
             }
-            _ => Err(Fault::Syntax),
+            b't' | b'f' | b'n' | b'-' | b'0'..=b'9' => {
+                self.scalar();
+            }
+            _ => self.fail(Fault::Syntax),
         }
     }
 
     /// Passes over the next value and gives its text.
-    pub(super) fn skip(&mut self) -> Result<&'a str, Fault> {
-        self.peek();
-        let start = self.at;
-        self.scalar()?;
-        Ok(&self.text[start..self.at])
+    pub(super) fn skip(&mut self) -> &'a str {
+        self.taken(Cursor::pass)
     }
 
-    /// The text from a place, as [`Cursor::place`] gave it, to here.
-    pub(super) fn since(&self, start: usize) -> &'a str {
+    /// The text that `take` takes.
+    pub(super) fn taken(&mut self, take: impl FnOnce(&mut Cursor<'a>)) -> &'a str {
+        self.peek();
+        let start = self.at;
+        take(self);
         &self.text[start..self.at]
     }
 
-    pub(super) fn place(&self) -> usize {
-        self.at
+    #[cold]
+    fn fail(&mut self, fault: Fault) {
+        self.fault.get_or_insert(fault);
+        self.at = self.text.len();
     }
 
-    fn word(&mut self, word: &str, value: Scalar<'a>) -> Result<Scalar<'a>, Fault> {
+    #[cold]
+    fn fail_false(&mut self) -> bool {
+        self.fail(Fault::Syntax);
+        false
+    }
+
+    fn word(&mut self, word: &str, value: Scalar<'a>) -> Scalar<'a> {
         if self.text.as_bytes()[self.at..].starts_with(word.as_bytes()) {
             self.at += word.len();
-            Ok(value)
         } else {
-            Err(Fault::Syntax)
+            self.fail(Fault::Syntax);
         }
+        value
     }
 
-    fn number(&mut self) -> Result<&'a str, Fault> {
-        let bytes = self.text.as_bytes();
-        let at = |place: usize| bytes.get(place).copied().unwrap_or(0);
-        let digits = |from: usize| {
-            let count = bytes[from..].iter().take_while(|b| b.is_ascii_digit());
-            match count.count() {
-                0 => Err(Fault::Syntax),
-                count => Ok(from + count),
+    fn number(&mut self) -> &'a str {
+        let start = self.at;
+        self.at = match number_end(self.text.as_bytes(), start) {
+            Some(end) => end,
+            None => {
+                self.fail(Fault::Syntax);
+                return "";
             }
         };
-        let start = self.at;
-        let mut end = start + usize::from(at(start) == b'-');
-        let leading_zero = at(end) == b'0';
-        end = if leading_zero { end + 1 } else { digits(end)? };
-        if at(end) == b'.' {
-            end = digits(end + 1)?;
-        }
-        if matches!(at(end), b'e' | b'E') {
-            end += 1 + usize::from(matches!(at(end + 1), b'+' | b'-'));
-            end = digits(end)?;
-        }
-        self.at = end;
-        Ok(&self.text[start..end])
+        &self.text[start..self.at]
     }
 
-    /// The string whose opening quote comes next.
+    /// What is between the quotes of the string whose opening quote comes next.
     #[inline]
-    fn string(&mut self) -> Result<Text<'a>, Fault> {
+    fn string(&mut self) -> &'a str {
         let bytes = self.text.as_bytes();
         let start = self.at + 1;
-        let mut escaped = false;
+        self.escaped = false;
         let mut at = plain(bytes, start);
         loop {
             match bytes.get(at) {
                 Some(b'"') => break,
                 Some(b'\\') => {
-                    escaped = true;
-                    at = plain(bytes, escape(bytes, at + 1)?);
+                    self.escaped = true;
+                    at = escape(bytes, at + 1).map_or(bytes.len(), |at| plain(bytes, at));
                 }
-                _ => return Err(Fault::Syntax),
+                _ => {
+                    self.fail(Fault::Syntax);
+                    return "";
+                }
             }
         }
         self.at = at + 1;
-        let raw = &self.text[start..at];
-        Ok(Text { raw, escaped })
+        &self.text[start..at]
     }
+}
+
+/// The end of the number that starts at `start`; `None` if it is none.
+fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
+    let at = |place: usize| bytes.get(place).copied().unwrap_or(0);
+    let digits = |from: usize| {
+        let mut end = from;
+        while at(end).is_ascii_digit() {
+            end += 1;
+        }
+        (end > from).then_some(end)
+    };
+    let mut end = start + usize::from(at(start) == b'-');
+    end = if at(end) == b'0' { end + 1 } else { digits(end)? };
+    if at(end) == b'.' {
+        end = digits(end + 1)?;
+    }
+    if matches!(at(end), b'e' | b'E') {
+        end += 1 + usize::from(matches!(at(end + 1), b'+' | b'-'));
+        end = digits(end)?;
+    }
+    Some(end)
 }
 
 /// The place of the first byte from `at` on that is a quote, a backslash or a control character, or the end.
@@ -253,31 +309,33 @@ fn plain(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// The place behind an escape whose backslash stands before `at`.
-fn escape(bytes: &[u8], at: usize) -> Result<usize, Fault> {
+/// The place behind the escape whose backslash stands before `at`; `None` if it is none.
+fn escape(bytes: &[u8], at: usize) -> Option<usize> {
     match bytes.get(at) {
-        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 1),
+        Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Some(at + 1),
         Some(b'u') => match bytes.get(at + 1..at + 5) {
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Ok(at + 5),
-            _ => Err(Fault::Syntax),
+            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => Some(at + 5),
+            _ => None,
         },
-        _ => Err(Fault::Syntax),
+        _ => None,
     }
 }
 
-impl<'a> Text<'a> {
-    pub(super) fn is_empty(self) -> bool {
-        self.raw.is_empty()
-    }
-
-    /// The text with its escapes resolved. Half a surrogate pair, which cutting a text in JavaScript leaves behind,
-    /// becomes U+FFFD.
-    pub(super) fn get(self) -> Cow<'a, str> {
-        if self.escaped { Cow::Owned(unescape(self.raw)) } else { Cow::Borrowed(self.raw) }
+impl<'a> Scalar<'a> {
+    /// The text with its escapes resolved, if it is one. Half a surrogate pair, which cutting a text in JavaScript
+    /// leaves behind, becomes U+FFFD.
+    #[inline]
+    pub(super) fn text(self) -> Option<Cow<'a, str>> {
+        match self {
+            Scalar::Plain(text) => Some(Cow::Borrowed(text)),
+            Scalar::Escaped(raw) => Some(Cow::Owned(unescape(raw))),
+            _ => None,
+        }
     }
 }
 
 /// Resolves escapes, of which [`Cursor::string`] has made sure that each is complete.
+#[cold]
 fn unescape(raw: &str) -> String {
     let mut out = String::with_capacity(raw.len());
     let mut units: Vec<u16> = Vec::new();
@@ -314,9 +372,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn takes(text: &str) -> bool {
+    fn read(text: &str) -> Result<(), Fault> {
         let mut cursor = Cursor::new(text);
-        cursor.scalar().and_then(|_| cursor.end()).is_ok()
+        cursor.pass();
+        cursor.end()
+    }
+
+    fn takes(text: &str) -> bool {
+        read(text).is_ok()
     }
 
     fn serde_takes(text: &str) -> bool {
@@ -389,10 +452,8 @@ mod tests {
             (r#""é\u00e9""#, "éé"),
         ];
         for (json, text) in cases {
-            let Ok(Scalar::Text(found)) = Cursor::new(json).scalar() else {
-                panic!("{json} is a string");
-            };
-            assert_eq!(found.get(), text, "{json}");
+            let found = Cursor::new(json).scalar().text();
+            assert_eq!(found.as_deref(), Some(text), "{json}");
         }
     }
 
@@ -402,7 +463,7 @@ mod tests {
             let nested = |n: usize| format!("{}1{}", open.repeat(n), close.repeat(n));
             assert!(takes(&nested(NESTING_MAX)));
             let deeper = nested(NESTING_MAX + 1);
-            assert_eq!(Cursor::new(&deeper).scalar(), Err(Fault::TooDeep));
+            assert_eq!(read(&deeper), Err(Fault::TooDeep));
         }
         let brackets_in_text = format!("\"{}\"", "[".repeat(1000));
         assert!(takes(&brackets_in_text));
@@ -423,10 +484,8 @@ mod tests {
         #[test]
         fn agrees_with_serde_json_on_any_string(text in ".{0,40}") {
             let json = serde_json::to_string(&text).unwrap();
-            let Ok(Scalar::Text(found)) = Cursor::new(&json).scalar() else {
-                panic!("{json} is a string");
-            };
-            prop_assert_eq!(found.get(), text);
+            let found = Cursor::new(&json).scalar().text();
+            prop_assert_eq!(found.as_deref(), Some(&*text));
         }
     }
 }

@@ -8,7 +8,7 @@ use super::values::shown;
 use crate::event::{Call, Num, Reason};
 use crate::limits::ID_BYTES_MAX;
 use crate::time::{self, TIME_MAX, TIME_MIN};
-use compact_str::{CompactString, format_compact};
+use compact_str::CompactString;
 use std::borrow::Cow;
 
 /// The envelope's members, as they stand in the JSON.
@@ -30,27 +30,39 @@ pub(super) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Which call it is, and the name that its kind goes by, if what is known so far is all.
-    pub(super) fn call(&self) -> Result<(Call, Cow<'a, str>), Refused> {
-        let call = match (self.call, self.event) {
-            (Scalar::Text(text), _) => text.get(),
-            (Scalar::Null, Scalar::Text(_)) => "track".into(),
-            (Scalar::Null, _) => return Err(not_an_event("it has neither `type` nor `event`")),
-            _ => return Err(not_an_event("`type` is not a text")),
+    /// Which call it is and the name that its kind goes by, if what is known so far is all.
+    pub(super) fn call(&self) -> Option<(Call, Cow<'a, str>)> {
+        let call = match (self.call.text(), self.event) {
+            (Some(call), _) => call,
+            (None, Scalar::Plain(_) | Scalar::Escaped(_)) if self.call == Scalar::Null => {
+                "track".into()
+            }
+            _ => return None,
         };
         let call = match &*call {
-            "track" => match self.event {
-                Scalar::Text(name) if !name.is_empty() => return Ok((Call::Track, name.get())),
-                _ => return Err(not_an_event("a track call needs an `event` name")),
-            },
+            "track" => {
+                let name = self.event.text().filter(|name| !name.is_empty())?;
+                return Some((Call::Track, name));
+            }
             "identify" => (Call::Identify, "identify"),
             "page" => (Call::Page, "page"),
             "screen" => (Call::Screen, "screen"),
             "group" => (Call::Group, "group"),
             "alias" => (Call::Alias, "alias"),
-            other => return Err(not_an_event(&format!("`type` is \"{}\"", shown(other)))),
+            _ => return None,
         };
-        Ok((call.0, call.1.into()))
+        Some((call.0, call.1.into()))
+    }
+
+    /// Why it is not a call.
+    pub(super) fn not_a_call(&self) -> Refused {
+        let detail = match (self.call.text(), self.call, self.event) {
+            (Some(call), ..) if call != "track" => format!("`type` is \"{}\"", shown(&call)),
+            (None, Scalar::Null, Scalar::Null) => "it has neither `type` nor `event`".to_owned(),
+            (None, call, _) if call != Scalar::Null => "`type` is not a text".to_owned(),
+            _ => "a track call needs an `event` name".to_owned(),
+        };
+        (Reason::NotAnEvent, detail)
     }
 
     /// The JSON text that holds the call's own properties.
@@ -64,11 +76,11 @@ impl<'a> Envelope<'a> {
 
     /// The leaf that the event belongs to.
     pub(super) fn leaf(&self) -> Result<CompactString, Refused> {
-        if let Some(id) = identifier(&self.user_id) {
-            return Ok(format_compact!("user:{id}"));
+        if let Some(id) = identifier(self.user_id) {
+            return Ok(leaf("user:", &id));
         }
-        match identifier(&self.anonymous_id) {
-            Some(id) => Ok(format_compact!("anonymous:{id}")),
+        match identifier(self.anonymous_id) {
+            Some(id) => Ok(leaf("anonymous:", &id)),
             None => {
                 let detail = "neither `userId` nor `anonymousId` identifies anybody";
                 Err((Reason::NoIdentifier, detail.to_owned()))
@@ -104,10 +116,9 @@ impl<'a> Envelope<'a> {
 
     /// The message id; empty if there is none.
     pub(super) fn message_id(&self) -> Result<CompactString, Refused> {
-        let Scalar::Text(text) = self.message_id else {
+        let Some(id) = self.message_id.text() else {
             return Ok(CompactString::default());
         };
-        let id = text.get();
         if id.len() > ID_BYTES_MAX {
             // Cutting it could make two different messages one, and remembering it whole has no bound.
             let detail = format!("`messageId` has {} of at most {ID_BYTES_MAX} bytes", id.len());
@@ -117,8 +128,11 @@ impl<'a> Envelope<'a> {
     }
 }
 
-fn not_an_event(detail: &str) -> Refused {
-    (Reason::NotAnEvent, detail.to_owned())
+fn leaf(sort: &str, id: &str) -> CompactString {
+    let mut leaf = CompactString::with_capacity(sort.len() + id.len());
+    leaf.push_str(sort);
+    leaf.push_str(id);
+    leaf
 }
 
 /// Words that a shop's code sends when it does not know who it is.
@@ -126,11 +140,10 @@ const PLACEHOLDERS: [&str; 8] =
     ["null", "undefined", "unknown", "none", "anonymous", "nil", "0", "-1"];
 
 /// A text or a number that identifies somebody.
-fn identifier<'a>(id: &Scalar<'a>) -> Option<Cow<'a, str>> {
+fn identifier<'a>(id: Scalar<'a>) -> Option<Cow<'a, str>> {
     let id = match id {
-        Scalar::Text(text) => text.get(),
-        Scalar::Number(text) => Cow::Borrowed(*text),
-        _ => return None,
+        Scalar::Number(text) => Cow::Borrowed(text),
+        other => other.text()?,
     };
     let word = id.trim();
     let nobody = word.is_empty() || PLACEHOLDERS.iter().any(|p| word.eq_ignore_ascii_case(p));
@@ -140,12 +153,11 @@ fn identifier<'a>(id: &Scalar<'a>) -> Option<Cow<'a, str>> {
 /// Milliseconds since the Unix epoch, out of RFC 3339 text or a whole number of them.
 fn timestamp(stamp: Scalar<'_>) -> Option<i64> {
     match stamp {
-        Scalar::Text(text) => time::parse(&text.get()),
         // One beyond every range is a time, only an absurd one.
         Scalar::Number(text) => match Num::parse(text) {
             Some(number) => number.is_whole().then(|| number.trunc()),
             None => Some(if text.starts_with('-') { i64::MIN } else { i64::MAX }),
         },
-        _ => None,
+        other => time::parse(&other.text()?),
     }
 }

@@ -32,7 +32,7 @@ use wanted::{CONTEXT_ZONE, OWN_ZONE, TRAITS_ZONE, Wanted};
 type Refused = (Reason, String);
 
 /// Reads lines for one plan.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decoder {
     kinds: hashbrown::HashMap<String, Kind, foldhash::fast::FixedState>,
     wanted: Wanted,
@@ -44,17 +44,6 @@ pub struct Decoder {
 /// Whether a line holds nothing, so that it is neither an event nor a reject.
 pub fn is_blank(line: &[u8]) -> bool {
     line.iter().all(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
-}
-
-/// The reject for a line of which only the beginning is at hand; `bytes` is its full length.
-pub fn too_long(beginning: &[u8], bytes: u64, origin: Origin) -> Reject {
-    Reject {
-        origin,
-        reason: Reason::TooLong,
-        detail: format!("{bytes} of at most {LINE_BYTES_MAX} bytes"),
-        raw: beginning[..beginning.len().min(LINE_BYTES_MAX)].to_vec(),
-        bytes,
-    }
 }
 
 impl Decoder {
@@ -74,19 +63,19 @@ impl Decoder {
     /// # Errors
     /// The line with the first reason, in the order of [`Reason`], for which it is no usable event.
     pub fn decode(&self, line: &[u8], origin: Origin) -> Result<Event, Reject> {
-        if line.len() > LINE_BYTES_MAX {
-            return Err(too_long(line, line.len() as u64, origin));
-        }
         self.event(line, origin).map_err(|(reason, detail)| Reject {
             origin,
             reason,
             detail,
-            raw: line.to_vec(),
+            raw: line[..line.len().min(LINE_BYTES_MAX)].to_vec(),
             bytes: line.len() as u64,
         })
     }
 
     fn event(&self, line: &[u8], origin: Origin) -> Result<Event, Refused> {
+        if line.len() > LINE_BYTES_MAX {
+            return Err((Reason::TooLong, format!("more than {LINE_BYTES_MAX} bytes")));
+        }
         let text = std::str::from_utf8(line).map_err(|error| {
             let column = error.valid_up_to() + 1;
             (Reason::NotUtf8, format!("at column {column}"))
@@ -94,7 +83,7 @@ impl Decoder {
         let mut reading = Reading::new(self);
         reading.line(text).map_err(|fault| explain(fault, text))?;
         let envelope = &reading.envelope;
-        let (call, name) = envelope.call()?;
+        let (call, name) = envelope.call().ok_or_else(|| envelope.not_a_call())?;
         let kind = self.kind(call, &name);
         let message_id = envelope.message_id()?;
         let leaf = envelope.leaf()?;

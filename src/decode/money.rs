@@ -6,7 +6,7 @@ use crate::define::plan::{Consumer, Inputs, PropertyType, Rates};
 use crate::event::{Kind, Num, Reason, Value};
 
 /// Which values are amounts, and what they are worth.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Money {
     /// For each kind the slots that hold amounts.
     slots: Vec<Vec<u16>>,

@@ -6,7 +6,6 @@
 use super::cursor::{Cursor, Fault};
 use super::envelope::Envelope;
 use super::values::Found;
-use super::wanted::Node;
 use super::{Decoder, Refused};
 use crate::event::{Call, Kind, Value};
 
@@ -15,7 +14,7 @@ pub(super) struct Reading<'d, 'a> {
     decoder: &'d Decoder,
     pub(super) envelope: Envelope<'a>,
     own: Found,
-    /// As which call and kind `own` was read, as soon as it was.
+    /// As which call and kind `own` was read, once it was and as long as that may stand.
     own_as: Option<(Call, Kind)>,
     around: Found,
 }
@@ -39,58 +38,57 @@ impl<'d, 'a> Reading<'d, 'a> {
         let mut cursor = Cursor::new(text);
         let is_object = cursor.peek() == b'{';
         if is_object {
-            cursor.open()?;
-            while let Some(key) = cursor.key()? {
-                self.member(&key.get(), &mut cursor)?;
+            let mut space = String::new();
+            cursor.open();
+            while let Some(key) = cursor.key(&mut space) {
+                self.member(key, &mut cursor);
             }
         } else {
-            cursor.scalar()?;
+            cursor.pass();
         }
         cursor.end()?;
         if is_object { Ok(()) } else { Err(Fault::NotAnObject) }
     }
 
-    fn member(&mut self, key: &str, cursor: &mut Cursor<'a>) -> Result<(), Fault> {
+    fn member(&mut self, key: &str, cursor: &mut Cursor<'a>) {
         let envelope = &mut self.envelope;
         match key {
-            "type" => envelope.call = cursor.scalar()?,
-            "event" => envelope.event = cursor.scalar()?,
-            "userId" => envelope.user_id = cursor.scalar()?,
-            "anonymousId" => envelope.anonymous_id = cursor.scalar()?,
-            "messageId" => envelope.message_id = cursor.scalar()?,
-            "timestamp" => envelope.timestamp = cursor.scalar()?,
-            "originalTimestamp" => envelope.original_timestamp = cursor.scalar()?,
-            "receivedAt" => envelope.received_at = cursor.scalar()?,
-            "name" => envelope.name = Some(cursor.skip()?),
-            "category" => envelope.category = Some(cursor.skip()?),
-            "properties" => self.envelope.properties = Some(self.body(false, cursor)?),
-            "traits" => self.envelope.traits = Some(self.body(true, cursor)?),
+            "type" => envelope.call = cursor.scalar(),
+            "event" => envelope.event = cursor.scalar(),
+            "userId" => envelope.user_id = cursor.scalar(),
+            "anonymousId" => envelope.anonymous_id = cursor.scalar(),
+            "messageId" => envelope.message_id = cursor.scalar(),
+            "timestamp" => envelope.timestamp = cursor.scalar(),
+            "originalTimestamp" => envelope.original_timestamp = cursor.scalar(),
+            "receivedAt" => envelope.received_at = cursor.scalar(),
+            "name" => envelope.name = Some(cursor.skip()),
+            "category" => envelope.category = Some(cursor.skip()),
+            "properties" => self.envelope.properties = Some(self.body(false, cursor)),
+            "traits" => self.envelope.traits = Some(self.body(true, cursor)),
             "context" => {
                 self.around.clear();
-                self.around.read(cursor, &self.decoder.wanted.of_context)?;
+                self.around.read(cursor, &self.decoder.wanted.of_context);
             }
-            _ => {
-                cursor.scalar()?;
-            }
+            _ => cursor.pass(),
         }
-        Ok(())
     }
 
     /// Reads `properties` or `traits` at once if the call is known and has its own there, and gives the JSON text.
-    fn body(&mut self, is_traits: bool, cursor: &mut Cursor<'a>) -> Result<&'a str, Fault> {
-        let call = self.envelope.call().ok();
+    fn body(&mut self, is_traits: bool, cursor: &mut Cursor<'a>) -> &'a str {
+        let call = self.envelope.call();
         let has_traits = |call| matches!(call, Call::Identify | Call::Group);
         match call {
             Some((call, name)) if has_traits(call) == is_traits && call != Call::Alias => {
                 let kind = self.decoder.kind(call, &name);
                 self.own.clear();
                 self.own_as = Some((call, kind));
-                cursor.peek();
-                let start = cursor.place();
-                self.own.read(cursor, self.decoder.wanted.own(call, kind))?;
-                Ok(cursor.since(start))
+                let node = self.decoder.wanted.own(call, kind);
+                cursor.taken(|cursor| self.own.read(cursor, node))
             }
-            _ => cursor.skip(),
+            _ => {
+                self.own_as = None;
+                cursor.skip()
+            }
         }
     }
 
@@ -100,8 +98,9 @@ impl<'d, 'a> Reading<'d, 'a> {
         let node = decoder.wanted.own(call, kind);
         if self.own_as != Some((call, kind)) {
             self.own.clear();
+            // A cursor has passed over the text, so that it has no faults any more.
             if let Some(body) = self.envelope.body(call) {
-                read_again(&mut self.own, body, node);
+                self.own.read(&mut Cursor::new(body), node);
             }
         }
         if matches!(call, Call::Page | Call::Screen) {
@@ -110,7 +109,7 @@ impl<'d, 'a> Reading<'d, 'a> {
                 if let (Some((_, child)), Some(text)) = (node.child(name), text)
                     && !self.own.has_any(&child.below)
                 {
-                    read_again(&mut self.own, text, child);
+                    self.own.value(&mut Cursor::new(text), child, false);
                 }
             }
         }
@@ -130,10 +129,4 @@ impl<'d, 'a> Reading<'d, 'a> {
         }
         Ok(values)
     }
-}
-
-/// Reads JSON text that a cursor has passed over, which cannot fail any more.
-fn read_again(found: &mut Found, text: &str, node: &Node) {
-    let read = found.read(&mut Cursor::new(text), node);
-    debug_assert_eq!(read, Ok(()), "a cursor has passed over it: {text}");
 }

@@ -1,11 +1,11 @@
 //! Values out of JSON text, for the slots of a tree of wanted names.
 
-use super::cursor::{Cursor, Fault, Scalar};
+use super::Refused;
+use super::cursor::{Cursor, Scalar};
 use super::wanted::{Leaf, Node, Take};
 use crate::define::plan::PropertyType;
 use crate::event::{Num, Reason, Value, list};
 use crate::time;
-use compact_str::CompactString;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -37,44 +37,40 @@ impl Found {
         self.problems.clear();
     }
 
-    /// Reads the next value as far as the tree wants it.
-    ///
-    /// # Errors
-    /// The text is not JSON, or nested too deep.
-    pub(super) fn read(&mut self, cursor: &mut Cursor<'_>, node: &Node) -> Result<(), Fault> {
-        self.value(cursor, node, false)
+    /// Reads the next value, which should be an object, as far as the tree wants it; of anything else nothing.
+    pub(super) fn read(&mut self, cursor: &mut Cursor<'_>, tree: &Node) {
+        match cursor.peek() {
+            b'{' => self.object(cursor, tree, false),
+            _ => cursor.pass(),
+        }
     }
 
-    fn value(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) -> Result<(), Fault> {
+    /// Reads the next value for a node. Inside an array nothing is collected into lists yet.
+    pub(super) fn value(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) {
         match cursor.peek() {
             b'{' => self.object(cursor, node, in_list),
             b'[' => self.array(cursor, node, in_list),
             _ => {
-                let scalar = cursor.scalar()?;
+                let scalar = cursor.scalar();
                 for leaf in &node.leaves {
                     match convert(leaf.take, scalar, in_list) {
                         Ok(Value::Missing) => {}
                         Ok(value) => self.values.push((leaf.slot, value)),
-                        Err((reason, detail)) => self.problem(leaf.slot, reason, detail),
+                        Err(unfit) => self.problem(leaf.slot, unfit.0, unfit.1),
                     }
                 }
-                Ok(())
             }
         }
     }
 
-    fn object(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) -> Result<(), Fault> {
-        for leaf in &node.leaves {
-            if let Take::Declared(wanted) = leaf.take {
-                self.problem(leaf.slot, Reason::WrongType, wrong(wanted, Scalar::Compound));
-            }
-        }
+    fn object(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) {
+        self.refuse_compound(node);
         let start = self.mark();
-        let mut seen = 0_u64;
-        cursor.open()?;
-        while let Some(key) = cursor.key()? {
-            let Some((at, child)) = node.child(&key.get()) else {
-                cursor.scalar()?;
+        let (mut seen, mut space) = (0_u64, String::new());
+        cursor.open();
+        while let Some(key) = cursor.key(&mut space) {
+            let Some((at, child)) = node.child(key) else {
+                cursor.pass();
                 continue;
             };
             // Of members with the same name the last counts. With more than 64 names two can share a bit, which
@@ -84,21 +80,29 @@ impl Found {
                 self.forget(start, child);
             }
             seen |= bit;
-            self.value(cursor, child, in_list)?;
+            self.value(cursor, child, in_list);
         }
-        Ok(())
     }
 
-    fn array(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) -> Result<(), Fault> {
+    /// A declared value is a single one.
+    fn refuse_compound(&mut self, node: &Node) {
+        for leaf in &node.leaves {
+            if let Take::Declared(wanted) = leaf.take {
+                self.problem(leaf.slot, Reason::WrongType, wrong(wanted, Scalar::Compound));
+            }
+        }
+    }
+
+    fn array(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) {
+        self.refuse_compound(node);
         let start = self.mark();
-        cursor.open()?;
-        while cursor.element()? {
-            self.value(cursor, node, true)?;
+        cursor.open();
+        while cursor.element() {
+            self.value(cursor, node, true);
         }
         if !in_list {
             self.gather(start, node);
         }
-        Ok(())
     }
 
     /// Makes a list for each slot out of the single values found since.
@@ -144,34 +148,52 @@ fn keep_tail<T>(items: &mut Vec<T>, start: usize, mut keep: impl FnMut(&T) -> bo
 }
 
 /// The value to store; missing if there is none.
+///
+/// # Errors
+/// Why the event cannot be used; boxed, because what is returned for every value had better be small.
 #[inline]
-fn convert(take: Take, scalar: Scalar<'_>, in_list: bool) -> Result<Value, (Reason, String)> {
+fn convert(take: Take, scalar: Scalar<'_>, in_list: bool) -> Result<Value, Box<Refused>> {
     use PropertyType::{Boolean, Date, Money, Number, String, Time};
-    Ok(match (take, scalar) {
+    let value = match (take, scalar) {
         (_, Scalar::Null) => Value::Missing,
-        (Take::Any | Take::Declared(String), Scalar::Text(text)) => {
-            Value::Str(CompactString::from(text.get()))
-        }
-        (Take::Any | Take::Declared(Number | Money), Scalar::Number(text)) => {
-            let out_of_range = || (Reason::NumberOutOfRange, format!("is {}", shown(text)));
-            Value::Num(number(text).ok_or_else(out_of_range)?)
-        }
+        (Take::Any | Take::Declared(String), Scalar::Plain(text)) => Value::Str(text.into()),
+        (Take::Any | Take::Declared(String), Scalar::Escaped(_)) => text(scalar),
+        (Take::Any | Take::Declared(Number | Money), Scalar::Number(text)) => match number(text) {
+            Some(number) => Value::Num(number),
+            None => return Err(Box::new((Reason::NumberOutOfRange, too_large(text)))),
+        },
         (Take::Any | Take::Declared(Boolean), Scalar::Bool(value)) => Value::Bool(value),
-        (Take::Declared(wanted @ (Time | Date)), Scalar::Text(text)) => {
-            let text = text.get();
-            let time = match wanted {
-                Date if text.len() == 10 => time::parse_date(&text),
-                Time => time::parse(&text),
-                _ => None,
-            };
-            let wrong = || (Reason::WrongType, wrong(wanted, scalar));
-            Value::Time(time.ok_or_else(wrong)?)
+        (Take::Declared(Time), _) if let Some(time) = time_of(scalar) => Value::Time(time),
+        (Take::Declared(Date), _) if let Some(time) = date_of(scalar) => Value::Time(time),
+        (Take::Declared(wanted), _) => {
+            return Err(Box::new((Reason::WrongType, wrong(wanted, scalar))));
         }
         (Take::Consent, Scalar::Bool(value)) if !in_list => Value::Bool(value),
-        (Take::Zone, Scalar::Text(text)) if !in_list => Value::Str(CompactString::from(text.get())),
-        (Take::Declared(wanted), _) => return Err((Reason::WrongType, wrong(wanted, scalar))),
+        (Take::Zone, _) if !in_list => text(scalar),
         (Take::Any | Take::Consent | Take::Zone, _) => Value::Missing,
-    })
+    };
+    Ok(value)
+}
+
+fn text(scalar: Scalar<'_>) -> Value {
+    scalar.text().map_or(Value::Missing, |text| Value::Str(text.into()))
+}
+
+fn time_of(scalar: Scalar<'_>) -> Option<i64> {
+    match scalar {
+        Scalar::Number(text) => number(text).filter(|n| n.is_whole()).map(Num::trunc),
+        _ => time::parse(&scalar.text()?),
+    }
+}
+
+fn date_of(scalar: Scalar<'_>) -> Option<i64> {
+    let text = scalar.text().filter(|text| text.len() == 10)?;
+    time::parse_date(&text)
+}
+
+#[cold]
+fn too_large(number: &str) -> String {
+    format!("is {}", shown(number))
 }
 
 /// Exactly, or `None` beyond the range.
@@ -214,8 +236,8 @@ fn wrong(wanted: PropertyType, came: Scalar<'_>) -> String {
         Scalar::Null => "null".to_owned(),
         Scalar::Bool(value) => value.to_string(),
         Scalar::Number(text) => format!("the number {}", shown(text)),
-        Scalar::Text(text) => format!("the text \"{}\"", shown(&text.get())),
-        Scalar::Compound => "an object".to_owned(),
+        Scalar::Plain(text) | Scalar::Escaped(text) => format!("the text \"{}\"", shown(text)),
+        Scalar::Compound => "an object or a list".to_owned(),
     };
     format!("is declared as {wanted}, but is {came}")
 }

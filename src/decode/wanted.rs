@@ -10,7 +10,7 @@ pub(super) const TRAITS_ZONE: u16 = u16::MAX - 1;
 pub(super) const CONTEXT_ZONE: u16 = u16::MAX - 2;
 
 /// All that a plan wants.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Wanted {
     /// Of an event's own properties, by kind.
     of_kind: Vec<Node>,

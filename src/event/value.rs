@@ -43,11 +43,12 @@ impl Value {
         if let Value::Str(s) = self { Some(s) } else { None }
     }
 
-    /// The value as the key of a keyed fact or instance: text as it is, a number in its shortest form.
+    /// The value as the key of a keyed fact or instance: text as it is, a number or boolean in its shortest form.
     pub fn key(&self) -> Option<CompactString> {
         match self {
             Value::Str(s) if !s.is_empty() => Some(s.clone()),
             Value::Num(n) => Some(compact_str::format_compact!("{n}")),
+            Value::Bool(b) => Some(compact_str::format_compact!("{b}")),
             _ => None,
         }
     }

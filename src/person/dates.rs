@@ -15,6 +15,8 @@ pub(super) struct Watch {
     pub(super) deadline: i64,
     /// The last instant at which it fired; a date does not fire twice at one.
     fired: i64,
+    /// The latest event of a silence's set; its time names the silence.
+    heard: i64,
 }
 
 /// Silences start again with every event of their set.
@@ -25,9 +27,10 @@ pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
         };
         if of.has(event.kind) {
             let watch = watch_mut(person, journey);
-            let deadline = event.time.saturating_add(*quiet_for);
-            let running = if watch.deadline == NEVER { i64::MIN } else { watch.deadline };
-            watch.deadline = running.max(deadline);
+            if event.time > watch.heard {
+                watch.heard = event.time;
+                watch.deadline = event.time.saturating_add(*quiet_for);
+            }
         }
     }
 }
@@ -73,7 +76,7 @@ fn trigger(plan: &Plan, journey: JourneyId) -> &EnterTrigger {
 fn watch_mut(person: &mut Person, journey: JourneyId) -> &mut Watch {
     let at = person.watches.iter().position(|watch| watch.journey == journey);
     let at = at.unwrap_or_else(|| {
-        person.watches.push(Watch { journey, deadline: NEVER, fired: i64::MIN });
+        person.watches.push(Watch { journey, deadline: NEVER, fired: i64::MIN, heard: i64::MIN });
         person.watches.len() - 1
     });
     &mut person.watches[at]

@@ -8,7 +8,7 @@ use super::{Person, facts};
 use crate::define::plan::expr::{Comparison, Math, Operator, SessionField, TextTest};
 use crate::define::plan::{Expr, Plan};
 use crate::event::{Event, Num, Value};
-use crate::time::{HOUR, NEVER};
+use crate::time::{DAY, HOUR, NEVER};
 use compact_str::CompactString;
 use std::cell::Cell;
 use std::cmp::Ordering;
@@ -137,7 +137,7 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
             let entry = cx.instance.and_then(|instance| instance.entry.get(*at as usize));
             entry.map_or(Val::Missing, Val::from)
         }
-        Expr::EntryTime => cx.instance.map_or(Val::Missing, |i| Val::Time(i.entered_at, 0)),
+        Expr::EntryTime => cx.instance.map_or(Val::Missing, |i| Val::Time(i.entry_time, 0)),
         Expr::Key => cx.key.map_or(Val::Missing, Val::Str),
         Expr::Fact(fact) => facts::read(cx, *fact),
         Expr::Basket(fact, field) => facts::read_basket(cx, *fact, *field),
@@ -179,6 +179,10 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         })),
         Expr::Least(two) => extreme(two, cx, Ordering::Less),
         Expr::Greatest(two) => extreme(two, cx, Ordering::Greater),
+        Expr::Midnight(a) => match eval(a, cx) {
+            Val::Time(date, _) => Val::Time(cx.person.zone(cx.plan).at(date.div_euclid(DAY), 0), 0),
+            _ => Val::Missing,
+        },
         Expr::Hour(a) => match eval(a, cx) {
             Val::Time(t, slope) => {
                 let zone = cx.person.zone(cx.plan);
@@ -227,9 +231,8 @@ fn compare<'a>(comparison: Comparison, a: &Val, b: &Val, cx: &Cx) -> Val<'a> {
         },
     };
     let Some(order) = order else {
-        // Values of different types are known to differ; a missing one makes every comparison false.
-        let known = !matches!(a, Val::Missing) && !matches!(b, Val::Missing);
-        return Val::Bool(known && comparison == Comparison::NotEqual);
+        // A missing value, or one of a type that cannot be compared, makes every comparison false.
+        return Val::Bool(false);
     };
     Val::Bool(match comparison {
         Comparison::Equal => order.is_eq(),
@@ -358,7 +361,7 @@ fn session<'a>(field: SessionField, cx: &Cx<'a>) -> Val<'a> {
         SessionField::Duration => open.map_or(Val::Missing, |s| Val::Duration(s.last - s.start, 0)),
         SessionField::EntryPage => {
             let page = open.and_then(|s| s.entry_page.as_ref());
-            page.map_or(Val::Missing, |(_, page)| Val::Str(page))
+            page.map_or(Val::Missing, |(_, _, page)| Val::Str(page))
         }
     }
 }

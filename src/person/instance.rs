@@ -14,7 +14,10 @@ pub struct Instance {
     pub key: Option<CompactString>,
     /// Counts the person's instances; the younger of two has the larger number. Part of every decision's id.
     pub number: u32,
+    /// The instant at which it entered.
     pub entered_at: i64,
+    /// The time of the event by which it entered; earlier than `entered_at` if that was late.
+    pub(super) entry_time: i64,
     /// The operation at which it stands.
     pub(super) place: u16,
     pub(super) phase: Phase,

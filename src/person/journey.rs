@@ -3,14 +3,14 @@
 use super::effect::{Cause, Change, Decision, ExitReason, Outcome};
 use super::eval::{Cx, eval};
 use super::instance::{History, Instance, Phase};
-use super::turn::{Turn, cause};
+use super::turn::{Rank, Turn, cause};
 use super::{dates, facts, segment};
 use crate::define::plan::{
     Again, EnterTrigger, ExitRule, JourneyId, JourneyPlan, Op, Plan, SegmentId, SendId,
 };
 use crate::event::{Call, Event, Value};
 use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
-use crate::time::NEVER;
+use crate::time::{DAY, NEVER};
 use compact_str::CompactString;
 use std::cmp::Reverse;
 
@@ -80,47 +80,40 @@ pub(super) fn exit(turn: &mut Turn, at: usize, reason: ExitReason) {
     turn.note(at, Change::Exited { reason, place });
 }
 
-/// Who an event moves: instances that wait for it, and journeys that it enters, by priority, journey name, key, age.
+/// Who an event moves: first instances whose wait it answers go on, then it makes new ones enter; each by priority,
+/// journey name, key, age.
 pub(super) fn activate(turn: &mut Turn, event: &Event) {
-    let entered = &turn.plan.entered_by_kind[event.kind.0 as usize];
-    if entered.is_empty() && turn.person.instances.is_empty() {
-        return;
+    if !turn.person.instances.is_empty() {
+        go_on(turn, event);
     }
-    let mut moved = Vec::new();
-    for at in 0..turn.person.instances.len() {
-        if hears(turn, at, event) {
-            moved.push((turn.rank_of(at), Move::GoOn));
-        }
-    }
-    for &journey in entered {
+    let mut entered: Vec<(Reverse<u32>, JourneyId, Option<CompactString>)> = Vec::new();
+    for &journey in &turn.plan.entered_by_kind[event.kind.0 as usize] {
         let plan = &turn.plan.journeys[journey.0 as usize];
         let key = plan.enter.per.map(|slot| event.value(slot).key());
         if key != Some(None) {
-            let rank = (Reverse(plan.priority), journey, key.flatten(), u32::MAX);
-            moved.push((rank, Move::Enter));
+            entered.push((Reverse(plan.priority), journey, key.flatten()));
         }
     }
-    moved.sort_by(|(a, _), (b, _)| a.cmp(b));
-    for ((_, journey, key, number), what) in moved {
-        match what {
-            Move::Enter => enter(turn, journey, key, Some(event)),
-            Move::GoOn => {
-                let Some(at) = turn.position(number) else {
-                    continue;
-                };
-                if matches!(turn.person.instances[at].phase, Phase::Listening { .. }) {
-                    turn.person.instances[at].moved_by = Some(cause(event));
-                    turn.person.instances[at].place += 1;
-                    advance(turn, at);
-                }
-            }
-        }
+    entered.sort();
+    for (_, journey, key) in entered {
+        enter(turn, journey, key, Some(event));
     }
 }
 
-enum Move {
-    GoOn,
-    Enter,
+fn go_on(turn: &mut Turn, event: &Event) {
+    let mut answered: Vec<Rank> = Vec::new();
+    for at in 0..turn.person.instances.len() {
+        if hears(turn, at, event) {
+            answered.push(turn.rank_of(at));
+        }
+    }
+    answered.sort();
+    for (.., number) in answered {
+        let Some(at) = turn.position(number) else { continue };
+        turn.person.instances[at].moved_by = Some(cause(event));
+        turn.person.instances[at].place += 1;
+        advance(turn, at);
+    }
 }
 
 /// Whether the event answers the instance's wait. An event that touches a wait for silence moves its deadline.
@@ -202,6 +195,7 @@ pub(super) fn enter(
         key,
         number: turn.person.entries,
         entered_at: now,
+        entry_time: event.map_or(now, |event| event.time),
         place: 0,
         phase: Phase::Running,
         hold_out: false,
@@ -321,12 +315,14 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
         Op::Set { name, value } => {
             let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
             let value = eval(value, &cx).into_value();
-            let now = turn.person.now;
-            facts::set_named(turn.person, turn.plan, name, now, &value);
-            turn.set_zone(name, &value);
-            dates::look_up(turn.person, turn.plan);
-            segment::follow_all(turn.person, turn.plan);
-            turn.note(at, Change::Set { place, value });
+            if !value.is_missing() {
+                let now = turn.person.now;
+                facts::set_named(turn.person, turn.plan, name, now, &value);
+                turn.set_zone(name, &value);
+                dates::look_up(turn.person, turn.plan);
+                segment::follow_all(turn.person, turn.plan);
+                turn.note(at, Change::Set { place, value });
+            }
             place + 1
         }
         Op::AddTo(list) => {
@@ -375,19 +371,17 @@ fn wait(turn: &Turn, at: usize, op: &Op) -> Option<Phase> {
     Some(Phase::Waiting { until })
 }
 
-/// A date means its local midnight, a time itself; a written clock time replaces the time of that day.
+/// A date means its local midnight and moves by whole calendar days, a time itself; a written clock time replaces the
+/// time of the day that comes out.
 fn until_fact(turn: &Turn, time: i64, is_date: bool, offset: i64, minute: Option<u16>) -> i64 {
-    use crate::time::DAY;
     let zone = turn.person.zone(turn.plan);
     let day = dates::local_day(&zone, time, is_date);
-    match minute {
-        _ if is_date => {
-            let (days, rest) = (offset.div_euclid(DAY), offset.rem_euclid(DAY));
-            zone.at(day + days, minute.unwrap_or(0)).saturating_add(rest)
-        }
-        Some(minute) => zone.at(zone.day(time.saturating_add(offset)), minute),
-        None => time.saturating_add(offset),
+    if is_date && offset % DAY == 0 {
+        return zone.at(day + offset / DAY, minute.unwrap_or(0));
     }
+    let from = if is_date { zone.at(day, 0) } else { time };
+    let until = from.saturating_add(offset);
+    minute.map_or(until, |minute| zone.at(zone.day(until), minute))
 }
 
 /// The same number below 10,000 for the same person at the same split, every time.
@@ -433,7 +427,8 @@ fn slots(plan: &Plan, with: &[(&str, Value)]) -> Vec<(u16, Value)> {
         };
         plan.inputs.paths.iter().position(|path| *path == wanted).map(|at| at as u16)
     };
-    with.iter().filter_map(|(name, value)| Some((slot(name)?, value.clone()))).collect()
+    let known = with.iter().filter(|(_, value)| !value.is_missing());
+    known.filter_map(|(name, value)| Some((slot(name)?, value.clone()))).collect()
 }
 
 /// The decision about the message at which an instance stands, with what led to it.

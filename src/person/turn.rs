@@ -11,6 +11,7 @@ use crate::event::Event;
 use crate::limits::{EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX};
 use crate::time::NEVER;
 use std::cmp::Reverse;
+use std::collections::VecDeque;
 
 /// What every step is given beside the person.
 pub struct Frame<'a> {
@@ -37,7 +38,7 @@ pub(super) struct Turn<'a> {
     pub(super) plan: &'a Plan,
     pub(super) effects: &'a mut Vec<Effect>,
     /// Events that journeys emitted and that are not taken in yet.
-    pub(super) emitted: Vec<Event>,
+    pub(super) emitted: VecDeque<Event>,
     /// How many were emitted at this instant.
     pub(super) emitted_count: u32,
 }
@@ -65,7 +66,7 @@ impl Person {
                 plan: frame.plan,
                 person: self,
                 effects,
-                emitted: Vec::new(),
+                emitted: VecDeque::new(),
                 emitted_count: 0,
             };
             tally.duplicates += turn.instant(events, frame);
@@ -90,10 +91,7 @@ impl Turn<'_> {
                 duplicates += 1;
             }
         }
-        if now < frame.next_watermark {
-            self.timers();
-        }
-        self.settle();
+        self.settle(now < frame.next_watermark);
         self.person.instances.retain(super::Instance::is_open);
         duplicates
     }
@@ -130,9 +128,11 @@ impl Turn<'_> {
         journey::activate(self, event);
     }
 
-    /// Timers due now: the session, then waits and watches by deadline, priority, journey, key and age.
-    fn timers(&mut self) {
+    /// Timers due now: the session, then waits and watches by deadline, priority, journey, key and age. Tells whether
+    /// there were any.
+    fn timers(&mut self) -> bool {
         let (plan, now) = (self.plan, self.person.now);
+        let effects = self.effects.len();
         if let Some(sessions) = &plan.sessions
             && self.person.sessions.deadline(sessions.gap) <= now
         {
@@ -156,6 +156,7 @@ impl Turn<'_> {
             let watches = dates::due(self.person, plan, now);
             due.extend(watches.into_iter().map(|(at, journey)| (at, DueTimer::Watch(journey))));
         }
+        let any = !due.is_empty();
         if due.len() > 1 {
             due.sort_by_cached_key(|(at, timer)| (*at, self.rank(timer)));
         }
@@ -165,6 +166,7 @@ impl Turn<'_> {
                 DueTimer::Watch(journey) => journey::enter(self, journey, None, None),
             }
         }
+        any || self.effects.len() > effects
     }
 
     fn rank(&self, timer: &DueTimer) -> Rank {
@@ -199,30 +201,37 @@ impl Turn<'_> {
         }
     }
 
-    /// Until nothing is left: announcements and what they move, emitted events, then one message, by priority.
-    fn settle(&mut self) {
-        let mut messages = 0;
-        for _ in 0..ROUNDS_PER_INSTANT_MAX {
-            let changes = segment::announce(self.person, self.plan);
-            for &(segment, entered) in &changes {
-                let time = self.person.now;
-                self.effects.push(Effect::Segment { time, segment, entered });
-            }
-            journey::exit_when(self);
-            if !changes.is_empty() {
-                journey::enter_by_segments(self, &changes);
-            }
-            if !self.emitted.is_empty() {
-                let event = self.emitted.remove(0);
+    /// Until nothing is left: emitted events, timers due, announcements and what they move; once all that is quiet, one
+    /// message, by priority, and again.
+    fn settle(&mut self, with_timers: bool) {
+        let (mut messages, mut announcements) = (0, 0);
+        loop {
+            if let Some(event) = self.emitted.pop_front() {
                 self.take(&event);
                 continue;
             }
-            if let Some(at) = self.next_message() {
-                messages += 1;
-                self.decide(at, messages > MESSAGES_PER_INSTANT_MAX);
-            } else if self.person.member == self.person.announced {
-                return;
+            if with_timers && self.timers() {
+                continue;
             }
+            let changes = if announcements < ROUNDS_PER_INSTANT_MAX {
+                announcements += 1;
+                segment::announce(self.person, self.plan)
+            } else {
+                Vec::new()
+            };
+            let time = self.person.now;
+            let announced = changes.iter();
+            self.effects.extend(
+                announced.map(|&(segment, entered)| Effect::Segment { time, segment, entered }),
+            );
+            journey::exit_when(self);
+            if !changes.is_empty() {
+                journey::enter_by_segments(self, &changes);
+                continue;
+            }
+            let Some(at) = self.next_message() else { return };
+            messages += 1;
+            self.decide(at, messages > MESSAGES_PER_INSTANT_MAX);
         }
     }
 
@@ -297,7 +306,7 @@ impl Turn<'_> {
             return false;
         }
         self.emitted_count += 1;
-        self.emitted.push(event);
+        self.emitted.push_back(event);
         true
     }
 }

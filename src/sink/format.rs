@@ -59,7 +59,7 @@ impl Formatter {
                         number_field(out, "duration_ms", session.last - session.start);
                         number_field(out, "events", session.events);
                         number_field(out, "pages", session.pages);
-                        let page = session.entry_page.as_ref().map(|(_, page)| page.as_str());
+                        let page = session.entry_page.as_ref().map(|(_, _, page)| page.as_str());
                         optional_field(out, "entry_page", page);
                         close(out);
                     });

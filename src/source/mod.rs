@@ -1,7 +1,7 @@
 //! Bytes in: whole lines of files, standard input or a generator, in chunks.
 
+pub mod file;
 pub mod import;
-pub mod lines;
 pub mod memory;
 
 /// Whole lines of one source.

@@ -222,10 +222,10 @@ fn what_cannot_be_read_is_said() {
         (
             "run --pack RETAIL --in nope.jsonl --out out",
             3,
-            "cannot read nope.jsonl: no such file",
-            "path",
+            "cannot read nope.jsonl: there is no such file",
+            "one JSON event",
         ),
-        ("run --pack RETAIL --in . --out out", 3, "cannot read .: it is a folder", "./*.jsonl"),
+        ("run --pack RETAIL --in . --out out", 3, "cannot read .: it is a folder", "name the files"),
         ("run --pack RETAIL --in cut.gz --out cut", 3, "cannot read cut.gz: ", ""),
         ("run --pack nope --in events.jsonl --out out", 1, "nope: no such file or folder", ""),
         ("run --pack . --in events.jsonl --out out", 1, ".: no *.yaml file in this folder", ""),

@@ -1,6 +1,10 @@
-//! Integration tests in one binary.
+//! The integration tests, in one binary.
 
 mod cli;
+mod engine;
 mod language_examples;
+mod mistakes;
 mod mistakes_syntax;
 mod online_retail;
+mod oracle;
+mod packs;

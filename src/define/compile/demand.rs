@@ -37,6 +37,7 @@ impl Needs {
             | Expr::Units(_, a)
             | Expr::Lower(a)
             | Expr::Math(_, a)
+            | Expr::Midnight(a)
             | Expr::Hour(a)
             | Expr::Weekday(a) => self.add(a),
             Expr::And(all) | Expr::Or(all) | Expr::List(all) => {

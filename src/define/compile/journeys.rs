@@ -76,10 +76,15 @@ impl<'a> Compiler<'a> {
                 names.extend(on.iter().cloned());
             }
         }
-        waited_for(&def.steps, &mut names);
+        let any = waited_for(&def.steps, &mut names);
         let kinds = self.kinds(&names);
         let path: Vec<String> = per.node.split('.').map(String::from).collect();
-        self.property(&kinds, &path).0
+        let slot = self.property(&kinds, &path).0;
+        if any {
+            // A wait for silence of all events has to see of each whether it has another key.
+            self.wanted_everywhere.push(slot);
+        }
+        slot
     }
 
     fn enter(
@@ -160,7 +165,7 @@ impl<'a> Compiler<'a> {
                 self.mistake(
                     name.span,
                     format!("the fact `{}` is kept per {per}", name.node),
-                    None,
+                    Some(format!("it can be read in a journey with `per: {per}`, in its steps")),
                 );
                 None
             }
@@ -183,24 +188,29 @@ fn causes_of(enter: &Enter) -> Vec<FactId> {
     needs.facts.into_iter().collect()
 }
 
-/// Events that waits look at, wherever they stand.
-fn waited_for(steps: &[ast::Spanned<ast::Step>], names: &mut Vec<ast::Name>) {
+/// Events that waits look at, wherever they stand; true if one looks at every event.
+fn waited_for(steps: &[ast::Spanned<ast::Step>], names: &mut Vec<ast::Name>) -> bool {
     use ast::{Step, Wait};
+    let mut any = false;
     for step in steps {
         match &step.node {
-            Step::Wait(Wait::Quiet { of, .. }) => names.extend(of.iter().cloned()),
+            Step::Wait(Wait::Quiet { of, .. }) => {
+                any |= of.is_empty();
+                names.extend(of.iter().cloned());
+            }
             Step::Wait(Wait::Event { on, then, otherwise, .. }) => {
                 names.extend(on.iter().cloned());
-                waited_for(then, names);
-                waited_for(otherwise, names);
+                any |= waited_for(then, names);
+                any |= waited_for(otherwise, names);
             }
             Step::Choose(branches) => {
-                branches.iter().for_each(|branch| waited_for(&branch.steps, names));
+                branches.iter().for_each(|branch| any |= waited_for(&branch.steps, names));
             }
-            Step::Split(arms) => arms.iter().for_each(|arm| waited_for(&arm.steps, names)),
+            Step::Split(arms) => arms.iter().for_each(|arm| any |= waited_for(&arm.steps, names)),
             _ => {}
         }
     }
+    any
 }
 
 /// The events that an open instance has to see.

@@ -6,6 +6,7 @@
 mod demand;
 mod expression;
 mod facts;
+mod hints;
 mod journeys;
 mod known;
 mod policy;
@@ -98,6 +99,8 @@ struct Compiler<'a> {
     /// Property slots that the journey at hand reads of its entering event.
     entry_slots: Vec<u16>,
     sessions_used: bool,
+    /// Property slots to be read of every event, whatever its name.
+    wanted_everywhere: Vec<u16>,
 }
 
 impl<'a> Compiler<'a> {
@@ -116,6 +119,7 @@ impl<'a> Compiler<'a> {
             sends: Vec::new(),
             entry_slots: Vec::new(),
             sessions_used: pack.sessions.is_some(),
+            wanted_everywhere: Vec::new(),
         }
     }
 
@@ -224,6 +228,10 @@ impl<'a> Compiler<'a> {
         self.pack.facts.iter().map(|fact| fact.name.node.clone()).collect()
     }
 
+    fn segment_names(&self) -> Vec<String> {
+        self.pack.segments.iter().map(|segment| segment.name.node.clone()).collect()
+    }
+
     /// A segment, compiled now if it was not yet.
     ///
     /// # Errors
@@ -231,7 +239,7 @@ impl<'a> Compiler<'a> {
     fn segment(&mut self, name: &str) -> Result<SegmentId, Option<String>> {
         let pack = self.pack;
         let Some(at) = pack.segments.iter().position(|segment| segment.name.node == name) else {
-            return Err(did_you_mean(name, pack.segments.iter().map(|s| s.name.node.clone())));
+            return Err(did_you_mean(name, self.segment_names()));
         };
         match self.segment_states[at] {
             SegmentState::Done(id) => return Ok(id),
@@ -270,6 +278,10 @@ impl<'a> Compiler<'a> {
     fn finish(mut self, policy: PolicyPlan, keep: Keep) -> Plan {
         let sessions = self.sessions();
         self.declare_inputs();
+        for kind in 0..self.inputs.kinds.len() {
+            let slots = self.wanted_everywhere.clone();
+            slots.into_iter().for_each(|slot| self.want(Kind(kind as u16), slot));
+        }
         let facts_of_kind = self.facts_of_kind();
         let segments_of_kind = self.segments_of_kind(&facts_of_kind, sessions.as_ref());
         let mut segments_by_name: Vec<SegmentId> =
@@ -332,6 +344,11 @@ impl<'a> Compiler<'a> {
                 if of.node == PropertyType::Money {
                     let currency = self.slot(Consumer::Event, &["currency".into()]);
                     self.want(kind, currency);
+                    // A currency that is no text must not pass for none.
+                    if self.declared(kind, "currency").is_none() {
+                        let currency = (kind, "currency".to_owned(), PropertyType::String);
+                        self.inputs.declared.push(currency);
+                    }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use super::{Compiler, PolicyPlan, SendPlan, did_you_mean};
 use crate::define::ast::{self, Cap, ConsentProof, Policy, Window};
 use crate::define::plan::{CapPlan, ConsentPlan, Consumer, QuietPlan};
-use crate::time::DAY;
+use crate::time::{DAY, HOUR, MINUTE, SECOND};
 use crate::time::zone::Period;
 use compact_str::CompactString;
 
@@ -177,7 +177,7 @@ fn cap_name(cap: &Cap) -> CompactString {
     }
     name.push_str(&cap.max.node.to_string());
     name.push_str(&match cap.window.node {
-        Window::Sliding(length) => format!(" over {}", duration_text(length)),
+        Window::Sliding(length) => format!(" over {}", length_text(length)),
         Window::Calendar(Period::Day) => " per day".into(),
         Window::Calendar(Period::Week) => " per week".into(),
         Window::Calendar(Period::Month) => " per month".into(),
@@ -186,9 +186,16 @@ fn cap_name(cap: &Cap) -> CompactString {
     name.into()
 }
 
-/// A duration in its largest whole unit, such as `7d` or `90m`.
-fn duration_text(millis: i64) -> String {
-    let units = [(DAY, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let unit = units.iter().find(|(length, _)| millis % length == 0);
-    unit.map_or(format!("{millis}ms"), |(length, name)| format!("{}{name}", millis / length))
+/// A length as a sum of units up to days, such as `7d` or `1d 12h`.
+fn length_text(length: i64) -> String {
+    let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (1, "ms")];
+    let mut rest = length;
+    let mut parts = Vec::new();
+    for (unit, name) in units {
+        if rest >= unit {
+            parts.push(format!("{}{name}", rest / unit));
+            rest %= unit;
+        }
+    }
+    parts.join(" ")
 }

@@ -37,6 +37,8 @@ pub enum Expr {
     Math(Math, Box<Expr>),
     Least(Box<[Expr; 2]>),
     Greatest(Box<[Expr; 2]>),
+    /// The local midnight of a date.
+    Midnight(Box<Expr>),
     Hour(Box<Expr>),
     Weekday(Box<Expr>),
     Default(Box<[Expr; 2]>),

@@ -13,8 +13,9 @@ pub struct Open {
     pub last: i64,
     pub events: u32,
     pub pages: u32,
-    /// The first page, by event time.
-    pub entry_page: Option<(i64, CompactString)>,
+    /// The path of the first page that has one, else the name of the first page that has one: whether it is only a
+    /// name, its time, and the text.
+    pub entry_page: Option<(bool, i64, CompactString)>,
 }
 
 /// A person's sessions: the open one, and what is kept of the others.
@@ -81,11 +82,12 @@ impl Open {
             return;
         }
         self.pages += 1;
-        let earlier = self.entry_page.as_ref().is_none_or(|(known, _)| event.time < *known);
-        let places = [plan.path, plan.context_path, plan.name];
-        let page = places.iter().find_map(|&slot| event.value(slot).str());
-        if let (true, Some(page)) = (earlier, page) {
-            self.entry_page = Some((event.time, page.into()));
+        let places = [(false, plan.path), (false, plan.context_path), (true, plan.name)];
+        let page = places.iter().find_map(|&(name, slot)| Some((name, event.value(slot).str()?)));
+        if let Some((name, page)) = page
+            && self.entry_page.as_ref().is_none_or(|(n, t, _)| (name, event.time) < (*n, *t))
+        {
+            self.entry_page = Some((name, event.time, page.into()));
         }
     }
 }

@@ -57,6 +57,7 @@ fn typed(value: &Value, of: PropertyType) -> Value {
         (PropertyType::Time, Value::Str(text)) => {
             time::parse(text).map_or(Value::Missing, Value::Time)
         }
+        (PropertyType::Time, Value::Num(n)) if n.is_whole() => Value::Time(n.trunc()),
         (PropertyType::Date, Value::Str(text)) => {
             time::parse_date(text).map_or(Value::Missing, Value::Time)
         }

@@ -1,0 +1,92 @@
+//! The engine against the slow oracle, on random packs and streams, for 1, 2 and 4 workers, any chunking of the input,
+//! and a stop after any epoch.
+//!
+//! A failure prints the seed, the pack and a shrunk stream. `ORACLE_SEEDS=from..to` runs other seeds.
+
+use crate::engine::{Cut, Engine, records_of};
+use kairos::sim::oracle;
+use kairos::sim::random::{random_pack, random_stream, shrink_stream};
+use kairos::sim::rng::Rng;
+use std::collections::BTreeMap;
+
+const OPTIONS: oracle::Options = oracle::Options {
+    slack_ms: 5_000,
+    epoch_ms: 10_000,
+    dedup_horizon_ms: 3_600_000,
+    until: None,
+};
+
+type Facts = BTreeMap<String, BTreeMap<String, String>>;
+
+fn expected(engine: &Engine, lines: &[Vec<u8>]) -> (Vec<String>, Facts) {
+    let outcome = oracle::run(&engine.pack, lines, &OPTIONS);
+    (outcome.records, outcome.facts)
+}
+
+fn found(engine: &Engine, lines: &[Vec<u8>], cut: Cut) -> (Vec<String>, Facts) {
+    let result = engine.run(lines, cut);
+    (records_of(&result.outputs), result.facts)
+}
+
+/// The first difference between what was expected and what came.
+fn difference(a: &(Vec<String>, Facts), b: &(Vec<String>, Facts)) -> Option<String> {
+    let (left, right) = (&a.0, &b.0);
+    let missing: Vec<_> = left.iter().filter(|line| !right.contains(line)).take(8).collect();
+    let extra: Vec<_> = right.iter().filter(|line| !left.contains(line)).take(8).collect();
+    if !missing.is_empty() || !extra.is_empty() {
+        return Some(format!("records missing: {missing:#?}\nrecords extra: {extra:#?}"));
+    }
+    if left != right {
+        return Some("a record came another number of times".into());
+    }
+    for (person, facts) in &a.1 {
+        let other = b.1.get(person).cloned().unwrap_or_default();
+        for name in facts.keys().chain(other.keys()) {
+            if facts.get(name) != other.get(name) {
+                let (wanted, came) = (facts.get(name), other.get(name));
+                return Some(format!("fact {name} of {person}: wanted {wanted:?}, came {came:?}"));
+            }
+        }
+    }
+    None
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(text) = std::env::var("ORACLE_SEEDS") else { return 0..150 };
+    let (from, to) = text.split_once("..").expect("ORACLE_SEEDS=from..to");
+    from.parse().expect("a number")..to.parse().expect("a number")
+}
+
+#[test]
+fn engine_agrees_with_the_oracle() {
+    let mut failures = Vec::new();
+    for seed in seeds() {
+        if let Some(failure) = check(seed) {
+            failures.push(failure);
+        }
+        if failures.len() >= 3 {
+            break;
+        }
+    }
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+}
+
+fn check(seed: u64) -> Option<String> {
+    let mut rng = Rng::new(seed);
+    let text = random_pack(&mut rng);
+    let length = 20 + rng.below(100) as usize;
+    let lines = random_stream(&mut rng, length);
+    let engine = Engine::of(&text);
+    let cuts = [Cut::plain(), Cut { workers: 2, chunk: 1, ..Cut::plain() }, Cut { workers: 4, chunk: 700, ..Cut::plain() }];
+    let cut = cuts[seed as usize % cuts.len()];
+    let fails = |lines: &[Vec<u8>]| {
+        difference(&expected(&engine, lines), &found(&engine, lines, cut)).is_some()
+    };
+    if !fails(&lines) {
+        return None;
+    }
+    let small = shrink_stream(&lines, fails);
+    let why = difference(&expected(&engine, &small), &found(&engine, &small, cut))?;
+    let stream: String = small.iter().map(|line| String::from_utf8_lossy(line) + "\n").collect();
+    Some(format!("ORACLE_SEEDS={seed}..{}\n{text}\n{stream}\n{why}", seed + 1))
+}
