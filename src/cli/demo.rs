@@ -10,7 +10,6 @@ use super::packs::RETAIL;
 use super::{pack, run, summary, values};
 use crate::dataflow::{self, Finished, Job, Run};
 use crate::define::compile::Keep;
-use crate::define::plan::Plan;
 use crate::epoch::Timeline;
 use crate::sim::generate::Config;
 use crate::sim::traffic::Traffic;
@@ -61,6 +60,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<u8, Failure> {
     let (_, plan) = pack::compiled(&RETAIL.sources(), RETAIL.name, Keep::Used)?;
     let clock: Arc<dyn Clock> = Arc::new(System::new());
     let interrupt = interrupt::watch();
+    let screen = Screen::new(&plan);
     let timeline = Timeline { slack: 0, step: Traffic::step(args.speed) };
     let feed = Arc::new(Feed::new(clock.clone(), timeline));
     let job = Job {
@@ -72,12 +72,11 @@ pub(super) fn demo(args: &DemoArgs) -> Result<u8, Failure> {
         until: None,
         store: None,
         keep_persons: false,
-        plan: plan.clone(),
+        plan,
     };
-    let screen = Screen::new(&plan);
     screen.head(args)?;
     let run = dataflow::run(job);
-    let finished = watch(run, &feed, &screen, &plan)?;
+    let finished = watch(run, &feed, &screen)?;
     print(args.end(&finished, &feed))?;
     Ok(if interrupt.is_asked() { STOPPED } else { 0 })
 }
@@ -115,13 +114,13 @@ impl DemoArgs {
 }
 
 /// Shows what happens until the run is over.
-fn watch(run: Run, feed: &Feed, screen: &Screen, plan: &Plan) -> Result<Finished, Failure> {
+fn watch(run: Run, feed: &Feed, screen: &Screen) -> Result<Finished, Failure> {
     let mut before = Figures::default();
     let mut glances = 0;
     while !run.is_finished() {
         std::thread::sleep(GLANCE);
         glances += 1;
-        let is_read = screen.show(&feed.take(), plan)?;
+        let is_read = screen.show(&feed.take())?;
         if glances % GLANCES_A_SECOND == 0 {
             let now = Figures::of(&run, feed);
             screen.status(&now, &before, feed)?;

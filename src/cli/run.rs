@@ -4,7 +4,8 @@ use super::failure::Failure;
 use super::output::{print, tell};
 use super::{input, interrupt, pack, progress, summary, values};
 use crate::dataflow::{self, Finished, Job, Run, RunError};
-use crate::define::compile::Keep;
+use crate::define::ast::Pack;
+use crate::define::compile::{Keep, compile};
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
 use crate::limits::KEY_GROUPS;
@@ -77,9 +78,9 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     args.check_paths()?;
     let keep = if args.facts.is_some() { Keep::All } else { Keep::Used };
-    let (_, plan) = pack::load(&args.pack, keep)?;
+    let (pack, plan) = pack::load(&args.pack, keep)?;
     let (store, checkpoint) = match &args.state {
-        Some(path) => args.open_state(path, &plan)?,
+        Some(path) => args.open_state(path, &pack, &plan)?,
         None => (None, None),
     };
     if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.ended) {
@@ -140,9 +141,22 @@ impl RunArgs {
         self.inputs.iter().map(|path| path.display().to_string()).collect()
     }
 
-    fn open_state(&self, path: &Path, plan: &Plan) -> Result<Opened, Failure> {
+    /// Opens the state. A checkpoint in it is of this very run, or that is an error.
+    fn open_state(&self, path: &Path, pack: &Pack, plan: &Plan) -> Result<Opened, Failure> {
         let (disk, checkpoint) = Disk::open(path)?;
         if let Some(checkpoint) = &checkpoint {
+            let (other, with) = match self.facts {
+                Some(_) => (Keep::Used, "without"),
+                None => (Keep::All, "with"),
+            };
+            // What is kept for --facts makes another plan of the same pack.
+            if compile(pack, other).is_ok_and(|other| other.fingerprint == checkpoint.run.plan) {
+                let path = path.display();
+                return Err(Failure::failed(format!(
+                    "the state in {path} was made {with} --facts"
+                ))
+                .hint("go on with the same, or choose an empty --state folder"));
+            }
             let wanted = RunKey {
                 plan: plan.fingerprint,
                 timeline: self.timeline(),
@@ -164,7 +178,8 @@ impl RunArgs {
         let from = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.sources);
         let mut sources = Vec::new();
         for (at, path) in self.inputs.iter().enumerate() {
-            sources.push((path.display().to_string(), input::source(path, from.get(at))?));
+            sources
+                .push((path.display().to_string(), input::source(path, at as u16, from.get(at))?));
         }
         let lengths = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.outputs);
         Ok(Job {

@@ -306,7 +306,12 @@ impl Ingest {
             debug_assert!(follows || decoded.last || before == i64::MIN);
             open.last_epoch = last_epoch;
         }
-        let next = Resume { offset: decoded.end.0, line: decoded.end.1, high: progress.high };
+        let (mut offset, mut line) = decoded.end;
+        if let (true, Some(open)) = (offset == decoded.start.offset, progress.ledger.back()) {
+            // Nothing was read; the end of a source need not even say where it is.
+            (offset, line) = (open.resume.offset, open.resume.line);
+        }
+        let next = Resume { offset, line, high: progress.high };
         progress.ledger.push_back(Entry { resume: next, last_epoch: 0 });
         let opened = timeline.open(progress.high);
         progress.opened.push_back(opened);

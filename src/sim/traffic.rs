@@ -119,7 +119,9 @@ mod tests {
         let all = {
             let mut generator = Generator::new(config.clone());
             let mut all = Vec::new();
-            (0..1_000).for_each(|_| drop(generator.next_into(&mut all)));
+            for _ in 0..1_000 {
+                generator.next_into(&mut all);
+            }
             all
         };
         let on_chunk = Box::new(move |promise| seen.lock().unwrap().push(promise));

@@ -78,6 +78,30 @@ impl Format {
             _ => Format::Plain,
         }
     }
+
+    /// Puts the decompressor in front of an input whose first bytes have been read.
+    fn unpack(
+        self,
+        head: Vec<u8>,
+        input: Box<dyn Read + Send>,
+    ) -> io::Result<Box<dyn Read + Send>> {
+        let input = io::Cursor::new(head).chain(input);
+        Ok(match self {
+            Format::Plain => Box::new(input),
+            Format::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(input))),
+            Format::Zstd => Box::new(zstd::stream::read::Decoder::new(input)?),
+        })
+    }
+}
+
+/// The bytes of an input, decompressed if its first bytes say so.
+///
+/// # Errors
+/// Its beginning cannot be read.
+pub fn unpacked(input: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    let mut input: Box<dyn Read + Send> = Box::new(input);
+    let head = head(&mut input)?;
+    Format::of(&head).unpack(head, input)
 }
 
 impl LineReader {
@@ -147,15 +171,7 @@ impl LineReader {
         let head = head(&mut self.input).map_err(|error| self.failed(&error))?;
         self.format = Format::of(&head);
         let input = std::mem::replace(&mut self.input, Box::new(io::empty()));
-        let input = io::Cursor::new(head).chain(input);
-        self.input = match self.format {
-            Format::Plain => Box::new(input),
-            Format::Gzip => Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(input))),
-            Format::Zstd => {
-                let decoder = zstd::stream::read::Decoder::new(input);
-                Box::new(decoder.map_err(|error| self.failed(&error))?)
-            }
-        };
+        self.input = self.format.unpack(head, input).map_err(|error| self.failed(&error))?;
         let skipped = io::copy(&mut self.input.by_ref().take(skip), &mut io::sink());
         let skipped = skipped.map_err(|error| self.failed(&error))?;
         if skipped < skip {

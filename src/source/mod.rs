@@ -2,7 +2,6 @@
 
 pub mod file;
 pub mod import;
-pub mod lines;
 pub mod memory;
 
 /// Whole lines of one source.

@@ -46,6 +46,7 @@ struct State {
     /// The first lines since the last glance, by kind: send, defer, drop.
     sample: [Vec<Vec<u8>>; 3],
     left_out: u64,
+    glances: usize,
 }
 
 impl Feed {
@@ -57,6 +58,7 @@ impl Feed {
             decisions: 0,
             sample: Default::default(),
             left_out: 0,
+            glances: 0,
         };
         Feed { clock, timeline, state: Mutex::new(state) }
     }
@@ -81,18 +83,19 @@ impl Feed {
         self.lock().latency.value_at_quantile(share)
     }
 
-    /// Decisions since the last glance, as many as can be read; of each kind one before there are two of any.
+    /// Decisions since the last glance, as many as can be read: a send first, then deferrals and drops in turn.
     pub(super) fn take(&self) -> Vec<Shown> {
         let mut state = self.lock();
         let sample = std::mem::take(&mut state.sample);
         let waiting: usize = sample.iter().map(Vec::len).sum();
-        let mut lines = Vec::new();
         let mut kinds = sample.map(Vec::into_iter);
-        while lines.len() < SHOWN_AT_ONCE.min(waiting) {
-            for kind in kinds.iter_mut().rev() {
-                lines.extend(kind.next().filter(|_| lines.len() < SHOWN_AT_ONCE));
-            }
+        state.glances += 1;
+        kinds[1..].rotate_left(state.glances % 2);
+        let mut lines = Vec::new();
+        while lines.len() < waiting {
+            lines.extend(kinds.iter_mut().filter_map(Iterator::next));
         }
+        lines.truncate(SHOWN_AT_ONCE);
         state.left_out += (waiting - lines.len()) as u64;
         drop(state);
         let mut shown: Vec<Shown> =

@@ -50,7 +50,7 @@ impl Screen {
     }
 
     /// Shows decisions; false if nobody looks any more.
-    pub(super) fn show(&self, decisions: &[Shown], _plan: &Plan) -> Result<bool, Failure> {
+    pub(super) fn show(&self, decisions: &[Shown]) -> Result<bool, Failure> {
         for decision in decisions {
             if !self.line(self.decision(decision))? {
                 return Ok(false);
