@@ -82,9 +82,8 @@ impl Decoder {
         })?;
         let mut reading = Reading::new(self);
         reading.line(text).map_err(|fault| explain(fault, text))?;
+        let (call, kind) = reading.sort().ok_or_else(|| reading.envelope.not_a_call())?;
         let envelope = &reading.envelope;
-        let (call, name) = envelope.call().ok_or_else(|| envelope.not_a_call())?;
-        let kind = self.kind(call, &name);
         let message_id = envelope.message_id()?;
         let leaf = envelope.leaf()?;
         let time = envelope.time()?;
@@ -121,7 +120,7 @@ impl Decoder {
     /// The zone named by the identify call's traits, else by `context.traits`, else by `context`.
     fn zone(&self, values: &[(u16, Value)]) -> Option<CompactString> {
         [OWN_ZONE, TRAITS_ZONE, CONTEXT_ZONE].iter().find_map(|wanted| {
-            let (_, value) = values.iter().find(|(slot, _)| slot == wanted)?;
+            let (_, value) = values.iter().rfind(|(slot, _)| slot == wanted)?;
             let name = value.str()?;
             Zone::named(name).map(|_| name.into())
         })

@@ -13,6 +13,8 @@ use crate::event::{Call, Kind, Value};
 pub(super) struct Reading<'d, 'a> {
     decoder: &'d Decoder,
     pub(super) envelope: Envelope<'a>,
+    /// Call and kind, if `type` and `event` as they stand now make one and somebody has asked.
+    sort: Option<(Call, Kind)>,
     own: Found,
     /// As which call and kind `own` was read, once it was and as long as that may stand.
     own_as: Option<(Call, Kind)>,
@@ -24,6 +26,7 @@ impl<'d, 'a> Reading<'d, 'a> {
         Reading {
             decoder,
             envelope: Envelope::default(),
+            sort: None,
             own: Found::default(),
             own_as: None,
             around: Found::default(),
@@ -53,8 +56,14 @@ impl<'d, 'a> Reading<'d, 'a> {
     fn member(&mut self, key: &str, cursor: &mut Cursor<'a>) {
         let envelope = &mut self.envelope;
         match key {
-            "type" => envelope.call = cursor.scalar(),
-            "event" => envelope.event = cursor.scalar(),
+            "type" => {
+                envelope.call = cursor.scalar();
+                self.sort = None;
+            }
+            "event" => {
+                envelope.event = cursor.scalar();
+                self.sort = None;
+            }
             "userId" => envelope.user_id = cursor.scalar(),
             "anonymousId" => envelope.anonymous_id = cursor.scalar(),
             "messageId" => envelope.message_id = cursor.scalar(),
@@ -73,13 +82,20 @@ impl<'d, 'a> Reading<'d, 'a> {
         }
     }
 
+    /// The call and its kind, as far as they are known.
+    pub(super) fn sort(&mut self) -> Option<(Call, Kind)> {
+        if self.sort.is_none() {
+            let named = self.envelope.call();
+            self.sort = named.map(|(call, name)| (call, self.decoder.kind(call, &name)));
+        }
+        self.sort
+    }
+
     /// Reads `properties` or `traits` at once if the call is known and has its own there, and gives the JSON text.
     fn body(&mut self, is_traits: bool, cursor: &mut Cursor<'a>) -> &'a str {
-        let call = self.envelope.call();
         let has_traits = |call| matches!(call, Call::Identify | Call::Group);
-        match call {
-            Some((call, name)) if has_traits(call) == is_traits && call != Call::Alias => {
-                let kind = self.decoder.kind(call, &name);
+        match self.sort() {
+            Some((call, kind)) if has_traits(call) == is_traits && call != Call::Alias => {
                 self.own.clear();
                 self.own_as = Some((call, kind));
                 let node = self.decoder.wanted.own(call, kind);

@@ -520,7 +520,7 @@ fn amounts() {
             ),
             (
                 r#"{"total":10,"currency":7}"#,
-                "unknown currency: `total` is an amount in a `currency` that is not a text",
+                "wrong type: `currency` is declared as a string, but is the number 7",
             ),
             (r#"{"currency":"XXX"}"#, r#"user:u Order Completed {currency: "XXX"}"#),
             (

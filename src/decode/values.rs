@@ -7,6 +7,9 @@ use crate::define::plan::PropertyType;
 use crate::event::{Num, Reason, Value, list};
 use crate::time;
 
+/// Room that is made for values before they are known to be there; events have seldom more.
+const RESERVED_MAX: usize = 12;
+
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -40,7 +43,10 @@ impl Found {
     /// Reads the next value, which should be an object, as far as the tree wants it; of anything else nothing.
     pub(super) fn read(&mut self, cursor: &mut Cursor<'_>, tree: &Node) {
         match cursor.peek() {
-            b'{' => self.object(cursor, tree, false),
+            b'{' => {
+                self.values.reserve(tree.below.len().min(RESERVED_MAX));
+                self.object(cursor, tree, false);
+            }
             _ => cursor.pass(),
         }
     }

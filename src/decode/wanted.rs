@@ -55,8 +55,8 @@ impl Wanted {
 
     /// Whether events of a kind want a slot of the context. What says something of the person is wanted by all.
     pub(super) fn of_context_by(&self, kind: Kind, slot: u16) -> bool {
-        self.page_slots_of_kind[usize::from(kind.0)].contains(&slot)
-            || !self.page_slots.contains(&slot)
+        !self.page_slots.contains(&slot)
+            || self.page_slots_of_kind[usize::from(kind.0)].contains(&slot)
     }
 }
 
