@@ -60,11 +60,13 @@ impl Coordinator {
 
     fn ask(&self) {
         let mut state = self.lock();
-        if state.target.is_none() {
+        let written = state.written.saturating_sub(1);
+        let epoch = state.begun.iter().copied().fold(written, u64::max);
+        // A run that had ended has nothing after its checkpoint.
+        if state.target.is_none() && epoch < u64::MAX {
             let workers = state.begun.len();
-            let written = state.written.saturating_sub(1);
             state.target = Some(Target {
-                epoch: state.begun.iter().copied().fold(written, u64::max),
+                epoch,
                 frozen: vec![false; workers],
                 parts: (0..workers).map(|_| None).collect(),
                 outputs: None,

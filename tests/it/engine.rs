@@ -81,7 +81,8 @@ impl Engine {
     }
 }
 
-fn facts_of(plan: &Plan, person: &Person, now: i64) -> BTreeMap<String, String> {
+/// Facts as the oracle writes them.
+pub fn facts_of(plan: &Plan, person: &Person, now: i64) -> BTreeMap<String, String> {
     let mut facts = BTreeMap::new();
     for (at, fact) in plan.facts.iter().enumerate() {
         if fact.name.contains(':') {
