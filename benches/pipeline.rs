@@ -3,6 +3,7 @@
 //! Isolates decode, exchange, the keyed state, timers and the sorting of outputs from disks and from the generator, which
 //! runs before the clock starts. Prints what it measured and a hash of the outputs, which must not change with workers.
 
+use kairos::dataflow::ingest::CHUNKS_PER_CHECKPOINT;
 use kairos::dataflow::{Job, run};
 use kairos::define::compile::{Keep, compile};
 use kairos::epoch::Timeline;
@@ -65,6 +66,7 @@ fn main() {
                 dedup_horizon: 3_600_000,
                 until: None,
                 store: None,
+                chunks_per_checkpoint: CHUNKS_PER_CHECKPOINT,
                 keep_persons: false,
             };
             let start = Instant::now();

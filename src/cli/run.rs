@@ -3,6 +3,7 @@
 use super::failure::Failure;
 use super::output::{print, tell};
 use super::{input, interrupt, pack, progress, summary, values};
+use crate::dataflow::ingest::CHUNKS_PER_CHECKPOINT;
 use crate::dataflow::{self, Finished, Job, Run, RunError};
 use crate::define::ast::Pack;
 use crate::define::compile::{Keep, compile};
@@ -191,6 +192,7 @@ impl RunArgs {
             dedup_horizon: self.dedup,
             until: self.until,
             store: store.map(|store| (store, checkpoint)),
+            chunks_per_checkpoint: CHUNKS_PER_CHECKPOINT,
             keep_persons: self.facts.is_some(),
         })
     }

@@ -1,8 +1,9 @@
 //! Agreeing on a checkpoint: all workers at the same epoch, the outputs at that epoch, and one atomic write, while the
 //! flow goes on.
 //!
-//! A checkpoint is taken at the highest epoch that any worker has begun when it is asked for, so that nobody is past it.
-//! Before a worker begins a later epoch, it freezes what is dirty. What is frozen is written in slices.
+//! A checkpoint is taken at the highest epoch that any worker has begun, or the sink has written, when it is asked for,
+//! so that nobody is past it. Before a worker begins a later epoch, it freezes what is dirty. What is frozen is written
+//! in slices.
 
 use crate::store::Record;
 use std::sync::Mutex;
@@ -10,15 +11,17 @@ use std::sync::Mutex;
 /// What the workers and the sink agree about.
 pub struct Coordinator {
     state: Mutex<State>,
-    enabled: bool,
+    /// Chunks of a source between two checkpoints; `None` without a store.
+    every: Option<u64>,
 }
 
 struct State {
     /// The epoch that each worker has begun last.
     begun: Vec<u64>,
+    /// The sink has written, or is about to write, everything before this epoch. It can be past every epoch begun: rejects
+    /// concern no person.
+    written: u64,
     target: Option<Target>,
-    /// Checkpoints that are safe.
-    committed: u64,
 }
 
 struct Target {
@@ -39,19 +42,31 @@ pub struct Parts {
 }
 
 impl Coordinator {
-    /// Without a store there are no checkpoints, and asking does nothing.
-    pub fn new(workers: usize, enabled: bool) -> Coordinator {
-        let state = State { begun: vec![0; workers], target: None, committed: 0 };
-        Coordinator { state: Mutex::new(state), enabled }
+    /// Without a store there are no checkpoints (`every` is `None`), and asking does nothing. `done` is the last epoch of
+    /// the checkpoint that the run goes on from: the next one is not before it.
+    pub fn new(workers: usize, every: Option<u64>, done: Option<u64>) -> Coordinator {
+        let begun = vec![done.unwrap_or(0); workers];
+        let state = State { begun, written: 0, target: None };
+        Coordinator { state: Mutex::new(state), every }
     }
 
-    /// Asks for a checkpoint, unless one is under way.
-    pub fn ask(&self) {
+    /// So many chunks of a source have been handed on: asks for a checkpoint if it is time for one, unless one is under
+    /// way.
+    pub fn handed_on(&self, chunks: u64) {
+        if chunks > 0 && self.every.is_some_and(|every| chunks.is_multiple_of(every)) {
+            self.ask();
+        }
+    }
+
+    fn ask(&self) {
         let mut state = self.lock();
-        if self.enabled && state.target.is_none() {
+        let written = state.written.saturating_sub(1);
+        let epoch = state.begun.iter().copied().fold(written, u64::max);
+        // A run that had ended has nothing after its checkpoint.
+        if state.target.is_none() && epoch < u64::MAX {
             let workers = state.begun.len();
             state.target = Some(Target {
-                epoch: state.begun.iter().copied().max().unwrap_or(0),
+                epoch,
                 frozen: vec![false; workers],
                 parts: (0..workers).map(|_| None).collect(),
                 outputs: None,
@@ -62,7 +77,7 @@ impl Coordinator {
 
     /// A worker is about to begin `epoch`; true if it has to freeze its state first.
     pub fn begin(&self, worker: usize, epoch: u64) -> bool {
-        if !self.enabled {
+        if self.every.is_none() {
             return false;
         }
         let mut state = self.lock();
@@ -72,7 +87,7 @@ impl Coordinator {
 
     /// A worker has nothing to do before `frontier`; true if it has to freeze its state now.
     pub fn rest(&self, worker: usize, frontier: u64) -> bool {
-        if !self.enabled {
+        if self.every.is_none() {
             return false;
         }
         let mut state = self.lock();
@@ -86,12 +101,19 @@ impl Coordinator {
         }
     }
 
-    /// The epoch after which the sink has to stop and tell the lengths of its outputs.
-    pub fn outputs_wanted(&self) -> Option<u64> {
-        if !self.enabled {
-            return None;
+    /// The sink is about to write everything before `before`; gives the epoch after which it has to stop on the way and
+    /// tell the lengths of its outputs.
+    pub fn write(&self, before: u64) -> Option<u64> {
+        self.every?;
+        let mut state = self.lock();
+        if let Some(target) = &state.target
+            && target.outputs.is_none()
+            && target.epoch < before
+        {
+            return Some(target.epoch);
         }
-        self.lock().target.as_ref().filter(|target| target.outputs.is_none()).map(|t| t.epoch)
+        state.written = before;
+        None
     }
 
     /// The outputs are safe up to the checkpoint's epoch.
@@ -117,14 +139,12 @@ impl Coordinator {
 
     /// The checkpoint is safe; the next one may be asked for.
     pub fn commit(&self) {
-        let mut state = self.lock();
-        state.target = None;
-        state.committed += 1;
+        self.lock().target = None;
     }
 
     /// Whether a checkpoint is under way.
     pub fn is_busy(&self) -> bool {
-        self.enabled && self.lock().target.is_some()
+        self.every.is_some() && self.lock().target.is_some()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {

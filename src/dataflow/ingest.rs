@@ -3,7 +3,6 @@
 //! Workers claim chunks of a source in turn and decode them side by side. What order fixes (which epoch an event belongs
 //! to, whether it is late) needs only the highest time before the chunk, which the chunks hand on in their order.
 
-use super::checkpoint::Coordinator;
 use crate::decode::{Decoder, is_blank};
 use crate::epoch::Timeline;
 use crate::event::{Event, Origin, Reject};
@@ -68,8 +67,10 @@ struct Entry {
 struct Decoded {
     feed: usize,
     number: u64,
-    start: Resume,
-    end: (u64, u64),
+    /// Byte offset.
+    start: u64,
+    /// Byte offset and line; `None` if the source had nothing more.
+    end: Option<(u64, u64)>,
     events: Vec<Result<Event, Reject>>,
     promise: Option<i64>,
     last: bool,
@@ -234,14 +235,15 @@ impl Ingest {
             reader.ended = chunk.as_ref().is_none_or(|chunk| chunk.last);
             (chunk, number)
         };
+        let is_there = chunk.is_some();
         let mut chunk = chunk.unwrap_or_else(|| Chunk { last: true, ..Chunk::default() });
         chunk.source = feed as u16;
         self.intake.bytes.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
-        self.pending.push_back(self.decode(feed, number, &chunk));
+        self.pending.push_back(self.decode(feed, number, &chunk, is_there));
         Ok(false)
     }
 
-    fn decode(&self, feed: usize, number: u64, chunk: &Chunk) -> Decoded {
+    fn decode(&self, feed: usize, number: u64, chunk: &Chunk, is_there: bool) -> Decoded {
         let mut events = Vec::with_capacity(chunk.bytes.len() / 512 + 1);
         let mut lines = 0;
         for (line, bytes) in chunk.lines() {
@@ -264,8 +266,8 @@ impl Ingest {
         Decoded {
             feed,
             number,
-            start: Resume { offset: chunk.offset, line: chunk.first_line, high: i64::MIN },
-            end: (chunk.next_offset(), chunk.next_line()),
+            start: chunk.offset,
+            end: is_there.then(|| (chunk.next_offset(), chunk.next_line())),
             events,
             promise: chunk.promise,
             last: chunk.last,
@@ -276,7 +278,7 @@ impl Ingest {
     fn hand_on(&mut self, decoded: Decoded, handed: &mut Handed) {
         let timeline = self.intake.timeline;
         let mut progress = lock(&self.intake.feeds[decoded.feed].progress);
-        let (mut high, before) = (progress.high, progress.high);
+        let mut high = progress.high;
         let mut last_epoch = 0;
         let done = |epoch: u64| self.done.is_some_and(|done| epoch <= done);
         for event in decoded.events {
@@ -302,17 +304,13 @@ impl Ingest {
         progress.next += 1;
         if let Some(open) = progress.ledger.back_mut() {
             // The entry of this chunk was made when the one before it was handed on.
-            let follows = decoded.start.offset == open.resume.offset;
-            debug_assert!(follows || decoded.last || before == i64::MIN);
+            debug_assert!(decoded.end.is_none() || decoded.start == open.resume.offset);
             open.last_epoch = last_epoch;
         }
-        let (mut offset, mut line) = decoded.end;
-        if let (true, Some(open)) = (offset == decoded.start.offset, progress.ledger.back()) {
-            // Nothing was read; the end of a source need not even say where it is.
-            (offset, line) = (open.resume.offset, open.resume.line);
+        if let Some((offset, line)) = decoded.end {
+            let resume = Resume { offset, line, high: progress.high };
+            progress.ledger.push_back(Entry { resume, last_epoch: 0 });
         }
-        let next = Resume { offset, line, high: progress.high };
-        progress.ledger.push_back(Entry { resume: next, last_epoch: 0 });
         let opened = timeline.open(progress.high);
         progress.opened.push_back(opened);
         while progress.opened.len() > AHEAD_MAX {
@@ -324,13 +322,6 @@ impl Ingest {
         if decoded.last && self.intake.frontier().is_none() {
             self.intake.finish();
         }
-    }
-}
-
-/// Asks for a checkpoint every so many chunks.
-pub fn ask_for_checkpoint(coordinator: &Coordinator, handed: &Handed) {
-    if handed.chunks > 0 && handed.chunks.is_multiple_of(CHUNKS_PER_CHECKPOINT) {
-        coordinator.ask();
     }
 }
 

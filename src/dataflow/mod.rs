@@ -56,7 +56,7 @@ pub fn build(
     formatter: impl Fn() -> Formatter,
 ) -> (Handle<u64>, Wakers) {
     let probe = Handle::new();
-    let first = parts.done.map_or(0, |done| done + 1);
+    let first = parts.done.map_or(0, |done| done.saturating_add(1));
     let wakers = Wakers::default();
     let (events, rejects) = ingest(scope, &parts, formatter(), probe.clone());
     let effects = crate::person::operator::persons(
@@ -106,7 +106,7 @@ fn ingest<'scope>(
                     return;
                 }
             };
-            ingest::ask_for_checkpoint(&coordinator, &handed);
+            coordinator.handed_on(handed.chunks);
             if !handed.events.is_empty() {
                 events.activate().session(&held[0]).give_iterator(handed.events.into_iter());
             }

@@ -33,6 +33,7 @@ pub fn publish<'scope>(
     wakers: Wakers,
 ) -> Stream<'scope, u64, Vec<()>> {
     let scope = batches.scope();
+    let first = scope.index() == 0;
     batches.unary_frontier::<CapacityContainerBuilder<Vec<()>>, _, _, _>(
         Exchange::new(|_: &Batch| 0),
         "Publish",
@@ -43,7 +44,8 @@ pub fn publish<'scope>(
             move |(input, frontier), _output| {
                 input.for_each(|_, batches| publisher.pending.append(batches));
                 let frontier = frontier.frontier().first().copied();
-                if let Err(error) = publisher.advance(frontier) {
+                // All batches come to the first worker; the others know nothing of what is written.
+                if first && let Err(error) = publisher.advance(frontier) {
                     publisher.control.fail(error.into());
                     capability = None;
                 }
@@ -60,9 +62,7 @@ impl Publisher {
     /// Writes everything before the frontier. A checkpoint that is asked for is a stop on the way.
     fn advance(&mut self, frontier: Option<u64>) -> Result<(), SinkError> {
         let before = frontier.unwrap_or(u64::MAX);
-        if let Some(epoch) = self.coordinator.outputs_wanted()
-            && before > epoch
-        {
+        while let Some(epoch) = self.coordinator.write(before) {
             self.write(epoch + 1)?;
             let control = self.control.clone();
             let mut written = control.written();

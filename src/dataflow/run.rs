@@ -103,6 +103,8 @@ pub struct Job {
     pub until: Option<i64>,
     /// Where checkpoints go, and the one to go on from.
     pub store: Option<(Arc<dyn Store>, Option<Checkpoint>)>,
+    /// Chunks of a source between two checkpoints, such as [`super::ingest::CHUNKS_PER_CHECKPOINT`].
+    pub chunks_per_checkpoint: u64,
     /// Whether the persons are wanted at the end.
     pub keep_persons: bool,
 }
@@ -174,7 +176,11 @@ pub fn run(job: Job) -> Run {
         labels: labels.clone(),
         intake: intake.clone(),
         control: control.clone(),
-        coordinator: Arc::new(Coordinator::new(job.workers, job.store.is_some())),
+        coordinator: Arc::new(Coordinator::new(
+            job.workers,
+            job.store.is_some().then_some(job.chunks_per_checkpoint),
+            from.as_ref().map(|checkpoint| checkpoint.epoch),
+        )),
         store: job.store.map(|(store, _)| store),
         done: from.map(|checkpoint| checkpoint.epoch),
         dedup_horizon: job.dedup_horizon,
@@ -202,6 +208,7 @@ struct Setup {
     workers: usize,
 }
 
+#[derive(Default)]
 struct WorkerResult {
     counts: Counts,
     records: Vec<crate::store::Record>,
@@ -217,7 +224,7 @@ impl Setup {
         };
         let setup = self.clone();
         let guards =
-            timely::execute(config, move |worker| setup.work(worker)).map_err(RunError::Worker)?;
+            timely::execute(config, move |worker| setup.guard(worker)).map_err(RunError::Worker)?;
         let results: Result<Vec<WorkerResult>, String> = guards.join().into_iter().collect();
         self.control.stop.store(true, Ordering::Release);
         let committed = committer.map(|thread| thread.join());
@@ -265,6 +272,18 @@ impl Setup {
         (checkpoint, parts.records)
     }
 
+    /// A worker that panics stops the run: the others would wait for it for ever.
+    fn guard(&self, worker: &mut timely::worker::Worker) -> WorkerResult {
+        let work = std::panic::AssertUnwindSafe(|| self.work(worker));
+        std::panic::catch_unwind(work).unwrap_or_else(|panic| {
+            let text = panic.downcast_ref::<String>().map(String::as_str);
+            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+            self.control.fail(RunError::Worker(text.to_owned()));
+            drop_dataflows(worker);
+            WorkerResult::default()
+        })
+    }
+
     /// One worker, from its persons in the store to the end of the input.
     fn work(&self, worker: &mut timely::worker::Worker) -> WorkerResult {
         let store = self.store.clone().map(|store| store as Arc<dyn crate::store::Persons>);
@@ -308,10 +327,7 @@ impl Setup {
         let live = &self.control.live[worker.index()];
         while !probe.done() {
             if self.control.stopped() {
-                for dataflow in worker.installed_dataflows() {
-                    worker.drop_dataflow(dataflow);
-                }
-                return;
+                return drop_dataflows(worker);
             }
             if self.coordinator.is_busy() {
                 wakers.borrow().iter().for_each(Activator::activate);
@@ -347,5 +363,11 @@ impl Setup {
             store.commit(&checkpoint, records)?;
         }
         Ok(finished)
+    }
+}
+
+fn drop_dataflows(worker: &mut timely::worker::Worker) {
+    for dataflow in worker.installed_dataflows() {
+        worker.drop_dataflow(dataflow);
     }
 }

@@ -79,7 +79,7 @@ impl Keyed {
         let slot = self.table.add_stored(id, hash);
         if deadline != NEVER {
             self.table.slot_mut(slot).armed = deadline;
-            self.timers.push(Timers::group_of(hash), deadline, slot);
+            self.timers.push(hash, deadline, slot);
         }
     }
 
@@ -124,7 +124,8 @@ impl Keyed {
             self.step(&frame, slot, own, false, emit);
         }
         let mut due = std::mem::take(&mut self.due);
-        self.timers.take_due(next_watermark, TIMERS_PER_GROUP_AND_EPOCH, &mut due);
+        let is_live = |deadline, slot| self.table.slot(slot).armed == deadline;
+        self.timers.take_due(next_watermark, TIMERS_PER_GROUP_AND_EPOCH, is_live, &mut due);
         for (deadline, slot) in due.drain(..) {
             if self.table.slot(slot).armed == deadline {
                 self.step(&frame, slot, &[], true, emit);
@@ -159,7 +160,7 @@ impl Keyed {
         let wake = if idle { deadline } else { deadline.min(idle_from) };
         if wake < self.table.slot(slot).armed {
             self.table.slot_mut(slot).armed = wake;
-            self.timers.push(Timers::group_of(hash), wake, slot);
+            self.timers.push(hash, wake, slot);
         }
     }
 

@@ -96,6 +96,11 @@ impl Person {
         self.is_member(segment)
     }
 
+    /// Whether the person has named a time zone of their own.
+    pub fn has_own_zone(&self) -> bool {
+        self.zone.is_some()
+    }
+
     /// The journeys of which an instance is open.
     pub fn open_instances(&self) -> impl Iterator<Item = &Instance> {
         self.instances.iter()

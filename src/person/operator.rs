@@ -103,11 +103,10 @@ impl Stage {
                 self.freezing = true;
             }
             self.happen(epoch, &mut batch);
-            self.next = epoch + 1;
+            self.next = epoch.saturating_add(1);
         }
-        if let Some(frontier) = frontier {
-            self.next = self.next.max(frontier);
-        }
+        // At the end nothing is held back, so that a checkpoint under way can have the outputs of all workers.
+        self.next = self.next.max(frontier.unwrap_or(u64::MAX));
         if self.coordinator.rest(self.worker, frontier.unwrap_or(u64::MAX)) {
             self.keyed.borrow_mut().freeze();
             self.freezing = true;

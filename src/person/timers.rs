@@ -9,10 +9,14 @@ use crate::time::NEVER;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// Deadlines with the places (slots) of their persons.
+/// Deadline, upper half of the person's hash, and the person's place (slot). Slots depend on what happened before a
+/// restart; the hash puts equal deadlines into an order that does not.
+type Entry = (i64, u32, u32);
+
+/// Deadlines with the places of their persons.
 #[derive(Debug)]
 pub struct Timers {
-    groups: Vec<BinaryHeap<Reverse<(i64, u32)>>>,
+    groups: Vec<BinaryHeap<Reverse<Entry>>>,
     /// No entry is earlier than this.
     earliest: i64,
     len: usize,
@@ -26,11 +30,6 @@ impl Default for Timers {
 }
 
 impl Timers {
-    /// The key group of a person's hash.
-    pub fn group_of(hash: u64) -> usize {
-        (hash % KEY_GROUPS as u64) as usize
-    }
-
     pub fn len(&self) -> usize {
         self.len
     }
@@ -44,53 +43,91 @@ impl Timers {
         self.earliest
     }
 
-    pub fn push(&mut self, group: usize, deadline: i64, slot: u32) {
-        self.groups[group].push(Reverse((deadline, slot)));
+    pub fn push(&mut self, hash: u64, deadline: i64, slot: u32) {
+        self.groups[group_of(hash)].push(Reverse((deadline, (hash >> 32) as u32, slot)));
         self.earliest = self.earliest.min(deadline);
         self.len += 1;
     }
 
-    /// Takes what is due before `before`, at most `quota` of each group, earliest first within a group, and appends it to
-    /// `due` as (deadline, slot).
-    pub fn take_due(&mut self, before: i64, quota: usize, due: &mut Vec<(i64, u32)>) {
+    /// Takes what is due before `before`, at most `quota` of each group (and those that cannot be told from the last one),
+    /// earliest first within a group, and appends it to `due` as (deadline, slot). An entry that is not live any more is
+    /// thrown away and does not count: whether it is still there depends on when the run was last started.
+    pub fn take_due(
+        &mut self,
+        before: i64,
+        quota: usize,
+        is_live: impl Fn(i64, u32) -> bool,
+        due: &mut Vec<(i64, u32)>,
+    ) {
         if self.earliest >= before {
             return;
         }
-        let taken_before = due.len();
-        let mut earliest = NEVER;
+        self.earliest = NEVER;
         for group in &mut self.groups {
-            for _ in 0..quota {
-                match group.peek() {
-                    Some(Reverse((deadline, _))) if *deadline < before => {}
-                    _ => break,
+            let mut taken = 0;
+            let mut last = (i64::MIN, 0, 0);
+            while let Some(&Reverse(entry)) = group.peek() {
+                let (deadline, mark, slot) = entry;
+                if deadline >= before || (taken >= quota && (deadline, mark) != (last.0, last.1)) {
+                    self.earliest = self.earliest.min(deadline);
+                    break;
                 }
-                due.extend(group.pop().map(|Reverse(entry)| entry));
+                group.pop();
+                self.len -= 1;
+                if entry != last && is_live(deadline, slot) {
+                    due.push((deadline, slot));
+                    taken += 1;
+                    last = entry;
+                }
             }
-            earliest = earliest.min(group.peek().map_or(NEVER, |Reverse((deadline, _))| *deadline));
         }
-        self.earliest = earliest;
-        self.len -= due.len() - taken_before;
     }
+}
+
+fn group_of(hash: u64) -> usize {
+    (hash % KEY_GROUPS as u64) as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn take(timers: &mut Timers, before: i64, quota: usize) -> Vec<(i64, u32)> {
+        let mut due = Vec::new();
+        timers.take_due(before, quota, |_, slot| slot != 1_000, &mut due);
+        due
+    }
+
     #[test]
     fn due_in_order_and_in_slices() {
         let mut timers = Timers::default();
         for n in (0..100).rev() {
-            timers.push(n as usize % 2, n, n as u32);
+            timers.push(n as u64 % 2, n, n as u32);
         }
-        let mut due = Vec::new();
-        timers.take_due(50, 10, &mut due);
+        let due = take(&mut timers, 50, 10);
         let evens: Vec<i64> = due.iter().map(|(at, _)| *at).filter(|at| at % 2 == 0).collect();
         assert_eq!(evens, (0..10).map(|n| n * 2).collect::<Vec<_>>());
         assert_eq!(due.len(), 20);
         assert_eq!((timers.earliest(), timers.len()), (20, 80));
-        due.clear();
-        timers.take_due(50, usize::MAX, &mut due);
+        let due = take(&mut timers, 50, usize::MAX);
         assert_eq!((due.len(), timers.earliest()), (30, 50));
+    }
+
+    #[test]
+    fn slices_do_not_depend_on_slots_or_on_what_is_stale() {
+        let hash = |n: u64| n << 32;
+        let mut timers = Timers::default();
+        for n in 0..6 {
+            timers.push(hash(n), 7, 10 - n as u32);
+            timers.push(hash(n), 7, 10 - n as u32);
+            timers.push(hash(n), 6, 1_000);
+        }
+        assert_eq!(take(&mut timers, 8, 2), [(7, 10), (7, 9)]);
+        assert_eq!(take(&mut timers, 8, 2), [(7, 8), (7, 7)]);
+        // Who has the same hash goes together.
+        timers.push(hash(5), 7, 3);
+        timers.push(hash(5), 7, 2);
+        assert_eq!(take(&mut timers, 8, 2), [(7, 6), (7, 2), (7, 3), (7, 5)]);
+        assert_eq!((timers.len(), timers.earliest()), (0, NEVER));
     }
 }

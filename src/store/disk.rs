@@ -106,6 +106,13 @@ impl Store for Disk {
         for entry in self.persons.iter() {
             let (key, value) =
                 entry.into_inner().map_err(|source| StoreError::storage(&self.path, source))?;
+            if checked(&value).is_none() {
+                let what = format!(
+                    "the checksum of the person {} is wrong",
+                    String::from_utf8_lossy(key.get(1..).unwrap_or_default())
+                );
+                return Err(StoreError::Damaged { path: self.path.display().to_string(), what });
+            }
             let deadline = value.get(8..HEAD).and_then(|bytes| bytes.try_into().ok());
             let id = key.get(1..).and_then(|id| std::str::from_utf8(id).ok());
             let (Some(deadline), Some(id)) = (deadline.map(i64::from_le_bytes), id) else {

@@ -1,10 +1,11 @@
 //! Checkpoints: persons on disk, and where the input and the outputs stood. A port with two sides: [`disk`] and, for
-//! tests, memory.
+//! tests, [`memory`].
 //!
 //! State is a function of the definitions and the input, so that a checkpoint is only a place to go on from: opening one
 //! cuts the outputs back to it and reads the input on from there.
 
 pub mod disk;
+pub mod memory;
 
 use crate::epoch::Timeline;
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,7 @@ pub struct RunKey {
 /// Keeps checkpoints.
 ///
 /// # Contract
-/// 1. After `commit` the checkpoint and its records are safe, all or none of them. (checked by `tests/it/recovery.rs`)
+/// 1. After `commit` the checkpoint and its records are safe, all or none of them. (checked by `tests/it/recovery.rs` and `tests/it/store.rs`)
 /// 2. `each` and `read` give what the last commits wrote, the latest record of each person.
 pub trait Store: Persons {
     /// Calls `visit` with the identifier, hash and deadline of every person.

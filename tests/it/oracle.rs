@@ -9,14 +9,14 @@ use kairos::sim::random::{random_pack, random_stream, shrink_stream};
 use kairos::sim::rng::Rng;
 use std::collections::BTreeMap;
 
-const OPTIONS: oracle::Options = oracle::Options {
+pub const OPTIONS: oracle::Options = oracle::Options {
     slack_ms: 5_000,
     epoch_ms: 10_000,
     dedup_horizon_ms: 3_600_000,
     until: None,
 };
 
-type Facts = BTreeMap<String, BTreeMap<String, String>>;
+pub type Facts = BTreeMap<String, BTreeMap<String, String>>;
 
 fn expected(engine: &Engine, lines: &[Vec<u8>]) -> (Vec<String>, Facts) {
     let outcome = oracle::run(&engine.pack, lines, &OPTIONS);
@@ -29,7 +29,7 @@ fn found(engine: &Engine, lines: &[Vec<u8>], cut: Cut) -> (Vec<String>, Facts) {
 }
 
 /// The first difference between what was expected and what came.
-fn difference(a: &(Vec<String>, Facts), b: &(Vec<String>, Facts)) -> Option<String> {
+pub fn difference(a: &(Vec<String>, Facts), b: &(Vec<String>, Facts)) -> Option<String> {
     let (left, right) = (&a.0, &b.0);
     let missing: Vec<_> = left.iter().filter(|line| !right.contains(line)).take(8).collect();
     let extra: Vec<_> = right.iter().filter(|line| !left.contains(line)).take(8).collect();
