@@ -241,8 +241,11 @@ impl Stage {
         let Some(found) = self.decisions.iter().position(wanted) else {
             return Err(format!("there is no such decision; {}", self.listed()));
         };
-        let skipped = self.decisions[..found].iter();
-        let mut skipped = skipped.filter(|(_, decision)| decision.outcome == Outcome::Send);
+        // At one instant, what is sent to different persons has no order.
+        let instant = self.decisions[found].1.time;
+        let mut skipped = self.decisions[..found].iter().filter(|(who, decision)| {
+            decision.outcome == Outcome::Send && (*who == person || decision.time < instant)
+        });
         if verdict == Verdict::Send && skipped.next().is_some() {
             return Err(format!("another message was sent before it; {}", self.listed()));
         }

@@ -1,13 +1,13 @@
 //! CEL's tree → a typed expression: names resolved, types checked, what could fail at run time refused.
 
+mod calls;
+
 use super::types::Type;
-use super::{Compiler, did_you_mean};
+use super::{Compiler, did_you_mean, hints};
 use crate::define::ast;
-use crate::define::parse::FUNCTIONS;
 use crate::define::plan::Expr;
-use crate::define::plan::expr::{BasketField, Comparison, Math, Operator, SessionField, TextTest};
+use crate::define::plan::expr::{BasketField, Comparison, Operator, SessionField};
 use crate::event::{Kind, Num, Value};
-use crate::time;
 use cel::common::ast::{CallExpr, Expr as Cel, IdedExpr, LiteralValue, SelectExpr};
 
 /// What an expression may speak of, by where it stands.
@@ -39,7 +39,10 @@ impl Typed {
 
     /// A date where an instant is needed is its midnight in the person's time zone.
     fn at_midnight(self) -> Typed {
-        if self.of == Type::Date { Typed { expr: Expr::Midnight(Box::new(self.expr)), ..self } } else { self }
+        match self.of {
+            Type::Date => Typed { expr: Expr::Midnight(Box::new(self.expr)), ..self },
+            _ => self,
+        }
     }
 }
 
@@ -59,7 +62,7 @@ impl Checker<'_, '_> {
         if typed.of.fits(wanted) {
             return Some(typed.expr);
         }
-        self.mistake(&tree, format!("this is {}, where {wanted} is needed", typed.of), None);
+        self.misfit(&tree, &typed.of, wanted);
         None
     }
 
@@ -70,6 +73,11 @@ impl Checker<'_, '_> {
 
     fn mistake(&mut self, node: &IdedExpr, message: String, hint: Option<String>) {
         self.compiler.mistake(self.written.place(node.id), message, hint);
+    }
+
+    fn misfit(&mut self, node: &IdedExpr, found: &Type, wanted: &Type) {
+        let hint = hints::needed(found, wanted);
+        self.mistake(node, format!("this is {found}, where {wanted} is needed"), hint);
     }
 
     fn visit(&mut self, node: &IdedExpr) -> Checked {
@@ -144,7 +152,12 @@ impl Checker<'_, '_> {
             }
             "key" if self.scope.per.is_some() => return Some(Typed::new(Expr::Key, Type::Str)),
             "event" | "entry" | "session" => {
-                self.mistake(node, format!("write {name}.something"), None);
+                let hint = match name {
+                    "session" => "for example session.active or session.pages",
+                    _ => "for example event.total, entry.at",
+                };
+                let message = format!("`{name}` alone is no value: its parts are");
+                self.mistake(node, message, Some(hint.into()));
                 return None;
             }
             "now" | "key" => {
@@ -170,19 +183,24 @@ impl Checker<'_, '_> {
                 self.mistake(node, format!("`{name}` is a basket"), Some(hint));
                 None
             }
-            Err(super::FactError::Keyed(per)) => {
-                let hint = format!("it can be read in a journey with `per: {per}`");
-                self.mistake(node, format!("the fact `{name}` is kept per {per}"), Some(hint));
-                None
-            }
-            Err(super::FactError::Unknown) => {
-                let known = self.compiler.fact_names().into_iter().chain(["now".into()]);
-                let hint = did_you_mean(name, known.chain(FUNCTIONS.map(String::from)));
-                self.mistake(node, format!("there is no fact `{name}`"), hint);
-                None
-            }
-            Err(super::FactError::Broken) => None,
+            Err(error) => self.no_such_fact(node, name, error),
         }
+    }
+
+    fn no_such_fact(&mut self, node: &IdedExpr, name: &str, error: super::FactError) -> Checked {
+        let (message, hint) = match error {
+            super::FactError::Keyed(per) => {
+                let hint = format!("it can be read in a journey with `per: {per}`");
+                (format!("the fact `{name}` is kept per {per}"), hint)
+            }
+            super::FactError::Unknown => {
+                let (facts, segments) = (self.compiler.fact_names(), self.compiler.segment_names());
+                (format!("there is no fact `{name}`"), hints::unknown_fact(name, facts, segments))
+            }
+            super::FactError::Broken => return None,
+        };
+        self.mistake(node, message, Some(hint));
+        None
     }
 
     fn select(&mut self, node: &IdedExpr, select: &SelectExpr) -> Checked {
@@ -213,8 +231,14 @@ impl Checker<'_, '_> {
         if path == ["timestamp"] {
             return Some(Typed::new(Expr::EventTime, Type::Time));
         }
+        self.property_slip(node, kinds, path);
         let (slot, of) = self.compiler.property(kinds, path);
         Some(Typed::new(Expr::Property(slot), of))
+    }
+
+    fn property_slip(&mut self, node: &IdedExpr, kinds: &[Kind], path: &[String]) {
+        let place = self.written.place(node.id);
+        kinds.iter().for_each(|&kind| self.compiler.property_name(place, kind, &path.join(".")));
     }
 
     fn entry(&mut self, node: &IdedExpr, path: &[String]) -> Checked {
@@ -222,10 +246,20 @@ impl Checker<'_, '_> {
             return Some(Typed::new(Expr::EntryTime, Type::Time));
         }
         let Some(kinds) = self.scope.entry else {
-            let message = "no event enters here, so that entry.… has no properties".into();
-            self.mistake(node, message, Some("entry.at is known in every journey".into()));
+            // An entry's own condition sees the event that is about to enter.
+            let (message, hint) = if !self.scope.journey && self.scope.event.is_some() {
+                (
+                    "entry.… is not known here: only event.… is",
+                    format!("write event.{}", path.join(".")),
+                )
+            } else {
+                let message = "no event enters here, so that entry.… has no properties";
+                (message, "entry.at is known in every journey".into())
+            };
+            self.mistake(node, message.into(), Some(hint));
             return None;
         };
+        self.property_slip(node, kinds, path);
         let (slot, of) = self.compiler.property(kinds, path);
         Some(Typed::new(Expr::Entry(self.compiler.entry_slot(slot)), of))
     }
@@ -248,8 +282,10 @@ impl Checker<'_, '_> {
         }
         let written = path.join(".");
         let Some(&(_, field)) = FIELDS.iter().find(|(name, _)| *name == written) else {
-            let hint = did_you_mean(&written, FIELDS.map(|(name, _)| name.to_string()));
-            self.mistake(node, format!("a session has no `{written}`"), hint);
+            let names = FIELDS.map(|(name, _)| name);
+            let hint = did_you_mean(&written, names.map(String::from))
+                .unwrap_or_else(|| format!("a session has {}", names.join(", ")));
+            self.mistake(node, format!("a session has no `{written}`"), Some(hint));
             return None;
         };
         self.compiler.use_sessions();
@@ -265,16 +301,12 @@ impl Checker<'_, '_> {
 
     fn basket(&mut self, node: &IdedExpr, fact: &str, path: &[String]) -> Checked {
         if !self.scope.person {
-            self.mistake(node, format!("`{fact}` is not known here: only event.… is"), None);
+            let hint = did_you_mean(fact, ["event".to_string()]);
+            self.mistake(node, format!("`{fact}` is not known here: only event.… is"), hint);
             return None;
         }
         let (id, of) = match self.compiler.fact(fact, self.scope.per) {
             Ok(found) => found,
-            Err(super::FactError::Keyed(per)) => {
-                let hint = format!("it can be read in a journey with `per: {per}`");
-                self.mistake(node, format!("the fact `{fact}` is kept per {per}"), Some(hint));
-                return None;
-            }
             Err(super::FactError::Unknown) => {
                 let known = self.compiler.fact_names();
                 let roots = ["event", "entry", "session"].map(String::from);
@@ -282,10 +314,14 @@ impl Checker<'_, '_> {
                 self.mistake(node, format!("there is no fact `{fact}`"), hint);
                 return None;
             }
-            Err(super::FactError::Broken) => return None,
+            Err(error) => return self.no_such_fact(node, fact, error),
         };
-        if of.is_some() {
-            self.mistake(node, format!("the fact `{fact}` has no parts"), None);
+        if let Some(of) = of {
+            let hint = match of {
+                Type::Time | Type::Date => format!("ask hour({fact}) or weekday({fact})"),
+                _ => "only a basket has parts; keep another fact of what you need".into(),
+            };
+            self.mistake(node, format!("the fact `{fact}` has no parts"), Some(hint));
             return None;
         }
         let (field, of) = match path {
@@ -335,7 +371,7 @@ impl Checker<'_, '_> {
         if typed.of.fits(wanted) {
             return Some(typed);
         }
-        self.mistake(node, format!("this is {}, where {wanted} is needed", typed.of), None);
+        self.misfit(node, &typed.of, wanted);
         None
     }
 
@@ -378,7 +414,8 @@ impl Checker<'_, '_> {
             other => *other == Type::Any,
         };
         if !fits {
-            self.mistake(node, format!("{} cannot be in {}", x.of, list.of), None);
+            let hint = (list.of == Type::Str).then(|| "ask contains(text, part)".into());
+            self.mistake(node, format!("{} cannot be in {}", x.of, list.of), hint);
             return None;
         }
         Some(Typed::new(Expr::In(Box::new([x.expr, list.expr])), Type::Bool))
@@ -390,7 +427,8 @@ impl Checker<'_, '_> {
         let comparison = comparison(name).expect("the caller asked");
         let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
         if !a.of.fits(&b.of) || !(equality || (a.of.ordered() && b.of.ordered())) {
-            self.mistake(node, format!("{} and {} cannot be compared so", a.of, b.of), None);
+            let hint = hints::compared(&a.of, &b.of);
+            self.mistake(node, format!("{} and {} cannot be compared so", a.of, b.of), hint);
             return None;
         }
         Some(Typed::new(Expr::Compare(comparison, Box::new([a.expr, b.expr])), Type::Bool))
@@ -409,7 +447,8 @@ impl Checker<'_, '_> {
                 Operator::Divide => "divided",
                 Operator::Remainder => "divided with a remainder",
             };
-            self.mistake(node, format!("{} and {} cannot be {verb}", a.of, b.of), None);
+            let hint = hints::calculated(operator, &a.of, &b.of);
+            self.mistake(node, format!("{} and {} cannot be {verb}", a.of, b.of), hint);
             return None;
         };
         if moving && !matches!(operator, Operator::Add | Operator::Subtract) {
@@ -423,143 +462,6 @@ impl Checker<'_, '_> {
         }
         Some(Typed { expr: Expr::Arithmetic(operator, Box::new([a.expr, b.expr])), of, moving })
     }
-
-    fn function(&mut self, node: &IdedExpr, name: &str, args: &[&IdedExpr]) -> Checked {
-        let unit = match name {
-            "days" => time::DAY,
-            "hours" => time::HOUR,
-            "minutes" => time::MINUTE,
-            "seconds" => time::SECOND,
-            _ => 0,
-        };
-        match (name, args) {
-            ("has", [x]) => {
-                let inner = self.visit(x)?;
-                Some(Typed::new(Expr::Has(Box::new(inner.expr)), Type::Bool))
-            }
-            ("size", [x]) => self.size(x),
-            ("segment", [x]) => self.segment(x),
-            ("timestamp", [x]) => self.timestamp(x),
-            ("lower", [x]) => {
-                let text = self.expect(x, &Type::Str)?;
-                Some(Typed::new(Expr::Lower(Box::new(text.expr)), Type::Str))
-            }
-            ("abs" | "floor" | "round", [x]) => {
-                let math = match name {
-                    "abs" => Math::Abs,
-                    "floor" => Math::Floor,
-                    _ => Math::Round,
-                };
-                let number = self.expect(x, &Type::Number)?;
-                Some(Typed::new(Expr::Math(math, Box::new(number.expr)), Type::Number))
-            }
-            ("hour" | "weekday", [x]) => self.calendar(name, x),
-            ("min" | "max", [a, b]) => {
-                let (a, b) = (self.expect(a, &Type::Number), self.expect(b, &Type::Number));
-                let both = Box::new([a?.expr, b?.expr]);
-                let make = if name == "min" { Expr::Least } else { Expr::Greatest };
-                Some(Typed::new(make(both), Type::Number))
-            }
-            ("default", [a, b]) => self.default(node, a, b),
-            ("contains" | "starts_with" | "startsWith" | "ends_with" | "endsWith", [a, b]) => {
-                let (a, b) = (self.expect(a, &Type::Str), self.expect(b, &Type::Str));
-                let test = match name {
-                    "contains" => TextTest::Contains,
-                    "starts_with" | "startsWith" => TextTest::StartsWith,
-                    _ => TextTest::EndsWith,
-                };
-                let both = Box::new([a?.expr, b?.expr]);
-                Some(Typed::new(Expr::Text(test, both), Type::Bool))
-            }
-            (_, [x]) if unit > 0 => {
-                let number = self.expect(x, &Type::Number)?;
-                let expr = match &number.expr {
-                    Expr::Const(Value::Num(n)) => constant_units(unit, *n),
-                    _ => Expr::Units(unit, Box::new(number.expr)),
-                };
-                Some(Typed::new(expr, Type::Duration))
-            }
-            _ => self.no_such_call(node, name, args.len()),
-        }
-    }
-
-    fn no_such_call(&mut self, node: &IdedExpr, name: &str, count: usize) -> Checked {
-        if FUNCTIONS.contains(&name) {
-            self.mistake(node, format!("{name}() does not take {count} arguments"), None);
-        } else {
-            let hint = match name {
-                "percentile" | "rank" | "decile" | "similar" => Some(
-                    "it compares customers with one another, which this version does not do".into(),
-                ),
-                _ => did_you_mean(name, FUNCTIONS.map(String::from)),
-            };
-            self.mistake(node, format!("there is no function {name}()"), hint);
-        }
-        None
-    }
-
-    fn size(&mut self, x: &IdedExpr) -> Checked {
-        let inner = self.visit(x)?;
-        if !matches!(inner.of, Type::List(_) | Type::Str | Type::Any) {
-            self.mistake(x, format!("{} has no size", inner.of), None);
-            return None;
-        }
-        Some(Typed::new(Expr::Size(Box::new(inner.expr)), Type::Number))
-    }
-
-    fn segment(&mut self, x: &IdedExpr) -> Checked {
-        if !self.scope.person {
-            self.mistake(x, "segments are not known here: only event.… is".into(), None);
-            return None;
-        }
-        let Cel::Literal(LiteralValue::String(name)) = &x.expr else {
-            self.mistake(x, "segment() takes the name in quotes".into(), None);
-            return None;
-        };
-        match self.compiler.segment(name.inner()) {
-            Ok(id) => Some(Typed::new(Expr::Segment(id), Type::Bool)),
-            Err(hint) => {
-                self.mistake(x, format!("there is no segment `{}`", name.inner()), hint);
-                None
-            }
-        }
-    }
-
-    fn timestamp(&mut self, x: &IdedExpr) -> Checked {
-        let at = match &x.expr {
-            Cel::Literal(LiteralValue::String(text)) => time::parse(text.inner()),
-            _ => None,
-        };
-        let Some(at) = at else {
-            let hint = "write timestamp(\"2026-03-01T00:00:00Z\")".to_string();
-            self.mistake(x, "timestamp() takes a time in RFC 3339, in quotes".into(), Some(hint));
-            return None;
-        };
-        Some(Typed::new(Expr::Const(Value::Time(at)), Type::Time))
-    }
-
-    fn calendar(&mut self, name: &str, x: &IdedExpr) -> Checked {
-        let at = Box::new(self.expect(x, &Type::Time)?.expr);
-        let expr = if name == "hour" { Expr::Hour(at) } else { Expr::Weekday(at) };
-        Some(Typed::new(expr, Type::Number))
-    }
-
-    fn default(&mut self, node: &IdedExpr, a: &IdedExpr, b: &IdedExpr) -> Checked {
-        let (a, b) = (self.visit(a), self.visit(b));
-        let (a, b) = (a?, b?);
-        let Some(of) = a.of.join(&b.of) else {
-            self.mistake(node, format!("the two are {} and {}", a.of, b.of), None);
-            return None;
-        };
-        let moving = a.moving || b.moving;
-        Some(Typed { expr: Expr::Default(Box::new([a.expr, b.expr])), of, moving })
-    }
-}
-
-fn constant_units(unit: i64, n: Num) -> Expr {
-    let millis = i128::from(n.0) * i128::from(unit) / 1_000_000;
-    let value = i64::try_from(millis).map_or(Value::Missing, Value::Duration);
-    Expr::Const(value)
 }
 
 fn list_of(of: Type) -> Type {

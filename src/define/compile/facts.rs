@@ -173,7 +173,17 @@ impl<'a> Compiler<'a> {
         };
         if !fits {
             let name = format!("{aggregate:?}").to_lowercase();
-            self.mistake(at.span, format!("{name} takes numbers, and this is {of}"), None);
+            let (takes, hint) = match aggregate {
+                Aggregate::Sum | Aggregate::Average => {
+                    ("numbers", "count and distinct take anything")
+                }
+                _ => ("numbers and times", "first, last and top take anything"),
+            };
+            self.mistake(
+                at.span,
+                format!("{name} takes {takes}, and this is {of}"),
+                Some(hint.into()),
+            );
         }
         fits.then_some(())
     }

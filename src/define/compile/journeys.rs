@@ -165,7 +165,7 @@ impl<'a> Compiler<'a> {
                 self.mistake(
                     name.span,
                     format!("the fact `{}` is kept per {per}", name.node),
-                    None,
+                    Some(format!("it can be read in a journey with `per: {per}`, in its steps")),
                 );
                 None
             }

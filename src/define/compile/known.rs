@@ -1,8 +1,8 @@
 //! Names of events are free, so that a slip in one cannot be an error by itself; a slip of a known name is.
 
 use super::Compiler;
-use crate::define::ast::{self, EnterTrigger, ExitRule, FactKind, Name, Step, Wait};
-use crate::event::names;
+use crate::define::ast::{self, EnterTrigger, ExitRule, FactKind, Name, Span, Step, Wait};
+use crate::event::{Kind, names};
 
 impl Compiler<'_> {
     /// Reports names of events that are one or two letters away from a declared, emitted or well-known one.
@@ -37,6 +37,25 @@ impl Compiler<'_> {
                 );
                 self.mistake(name.span, message, Some(hint));
             }
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// Reports a property that a declared event does not have and that is nearly one of those it has.
+    pub(super) fn property_name(&mut self, place: Span, kind: Kind, path: &str) {
+        let name = &self.inputs.kinds[kind.0 as usize];
+        let declared = |event: &&ast::EventDecl| names::current(&event.name.node) == name;
+        let Some(event) = self.pack.events.iter().find(declared) else { return };
+        let mut properties = event.properties.iter().map(|(property, _)| &property.node);
+        if properties.clone().any(|property| property == path) {
+            return;
+        }
+        let near = |known: &&String| strsim::osa_distance(path, known) == 1 && path.len() > 3;
+        if let Some(meant) = properties.find(|known| near(known) || is_slip(path, known)) {
+            let message = format!("the event `{name}` is not declared to have `{path}`");
+            let hint = format!("did you mean \"{meant}\"? (if the name is right, declare it too)");
+            self.mistake(place, message, Some(hint));
         }
     }
 }

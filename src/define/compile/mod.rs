@@ -6,6 +6,7 @@
 mod demand;
 mod expression;
 mod facts;
+mod hints;
 mod journeys;
 mod known;
 mod policy;
@@ -227,6 +228,10 @@ impl<'a> Compiler<'a> {
         self.pack.facts.iter().map(|fact| fact.name.node.clone()).collect()
     }
 
+    fn segment_names(&self) -> Vec<String> {
+        self.pack.segments.iter().map(|segment| segment.name.node.clone()).collect()
+    }
+
     /// A segment, compiled now if it was not yet.
     ///
     /// # Errors
@@ -234,7 +239,7 @@ impl<'a> Compiler<'a> {
     fn segment(&mut self, name: &str) -> Result<SegmentId, Option<String>> {
         let pack = self.pack;
         let Some(at) = pack.segments.iter().position(|segment| segment.name.node == name) else {
-            return Err(did_you_mean(name, pack.segments.iter().map(|s| s.name.node.clone())));
+            return Err(did_you_mean(name, self.segment_names()));
         };
         match self.segment_states[at] {
             SegmentState::Done(id) => return Ok(id),
