@@ -1,5 +1,7 @@
 //! `kairos check` and `kairos test`.
 
+use super::failure::{Failure, NOT_SO};
+use super::output::{bad, good, print, tell};
 use crate::define::ast::Pack;
 use crate::define::compile::{Keep, compile};
 use crate::define::diagnostic::render;
@@ -7,69 +9,64 @@ use crate::define::files::read_pack;
 use crate::define::parse::parse;
 use crate::define::plan::Plan;
 use crate::sim::scenario;
-use anstream::{eprintln, println};
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads and compiles a pack, or prints every mistake in it.
-pub(super) fn load(path: &Path, keep: Keep) -> Result<(Pack, Arc<Plan>), u8> {
-    let files = read_pack(path).map_err(|error| {
-        eprintln!("error: {error}");
-        1
-    })?;
+/// Reads and compiles a pack, or tells every mistake in it.
+pub(super) fn load(path: &Path, keep: Keep) -> Result<(Pack, Arc<Plan>), Failure> {
+    let files = read_pack(path)
+        .map_err(|error| Failure { code: NOT_SO, ..Failure::failed(error.to_string()) })?;
     let (pack, mut mistakes) = parse(&files);
-    if mistakes.is_empty() {
-        match compile(&pack, keep) {
-            Ok(plan) => return Ok((pack, Arc::new(plan))),
-            Err(found) => mistakes = found,
-        }
-    } else if let Err(found) = compile(&pack, keep) {
-        mistakes.extend(found);
+    match compile(&pack, keep) {
+        Ok(plan) if mistakes.is_empty() => return Ok((pack, Arc::new(plan))),
+        Ok(_) => {}
+        Err(found) => mistakes.extend(found),
     }
     mistakes.sort();
     mistakes.dedup();
-    eprintln!("{}", render(&files, &mistakes));
+    tell(render(&files, &mistakes));
     let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
-    eprintln!("{}: {} {plural}", path.display(), mistakes.len());
-    Err(1)
+    tell(format_args!("{}: {}", path.display(), bad(format_args!("{} {plural}", mistakes.len()))));
+    Err(Failure::said(NOT_SO))
 }
 
-pub(super) fn check(path: &Path) -> u8 {
-    match load(path, Keep::Used) {
-        Ok((pack, plan)) => {
-            println!(
-                "{}: no mistakes ({} facts, {} segments, {} journeys, {} tests)",
-                path.display(),
-                pack.facts.len(),
-                plan.segments.len(),
-                plan.journeys.len(),
-                plan.tests.len()
-            );
-            0
-        }
-        Err(code) => code,
-    }
+/// Says whether a pack has mistakes.
+pub(super) fn check(path: &Path) -> Result<u8, Failure> {
+    let (pack, plan) = load(path, Keep::Used)?;
+    print(format_args!(
+        "{}: {} ({} facts, {} segments, {} journeys, {} tests)\n",
+        path.display(),
+        good("no mistakes"),
+        pack.facts.len(),
+        plan.segments.len(),
+        plan.journeys.len(),
+        plan.tests.len()
+    ))?;
+    Ok(0)
 }
 
-pub(super) fn test(path: &Path) -> u8 {
-    let (pack, plan) = match load(path, Keep::All) {
-        Ok(loaded) => loaded,
-        Err(code) => return code,
-    };
+/// Runs the tests of a pack.
+pub(super) fn test(path: &Path) -> Result<u8, Failure> {
+    let (pack, plan) = load(path, Keep::All)?;
     let mut failed = 0;
+    let mut out = String::new();
     for test in &plan.tests {
         match scenario::run(&plan, test) {
-            Ok(()) => println!("ok      {}", test.name.node),
+            Ok(()) => {
+                let _ = writeln!(out, "{}      {}", good("ok"), test.name.node);
+            }
             Err(failure) => {
                 failed += 1;
                 let span = failure.line.span;
                 let file = &pack.files[span.file as usize].path;
-                println!("FAILED  {}", test.name.node);
-                println!("  {file}:{}: {}", span.line, failure.line.node.trim());
-                println!("  {}", failure.message);
+                let _ = writeln!(out, "{}  {}", bad("FAILED"), test.name.node);
+                let _ = writeln!(out, "  {file}:{}: {}", span.line, failure.line.node.trim());
+                let _ = writeln!(out, "  {}", failure.message);
             }
         }
     }
-    println!("{}: {} passed, {failed} failed", path.display(), plan.tests.len() - failed);
-    u8::from(failed > 0)
+    let passed = plan.tests.len() - failed;
+    print(format_args!("{out}{}: {passed} passed, {failed} failed\n", path.display()))?;
+    Ok(if failed > 0 { NOT_SO } else { 0 })
 }

@@ -30,6 +30,8 @@ pub struct Intake {
     /// Bytes read, for progress bars.
     pub bytes: AtomicU64,
     pub lines: AtomicU64,
+    /// The earliest event time read; `i64::MAX` before there is one.
+    pub start: AtomicI64,
 }
 
 struct Feed {
@@ -117,6 +119,7 @@ impl Intake {
             end: AtomicI64::new(i64::MAX),
             bytes: AtomicU64::new(0),
             lines: AtomicU64::new(0),
+            start: AtomicI64::new(i64::MAX),
         }
     }
 
@@ -249,6 +252,8 @@ impl Ingest {
             events.push(event);
         }
         self.intake.lines.fetch_add(lines, Ordering::Relaxed);
+        let start = events.iter().flatten().map(|event| event.time).min();
+        self.intake.start.fetch_min(start.unwrap_or(i64::MAX), Ordering::Relaxed);
         Decoded {
             feed,
             number,

@@ -107,7 +107,7 @@ impl Person {
         facts::read(&cx, fact).into_value()
     }
 
-    /// A field of a basket; missing if there is no such field.
+    /// A field of a basket, of a keyed one for the key; missing if there is no such field.
     pub fn basket(
         &self,
         plan: &Plan,

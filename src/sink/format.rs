@@ -375,7 +375,7 @@ fn time_field(out: &mut Vec<u8>, name: &str, at: i64) {
     out.push(b'"');
 }
 
-fn json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+pub(super) fn json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value).expect("text can always be written to memory");
 }
 

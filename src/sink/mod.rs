@@ -1,5 +1,6 @@
 //! Effects → lines of the output files, epoch by epoch, in an order that does not depend on who computed them.
 
+pub mod facts;
 pub mod files;
 mod format;
 mod labels;

@@ -1,0 +1,238 @@
+//! `kairos run`: files of events in, files of decisions out.
+
+use super::failure::Failure;
+use super::output::{print, tell};
+use super::{input, interrupt, pack, progress, summary, values};
+use crate::dataflow::{self, Finished, Job, Run, RunError};
+use crate::define::compile::Keep;
+use crate::define::plan::Plan;
+use crate::epoch::Timeline;
+use crate::limits::KEY_GROUPS;
+use crate::sink::facts::write_person;
+use crate::sink::files::Files;
+use crate::store::disk::{Disk, fits};
+use crate::store::{Checkpoint, RunKey, Store};
+use clap::Args;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const EXAMPLES: &str = "\
+Examples:
+  kairos generate --events 100000 --out events.jsonl
+  kairos run --pack dataflows/retail --in events.jsonl --out out
+  kairos run --pack dataflows/retail --in web.jsonl.zst shop.jsonl --out out --facts facts.jsonl
+  zcat events.jsonl.gz | kairos run --pack dataflows/retail --in - --out out
+
+With --state the run can be stopped at any time, even killed, and goes on when it is started again; in the end
+its output is byte for byte that of a run without interruption:
+  kairos run --pack dataflows/retail --in events.jsonl --out out --state state";
+
+/// Workers beyond this many wait for the one that writes.
+const DEFAULT_WORKERS_MAX: usize = 8;
+
+/// How long a stopped run may take to notice; one that waits for its input never does.
+const STOP_PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct RunArgs {
+    /// The pack: a folder of YAML files, or one file
+    #[arg(long, value_name = "DIR")]
+    pack: PathBuf,
+    /// Files of events, one JSON object a line, also .gz or .zst; `-` is standard input. Several are read side by side
+    #[arg(long = "in", value_name = "FILE", required = true, num_args = 1..)]
+    inputs: Vec<PathBuf>,
+    /// The folder of the output files, which are overwritten
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// A folder for checkpoints, so that the run can be stopped and go on
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Write the facts and segments of every person at the end, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    facts: Option<PathBuf>,
+    /// Threads that work side by side; the output does not depend on it [default: cores, at most 8]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=KEY_GROUPS as i64))]
+    workers: Option<u16>,
+    /// Let time run on to this instant after the input, so that timers until then fire
+    #[arg(long, value_name = "TIME", value_parser = values::instant)]
+    until: Option<i64>,
+    /// Events out of order by at most so much are put in order; others count as late
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration_or_zero)]
+    slack: i64,
+    /// The step of event time in which outputs are written
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
+    epoch: i64,
+    /// How long the id of a message is remembered, to tell duplicates
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::duration_or_zero)]
+    dedup: i64,
+}
+
+/// Runs a pack over files.
+pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
+    args.check_paths()?;
+    let keep = if args.facts.is_some() { Keep::All } else { Keep::Used };
+    let (_, plan) = pack::load(&args.pack, keep)?;
+    let (store, checkpoint) = match &args.state {
+        Some(path) => args.open_state(path, &plan)?,
+        None => (None, None),
+    };
+    if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.ended) {
+        let out = args.out.display();
+        print(format_args!("this run has ended already; its outputs are in {out}\n"))?;
+        return Ok(0);
+    }
+    if let Some(checkpoint) = &checkpoint {
+        tell(format_args!("going on after {}", args.place_of(checkpoint)));
+    }
+    let mut facts = args.facts.as_deref().map(create).transpose()?;
+    let job = args.job(plan.clone(), store, checkpoint)?;
+    let started = Instant::now();
+    let run = dataflow::run(job);
+    let intake = run.intake.clone();
+    let finished = args.wait(run)?;
+    if let (Some(path), Some(file)) = (&args.facts, &mut facts) {
+        write_facts(file, &plan, &finished).map_err(|e| Failure::writing(path.display(), &e))?;
+    }
+    let facts = args.facts.as_deref();
+    let about = summary::About { intake: &intake, took: started.elapsed(), out: &args.out, facts };
+    print(summary::summary(&finished, &about))?;
+    Ok(0)
+}
+
+impl RunArgs {
+    /// Paths that cannot go together.
+    fn check_paths(&self) -> Result<(), Failure> {
+        let mut seen = BTreeSet::new();
+        for path in &self.inputs {
+            if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+                return Err(Failure::usage(format!("{} is given twice", path.display())));
+            }
+            if path.as_os_str() == input::STDIN && self.state.is_some() {
+                return Err(Failure::usage("standard input cannot be combined with --state")
+                    .hint("write it to a file first; a pipe cannot be read again after a stop"));
+            }
+        }
+        let out = self.out.canonicalize().unwrap_or_else(|_| self.out.clone());
+        if let Some(inside) = seen.iter().find(|path| path.parent() == Some(&out)) {
+            let message = format!("the input {} is in the --out folder", inside.display());
+            return Err(Failure::usage(message).hint("name another folder, such as --out out"));
+        }
+        if out.exists() && !out.is_dir() {
+            let message = format!("cannot write to {}: it is not a folder", self.out.display());
+            return Err(
+                Failure::failed(message).hint("--out names a folder, which is made if need be")
+            );
+        }
+        Ok(())
+    }
+
+    fn timeline(&self) -> Timeline {
+        Timeline { slack: self.slack, step: self.epoch }
+    }
+
+    fn names(&self) -> Vec<String> {
+        self.inputs.iter().map(|path| path.display().to_string()).collect()
+    }
+
+    fn open_state(&self, path: &Path, plan: &Plan) -> Result<Opened, Failure> {
+        let (disk, checkpoint) = Disk::open(path)?;
+        if let Some(checkpoint) = &checkpoint {
+            let wanted = RunKey {
+                plan: plan.fingerprint,
+                timeline: self.timeline(),
+                dedup_horizon: self.dedup,
+                until: self.until,
+                sources: self.names(),
+            };
+            fits(path, &checkpoint.run, &wanted)?;
+        }
+        Ok((Some(Arc::new(disk)), checkpoint))
+    }
+
+    fn job(
+        &self,
+        plan: Arc<Plan>,
+        store: Option<Arc<dyn Store>>,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Job, Failure> {
+        let from = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.sources);
+        let mut sources = Vec::new();
+        for (at, path) in self.inputs.iter().enumerate() {
+            sources.push((path.display().to_string(), input::open(path, from.get(at))?));
+        }
+        let lengths = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.outputs);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Ok(Job {
+            plan,
+            sources,
+            sink: Box::new(Files::open(&self.out, lengths)?),
+            workers: self.workers.map_or(cores.min(DEFAULT_WORKERS_MAX), usize::from),
+            timeline: self.timeline(),
+            dedup_horizon: self.dedup,
+            until: self.until,
+            store: store.map(|store| (store, checkpoint)),
+            keep_persons: self.facts.is_some(),
+        })
+    }
+
+    /// How far the run had come.
+    fn place_of(&self, checkpoint: &Checkpoint) -> String {
+        let places = self.inputs.iter().zip(&checkpoint.sources);
+        let place = |(path, from): (&PathBuf, &crate::store::Resume)| {
+            format!("line {} of {}", values::grouped(from.line - 1), path.display())
+        };
+        places.map(place).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Waits for the end, shows how far it is, and stops on Ctrl-C.
+    fn wait(&self, run: Run) -> Result<Finished, Failure> {
+        let stopping = interrupt::watch();
+        let bar = progress::Bar::over(&self.inputs);
+        let mut stopped_at = None;
+        while !run.is_finished() {
+            if stopping.is_asked() && stopped_at.is_none() {
+                run.control.stop();
+                stopped_at = Some(Instant::now());
+            }
+            if stopped_at.is_some_and(|at| at.elapsed() > STOP_PATIENCE) {
+                return Err(self.stopped());
+            }
+            bar.show(&run.intake);
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        drop(bar);
+        match run.join() {
+            Err(RunError::Stopped) => Err(self.stopped()),
+            other => Ok(other?),
+        }
+    }
+
+    fn stopped(&self) -> Failure {
+        interrupt::stopped(match self.state {
+            Some(_) => "run the same command again to go on from the last checkpoint",
+            None => "the outputs are incomplete; with --state DIR a run can be stopped and go on",
+        })
+    }
+}
+
+type Opened = (Option<Arc<dyn Store>>, Option<Checkpoint>);
+
+fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
+    let file = File::create(path).map_err(|error| Failure::writing(path.display(), &error))?;
+    Ok(BufWriter::new(file))
+}
+
+fn write_facts(out: &mut impl Write, plan: &Plan, finished: &Finished) -> std::io::Result<()> {
+    let mut line = Vec::new();
+    for person in &finished.persons {
+        line.clear();
+        write_person(&mut line, plan, person, finished.end);
+        out.write_all(&line)?;
+    }
+    out.flush()
+}

@@ -1,0 +1,65 @@
+//! Arguments as they are written → their values, and figures as people read them.
+
+use crate::define::parse::literals::{self, Wrong};
+use crate::time;
+
+/// A duration in the language's notation, in milliseconds.
+pub(super) fn duration(text: &str) -> Result<i64, String> {
+    literals::duration(text).map_err(advice)
+}
+
+/// The same, `0s` allowed.
+pub(super) fn duration_or_zero(text: &str) -> Result<i64, String> {
+    literals::duration_or_zero(text).map_err(advice)
+}
+
+fn advice(wrong: Wrong) -> String {
+    wrong.hint.unwrap_or(wrong.message)
+}
+
+/// An instant: RFC 3339, or a day, whose first instant in UTC is meant.
+pub(super) fn instant(text: &str) -> Result<i64, String> {
+    let instant = time::parse(text).or_else(|| time::parse_date(text));
+    let known = instant.filter(|instant| (time::TIME_MIN..time::TIME_MAX).contains(instant));
+    known.ok_or_else(|| "write 2026-03-02T09:00:00Z or 2026-03-02, between 1990 and 2100".into())
+}
+
+/// A whole number with its thousands set apart.
+pub(super) fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// An instant to the second, in UTC.
+pub(super) fn to_the_second(time: i64) -> String {
+    let text = time::format(time);
+    format!("{}Z", &text[..19])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_readable() {
+        let written = [0, 999, 1_000, 12_345, 1_234_567].map(grouped);
+        assert_eq!(written, ["0", "999", "1,000", "12,345", "1,234,567"]);
+        assert_eq!(to_the_second(1_772_442_000_123), "2026-03-02T09:00:00Z");
+    }
+
+    #[test]
+    fn instants_are_times_or_days() {
+        assert_eq!(instant("2026-03-02T09:00:00Z"), Ok(1_772_442_000_000));
+        assert_eq!(instant("2026-03-02"), Ok(1_772_409_600_000));
+        for wrong in ["", "today", "1970-01-01", "2200-01-01"] {
+            assert!(instant(wrong).is_err(), "{wrong}");
+        }
+    }
+}
