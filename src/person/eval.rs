@@ -156,7 +156,7 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
             arithmetic(*operator, eval(&two[0], cx), eval(&two[1], cx))
         }
         Expr::Negate(a) => match eval(a, cx) {
-            Val::Num(n) => number(n.neg()),
+            Val::Num(n) => number(n.checked_neg()),
             Val::Duration(d, s) => d.checked_neg().map_or(Val::Missing, |d| Val::Duration(d, -s)),
             _ => Val::Missing,
         },
@@ -279,11 +279,11 @@ fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
     };
     let slopes = |s: i64, t: i64| if operator == Add { s + t } else { s - t };
     match (operator, &a, &b) {
-        (Add, Val::Num(a), Val::Num(b)) => number(a.add(*b)),
-        (Subtract, Val::Num(a), Val::Num(b)) => number(a.sub(*b)),
-        (Multiply, Val::Num(a), Val::Num(b)) => number(a.mul(*b)),
-        (Divide, Val::Num(a), Val::Num(b)) => number(a.div(*b)),
-        (Remainder, Val::Num(a), Val::Num(b)) => number(a.rem(*b)),
+        (Add, Val::Num(a), Val::Num(b)) => number(a.checked_add(*b)),
+        (Subtract, Val::Num(a), Val::Num(b)) => number(a.checked_sub(*b)),
+        (Multiply, Val::Num(a), Val::Num(b)) => number(a.checked_mul(*b)),
+        (Divide, Val::Num(a), Val::Num(b)) => number(a.checked_div(*b)),
+        (Remainder, Val::Num(a), Val::Num(b)) => number(a.checked_rem(*b)),
         (Subtract, Val::Time(a, s), Val::Time(b, t)) => {
             a.checked_sub(*b).map_or(Val::Missing, |d| Val::Duration(d, s - t))
         }
@@ -302,7 +302,7 @@ fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
             let millis = i128::from(*d) * 1_000_000 / i128::from(n.0);
             i64::try_from(millis).map_or(Val::Missing, |d| Val::Duration(d, 0))
         }
-        (Divide, Val::Duration(a, 0), Val::Duration(b, 0)) => number(Num(*a).div(Num(*b))),
+        (Divide, Val::Duration(a, 0), Val::Duration(b, 0)) => number(Num(*a).checked_div(Num(*b))),
         _ => match (operator, a.str(), b.str()) {
             (Add, Some(a), Some(b)) => Val::Text(compact_str::format_compact!("{a}{b}")),
             _ => Val::Missing,
