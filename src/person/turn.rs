@@ -216,9 +216,11 @@ impl Turn<'_> {
             let changes = segment::announce(self.person, self.plan);
             let time = self.person.now;
             let announced = changes.iter();
-            self.effects.extend(
-                announced.map(|&(segment, entered)| Effect::Segment { time, segment, entered }),
-            );
+            self.effects.extend(announced.map(|&(segment, entered)| Effect::Segment {
+                time,
+                segment,
+                entered,
+            }));
             journey::exit_when(self);
             if !changes.is_empty() {
                 journey::enter_by_segments(self, &changes);

@@ -71,9 +71,10 @@ impl Engine {
             keep_persons: true,
         };
         let finished = run(job).join().expect("the run succeeds");
-        let facts = finished.persons.iter().map(|person| {
-            (person.id.to_string(), facts_of(&self.plan, person, finished.end))
-        });
+        let facts = finished
+            .persons
+            .iter()
+            .map(|person| (person.id.to_string(), facts_of(&self.plan, person, finished.end)));
         Result { outputs: sink.outputs(), facts: facts.collect() }
     }
 }
@@ -90,7 +91,8 @@ fn facts_of(plan: &Plan, person: &Person, now: i64) -> BTreeMap<String, String> 
             Some(_) => person.fact_keys(id).into_iter().map(Some).collect(),
         };
         for key in keys {
-            let name = key.as_ref().map_or(fact.name.clone(), |key| format!("{}{{{key}}}", fact.name));
+            let name =
+                key.as_ref().map_or(fact.name.clone(), |key| format!("{}{{{key}}}", fact.name));
             let key = key.as_deref();
             if key.is_some() && is_default(plan, person, id, key, now) {
                 continue;
@@ -151,7 +153,8 @@ fn shown(value: &Value, date: bool) -> String {
 pub fn records_of(outputs: &[Vec<u8>; Stream::ALL.len()]) -> Vec<String> {
     let mut records = Vec::new();
     for stream in [Stream::Decisions, Stream::Journeys, Stream::Sessions, Stream::Segments] {
-        for line in outputs[stream as usize].split(|byte| *byte == b'\n').filter(|l| !l.is_empty()) {
+        for line in outputs[stream as usize].split(|byte| *byte == b'\n').filter(|l| !l.is_empty())
+        {
             let event: serde_json::Value = serde_json::from_slice(line).expect("outputs are JSON");
             records.extend(record(stream, &event));
         }

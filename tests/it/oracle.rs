@@ -9,12 +9,8 @@ use kairos::sim::random::{random_pack, random_stream, shrink_stream};
 use kairos::sim::rng::Rng;
 use std::collections::BTreeMap;
 
-const OPTIONS: oracle::Options = oracle::Options {
-    slack_ms: 5_000,
-    epoch_ms: 10_000,
-    dedup_horizon_ms: 3_600_000,
-    until: None,
-};
+const OPTIONS: oracle::Options =
+    oracle::Options { slack_ms: 5_000, epoch_ms: 10_000, dedup_horizon_ms: 3_600_000, until: None };
 
 type Facts = BTreeMap<String, BTreeMap<String, String>>;
 
@@ -77,7 +73,7 @@ fn check(seed: u64) -> Option<String> {
     let length = 20 + rng.below(100) as usize;
     let lines = random_stream(&mut rng, length);
     let engine = Engine::of(&text);
-    let cuts = [Cut::plain(), Cut { workers: 2, chunk: 1, ..Cut::plain() }, Cut { workers: 4, chunk: 700, ..Cut::plain() }];
+    let cuts = [Cut::plain(), Cut { workers: 2, chunk: 1 }, Cut { workers: 4, chunk: 700 }];
     let cut = cuts[seed as usize % cuts.len()];
     let fails = |lines: &[Vec<u8>]| {
         difference(&expected(&engine, lines), &found(&engine, lines, cut)).is_some()

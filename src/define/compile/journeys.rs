@@ -47,7 +47,7 @@ impl<'a> Compiler<'a> {
             None => Some(None),
         };
         let mut program = Program::new(def, id, inside.clone());
-        program.causes = enter.as_ref().map(|enter| causes_of(enter)).unwrap_or_default();
+        program.causes = enter.as_ref().map(causes_of).unwrap_or_default();
         program.suppress = suppress.flatten();
         self.steps(&mut program, &def.steps, "");
         let exits: Vec<Exit> = exits.into_iter().collect::<Option<_>>()?;

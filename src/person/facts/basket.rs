@@ -94,7 +94,8 @@ impl Basket {
                         lines.push(Line { id, quantity: none, price: none });
                         lines.len() - 1
                     });
-                    let added = lines[at].quantity.checked_add(product.quantity.unwrap_or(Num::ONE));
+                    let added =
+                        lines[at].quantity.checked_add(product.quantity.unwrap_or(Num::ONE));
                     lines[at].quantity = added.unwrap_or(lines[at].quantity);
                     lines[at].price = product.price.unwrap_or(lines[at].price);
                     if lines[at].quantity <= Num::ZERO {

@@ -177,7 +177,9 @@ pub(super) fn read_basket<'a>(cx: &Cx<'a>, fact: FactId, field: BasketField) -> 
             Val::Items(contents.into_iter().map(|line| Value::Str(line.id)).collect())
         }
         BasketField::Items => sum(contents.iter().map(|line| Some(line.quantity))),
-        BasketField::Value => sum(contents.iter().map(|line| line.quantity.checked_mul(line.price))),
+        BasketField::Value => {
+            sum(contents.iter().map(|line| line.quantity.checked_mul(line.price)))
+        }
     }
 }
 
