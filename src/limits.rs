@@ -31,9 +31,8 @@ pub const MESSAGES_PER_INSTANT_MAX: u32 = 64;
 /// Events emitted for one person at one instant; further ones are not emitted.
 pub const EMITTED_PER_INSTANT_MAX: u32 = 16;
 
-/// Rounds of announcing and deciding for one person at one instant; what is left waits for the next instant.
+/// Rounds of announcing for one person at one instant; what is left is announced at the next one.
 pub const ROUNDS_PER_INSTANT_MAX: u32 = 256;
-const _: () = assert!(MESSAGES_PER_INSTANT_MAX + EMITTED_PER_INSTANT_MAX < ROUNDS_PER_INSTANT_MAX);
 
 /// Message ids that are remembered per person, however long the horizon; the oldest goes.
 pub const MESSAGE_IDS_MAX: usize = 4096;

@@ -52,6 +52,7 @@ impl Failure {
     pub(super) fn reading(path: &Path, error: &io::Error) -> Failure {
         let failure = Failure::failed(format!("cannot read {}: {}", path.display(), plain(error)));
         match error.kind() {
+            io::ErrorKind::IsADirectory => failure.hint("name a file in it"),
             io::ErrorKind::NotFound => failure.hint("look for a typing mistake in the path"),
             io::ErrorKind::PermissionDenied => failure.hint("make it readable for this user"),
             _ => failure,
@@ -101,7 +102,8 @@ impl From<RunError> for Failure {
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Failure {
-        Failure::failed(error.to_string())
+        let message = error.message.split(" (os error").next().unwrap_or(&error.message);
+        split(Failure::failed(format!("cannot read {}: {message}", error.name)))
     }
 }
 
@@ -120,7 +122,7 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// What a message advises after its semicolon becomes the hint.
+/// What a message advises after its first semicolon becomes the hint.
 fn split(failure: Failure) -> Failure {
     match failure.message.split_once("; ") {
         Some((message, hint)) if failure.hint.is_none() => {

@@ -2,12 +2,16 @@
 //! about is not (mistakes in a pack, failing tests), 2 wrong arguments, 3 the run failed, 70 a defect of the program,
 //! 130 stopped by Ctrl-C.
 
+mod demo;
 mod failure;
 mod generate;
+mod import;
+mod init;
 mod input;
 mod interrupt;
 mod output;
 mod pack;
+mod packs;
 mod progress;
 mod run;
 mod summary;
@@ -15,13 +19,31 @@ mod table;
 mod target;
 mod values;
 
+use anstyle::{AnsiColor, Style};
+use clap::builder::Styles;
 use clap::{Parser, Subcommand};
 use failure::{DEFECT, Failure};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+const EXAMPLES: &str = "\
+Examples:
+  kairos demo
+  kairos init shop && kairos test shop
+  kairos generate --events 100000 --out events.jsonl
+  kairos run --pack shop --in events.jsonl --out out
+
+Exit codes: 0 all is well, 1 mistakes in a pack or failing tests, 2 wrong arguments, 3 the run failed, 130 stopped.";
+
+const STYLES: Styles = Styles::styled()
+    .header(Style::new().bold())
+    .usage(Style::new().bold())
+    .literal(AnsiColor::Green.on_default())
+    .error(AnsiColor::Red.on_default().bold());
+
 #[derive(Parser)]
 #[command(name = "kairos", version, about = "The real-time journey engine for retailers")]
+#[command(after_help = EXAMPLES, styles = STYLES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -32,17 +54,28 @@ enum Command {
     /// Run a pack over files of events
     Run(run::RunArgs),
     /// Report every mistake in a pack
+    #[command(after_help = pack::CHECK_EXAMPLES)]
     Check {
         /// A folder of YAML files, or one file
         path: PathBuf,
     },
     /// Run the tests of a pack
-    Test {
-        /// A folder of YAML files, or one file
-        path: PathBuf,
+    Test(pack::TestArgs),
+    /// Show decisions on generated traffic, faster than life
+    Demo(demo::DemoArgs),
+    /// Write a small pack to start from
+    #[command(after_help = init::EXAMPLES)]
+    Init {
+        /// A folder that is new or empty
+        folder: PathBuf,
     },
     /// Write realistic shop traffic to try things on
     Generate(generate::GenerateArgs),
+    /// Turn a public data set into events
+    Import(import::ImportArgs),
+    /// Print the JSON Schema of packs, for editors
+    #[command(after_help = init::SCHEMA_EXAMPLES)]
+    Schema,
 }
 
 /// Runs the command that the arguments name.
@@ -52,8 +85,12 @@ pub fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Run(args) => run::run(args),
         Command::Check { path } => pack::check(path),
-        Command::Test { path } => pack::test(path),
+        Command::Test(args) => pack::test(args),
+        Command::Demo(args) => demo::demo(args),
+        Command::Init { folder } => init::init(folder),
         Command::Generate(args) => generate::generate(args),
+        Command::Import(args) => import::import(args),
+        Command::Schema => init::schema(),
     };
     ExitCode::from(result.unwrap_or_else(|failure: Failure| {
         output::report(&failure);

@@ -7,8 +7,16 @@ use std::io::{self, Write};
 
 /// Prints to standard output.
 pub(super) fn print(text: impl Display) -> Result<(), Failure> {
+    stream(text).map(drop)
+}
+
+/// Prints to standard output; false if nobody reads it any more.
+pub(super) fn stream(text: impl Display) -> Result<bool, Failure> {
     let mut out = anstream::stdout().lock();
-    finish(write!(out, "{text}").and_then(|()| out.flush()))
+    match write!(out, "{text}").and_then(|()| out.flush()) {
+        Ok(()) => Ok(true),
+        other => finish(other).map(|()| false),
+    }
 }
 
 /// Prints to standard error; what nobody can read is lost.

@@ -1,23 +1,56 @@
 //! `kairos check` and `kairos test`.
 
 use super::failure::{Failure, NOT_SO};
-use super::output::{bad, good, print, tell};
-use crate::define::ast::Pack;
+use super::output::{bad, dim, good, print, stream, tell};
+use crate::define::ast::{Pack, SourceFile, TestDef};
 use crate::define::compile::{Keep, compile};
 use crate::define::diagnostic::render;
 use crate::define::files::read_pack;
 use crate::define::parse::parse;
 use crate::define::plan::Plan;
 use crate::sim::scenario;
-use std::fmt::Write;
-use std::path::Path;
+use crate::time::clock::{Clock, System};
+use clap::Args;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+pub(super) const CHECK_EXAMPLES: &str = "\
+Examples:
+  kairos check dataflows/retail
+  kairos check dataflows/retail/abandoned-cart.yaml";
+
+const TEST_EXAMPLES: &str = "\
+Examples:
+  kairos test dataflows/retail
+  kairos test dataflows/retail --filter purchase";
+
+#[derive(Args, Debug)]
+#[command(after_help = TEST_EXAMPLES)]
+pub(super) struct TestArgs {
+    /// A folder of YAML files, or one file
+    path: PathBuf,
+    /// Only tests with this text in their names
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Show only what fails
+    #[arg(long, short)]
+    quiet: bool,
+}
 
 /// Reads and compiles a pack, or tells every mistake in it.
 pub(super) fn load(path: &Path, keep: Keep) -> Result<(Pack, Arc<Plan>), Failure> {
     let files = read_pack(path)
         .map_err(|error| Failure { code: NOT_SO, ..Failure::failed(error.to_string()) })?;
-    let (pack, mut mistakes) = parse(&files);
+    compiled(&files, &path.display().to_string(), keep)
+}
+
+/// Compiles the files of a pack, or tells every mistake in them.
+pub(super) fn compiled(
+    files: &[SourceFile],
+    name: &str,
+    keep: Keep,
+) -> Result<(Pack, Arc<Plan>), Failure> {
+    let (pack, mut mistakes) = parse(files);
     match compile(&pack, keep) {
         Ok(plan) if mistakes.is_empty() => return Ok((pack, Arc::new(plan))),
         Ok(_) => {}
@@ -25,9 +58,9 @@ pub(super) fn load(path: &Path, keep: Keep) -> Result<(Pack, Arc<Plan>), Failure
     }
     mistakes.sort();
     mistakes.dedup();
-    tell(render(&files, &mistakes));
+    tell(render(files, &mistakes));
     let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
-    tell(format_args!("{}: {}", path.display(), bad(format_args!("{} {plural}", mistakes.len()))));
+    tell(format_args!("{name}: {}", bad(format_args!("{} {plural}", mistakes.len()))));
     Err(Failure::said(NOT_SO))
 }
 
@@ -47,26 +80,44 @@ pub(super) fn check(path: &Path) -> Result<u8, Failure> {
 }
 
 /// Runs the tests of a pack.
-pub(super) fn test(path: &Path) -> Result<u8, Failure> {
-    let (pack, plan) = load(path, Keep::All)?;
-    let mut failed = 0;
-    let mut out = String::new();
-    for test in &plan.tests {
-        match scenario::run(&plan, test) {
-            Ok(()) => {
-                let _ = writeln!(out, "{}      {}", good("ok"), test.name.node);
-            }
-            Err(failure) => {
-                failed += 1;
-                let span = failure.line.span;
-                let file = &pack.files[span.file as usize].path;
-                let _ = writeln!(out, "{}  {}", bad("FAILED"), test.name.node);
-                let _ = writeln!(out, "  {file}:{}: {}", span.line, failure.line.node.trim());
-                let _ = writeln!(out, "  {}", failure.message);
-            }
+pub(super) fn test(args: &TestArgs) -> Result<u8, Failure> {
+    let (pack, plan) = load(&args.path, Keep::All)?;
+    let wanted = |test: &&TestDef| {
+        args.filter.as_ref().is_none_or(|filter| test.name.node.contains(filter.as_str()))
+    };
+    let started = System::new();
+    let (mut passed, mut failed) = (0, 0);
+    for test in plan.tests.iter().filter(wanted) {
+        let result = scenario::run(&plan, test);
+        passed += usize::from(result.is_ok());
+        failed += usize::from(result.is_err());
+        let is_read = match result {
+            Ok(()) if args.quiet => true,
+            Ok(()) => stream(format_args!("{}      {}\n", good("ok"), test.name.node))?,
+            Err(failure) => stream(failed_text(&pack, test, &failure))?,
+        };
+        if !is_read {
+            break;
         }
     }
-    let passed = plan.tests.len() - failed;
-    print(format_args!("{out}{}: {passed} passed, {failed} failed\n", path.display()))?;
+    if passed + failed == 0 {
+        let none = Failure { code: NOT_SO, ..Failure::failed("there is no test to run") };
+        return Err(match &args.filter {
+            Some(filter) => none.hint(format!("no test has \"{filter}\" in its name")),
+            None => none.hint("write some under `tests:`; see `kairos init`"),
+        });
+    }
+    let tally = format!("{passed} passed, {failed} failed");
+    let tally = if failed > 0 { bad(tally) } else { good(tally) };
+    let took = format!("in {} ms", started.now().as_millis());
+    print(format_args!("{}: {tally} {}\n", args.path.display(), dim(took)))?;
     Ok(if failed > 0 { NOT_SO } else { 0 })
+}
+
+fn failed_text(pack: &Pack, test: &TestDef, failure: &scenario::Failure) -> String {
+    let span = failure.line.span;
+    let file = &pack.files[span.file as usize].path;
+    let (line, name) = (failure.line.node.trim(), &test.name.node);
+    let word = bad("FAILED");
+    format!("{word}  {name}\n  {file}:{}: {line}\n  {}\n", span.line, failure.message)
 }

@@ -4,7 +4,8 @@ use super::failure::Failure;
 use super::output::{print, tell};
 use super::{input, interrupt, pack, progress, summary, values};
 use crate::dataflow::{self, Finished, Job, Run, RunError};
-use crate::define::compile::Keep;
+use crate::define::ast::Pack;
+use crate::define::compile::{Keep, compile};
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
 use crate::limits::KEY_GROUPS;
@@ -12,13 +13,14 @@ use crate::sink::facts::write_person;
 use crate::sink::files::Files;
 use crate::store::disk::{Disk, fits};
 use crate::store::{Checkpoint, RunKey, Store};
+use crate::time::clock::{Clock, System};
 use clap::Args;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -76,9 +78,9 @@ pub(super) struct RunArgs {
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     args.check_paths()?;
     let keep = if args.facts.is_some() { Keep::All } else { Keep::Used };
-    let (_, plan) = pack::load(&args.pack, keep)?;
+    let (pack, plan) = pack::load(&args.pack, keep)?;
     let (store, checkpoint) = match &args.state {
-        Some(path) => args.open_state(path, &plan)?,
+        Some(path) => args.open_state(path, &pack, &plan)?,
         None => (None, None),
     };
     if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.ended) {
@@ -91,7 +93,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     }
     let mut facts = args.facts.as_deref().map(create).transpose()?;
     let job = args.job(plan.clone(), store, checkpoint)?;
-    let started = Instant::now();
+    let clock = System::new();
     let run = dataflow::run(job);
     let intake = run.intake.clone();
     let finished = args.wait(run)?;
@@ -99,7 +101,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
         write_facts(file, &plan, &finished).map_err(|e| Failure::writing(path.display(), &e))?;
     }
     let facts = args.facts.as_deref();
-    let about = summary::About { intake: &intake, took: started.elapsed(), out: &args.out, facts };
+    let about = summary::About { intake: &intake, took: clock.now(), out: &args.out, facts };
     print(summary::summary(&finished, &about))?;
     Ok(0)
 }
@@ -112,7 +114,7 @@ impl RunArgs {
             if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
                 return Err(Failure::usage(format!("{} is given twice", path.display())));
             }
-            if path.as_os_str() == input::STDIN && self.state.is_some() {
+            if path.as_os_str() == input::DASH && self.state.is_some() {
                 return Err(Failure::usage("standard input cannot be combined with --state")
                     .hint("write it to a file first; a pipe cannot be read again after a stop"));
             }
@@ -139,9 +141,22 @@ impl RunArgs {
         self.inputs.iter().map(|path| path.display().to_string()).collect()
     }
 
-    fn open_state(&self, path: &Path, plan: &Plan) -> Result<Opened, Failure> {
+    /// Opens the state. A checkpoint in it is of this very run, or that is an error.
+    fn open_state(&self, path: &Path, pack: &Pack, plan: &Plan) -> Result<Opened, Failure> {
         let (disk, checkpoint) = Disk::open(path)?;
         if let Some(checkpoint) = &checkpoint {
+            let (other, with) = match self.facts {
+                Some(_) => (Keep::Used, "without"),
+                None => (Keep::All, "with"),
+            };
+            // What is kept for --facts makes another plan of the same pack.
+            if compile(pack, other).is_ok_and(|other| other.fingerprint == checkpoint.run.plan) {
+                let path = path.display();
+                return Err(Failure::failed(format!(
+                    "the state in {path} was made {with} --facts"
+                ))
+                .hint("go on with the same, or choose an empty --state folder"));
+            }
             let wanted = RunKey {
                 plan: plan.fingerprint,
                 timeline: self.timeline(),
@@ -163,15 +178,15 @@ impl RunArgs {
         let from = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.sources);
         let mut sources = Vec::new();
         for (at, path) in self.inputs.iter().enumerate() {
-            sources.push((path.display().to_string(), input::open(path, from.get(at))?));
+            sources
+                .push((path.display().to_string(), input::source(path, at as u16, from.get(at))?));
         }
         let lengths = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.outputs);
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Ok(Job {
             plan,
             sources,
             sink: Box::new(Files::open(&self.out, lengths)?),
-            workers: self.workers.map_or(cores.min(DEFAULT_WORKERS_MAX), usize::from),
+            workers: self.workers.map_or_else(default_workers, usize::from),
             timeline: self.timeline(),
             dedup_horizon: self.dedup,
             until: self.until,
@@ -193,13 +208,14 @@ impl RunArgs {
     fn wait(&self, run: Run) -> Result<Finished, Failure> {
         let stopping = interrupt::watch();
         let bar = progress::Bar::over(&self.inputs);
+        let clock = System::new();
         let mut stopped_at = None;
         while !run.is_finished() {
             if stopping.is_asked() && stopped_at.is_none() {
                 run.control.stop();
-                stopped_at = Some(Instant::now());
+                stopped_at = Some(clock.now());
             }
-            if stopped_at.is_some_and(|at| at.elapsed() > STOP_PATIENCE) {
+            if stopped_at.is_some_and(|at| clock.now() > at + STOP_PATIENCE) {
                 return Err(self.stopped());
             }
             bar.show(&run.intake);
@@ -218,6 +234,12 @@ impl RunArgs {
             None => "the outputs are incomplete; with --state DIR a run can be stopped and go on",
         })
     }
+}
+
+/// One worker a core, as far as that helps.
+pub(super) fn default_workers() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    cores.min(DEFAULT_WORKERS_MAX)
 }
 
 type Opened = (Option<Arc<dyn Store>>, Option<Checkpoint>);

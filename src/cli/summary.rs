@@ -23,14 +23,21 @@ pub(super) struct About<'a> {
 
 /// The text of the summary.
 pub(super) fn summary(finished: &Finished, about: &About) -> String {
-    let counts = Named::of(finished);
     let mut out = String::new();
-    input(&mut out, finished, about, &counts);
-    for text in [decisions(&counts), journeys(&counts), segments(&counts)].into_iter().flatten() {
-        let _ = write!(out, "\n{text}");
+    input(&mut out, finished, about, &Named::of(finished));
+    let tables = tables(finished);
+    if !tables.is_empty() {
+        let _ = write!(out, "\n{tables}");
     }
     place(&mut out, finished, about);
     out
+}
+
+/// Decisions, journeys and segments, as far as there are any.
+pub(super) fn tables(finished: &Finished) -> String {
+    let counts = Named::of(finished);
+    let tables = [decisions(&counts), journeys(&counts), segments(&counts)];
+    tables.into_iter().flatten().collect::<Vec<_>>().join("\n")
 }
 
 /// Counts above zero by their words: section, journey or segment, step, what happened.

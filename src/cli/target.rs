@@ -1,7 +1,7 @@
 //! Where generated and imported events go: a file, packed as its name says, or standard output.
 
 use super::failure::Failure;
-use super::input::STDIN as DASH;
+use super::input::DASH;
 use super::output;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -85,6 +85,8 @@ pub struct Handed {
     pub rejects: Vec<(u64, Reject)>,
     /// Whether there may be more.
     pub more: bool,
+    /// Whether the source asked has nothing yet and nothing else was done: to be asked again, but not at once.
+    pub idle: bool,
     /// No event or reject of an epoch before this one will come from this worker; `None` at the end.
     pub frontier: Option<u64>,
     /// Chunks of all sources handed on so far, if this step handed one on.
@@ -195,10 +197,11 @@ impl Ingest {
     pub fn step(&mut self, written: u64) -> Result<Handed, SourceError> {
         let mut handed = Handed { more: true, ..Handed::default() };
         if self.pending.len() < 2 {
-            self.claim(written)?;
+            handed.idle = self.claim(written)?;
         }
         if let Some(at) = self.turn() {
             let decoded = self.pending.remove(at).expect("found a moment ago");
+            handed.idle = false;
             self.hand_on(decoded, &mut handed);
         }
         handed.frontier = self.intake.frontier();
@@ -214,24 +217,28 @@ impl Ingest {
         self.pending.iter().position(is_next)
     }
 
-    fn claim(&mut self, written: u64) -> Result<(), SourceError> {
-        let Some(feed) = self.intake.behind(written) else { return Ok(()) };
+    /// Takes the next chunk of the source that lags behind most; true if that source has nothing yet.
+    fn claim(&mut self, written: u64) -> Result<bool, SourceError> {
+        let Some(feed) = self.intake.behind(written) else { return Ok(false) };
         let (chunk, number) = {
             let mut reader = lock(&self.intake.feeds[feed].reader);
             if reader.ended {
-                return Ok(());
+                return Ok(false);
             }
             let chunk = reader.source.next_chunk()?;
+            if chunk.as_ref().is_some_and(Chunk::is_idle) {
+                return Ok(true);
+            }
             let number = reader.next;
             reader.next += 1;
             reader.ended = chunk.as_ref().is_none_or(|chunk| chunk.last);
             (chunk, number)
         };
-        let chunk =
-            chunk.unwrap_or_else(|| Chunk { source: feed as u16, last: true, ..Chunk::default() });
+        let mut chunk = chunk.unwrap_or_else(|| Chunk { last: true, ..Chunk::default() });
+        chunk.source = feed as u16;
         self.intake.bytes.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
         self.pending.push_back(self.decode(feed, number, &chunk));
-        Ok(())
+        Ok(false)
     }
 
     fn decode(&self, feed: usize, number: u64, chunk: &Chunk) -> Decoded {
@@ -295,10 +302,16 @@ impl Ingest {
         progress.next += 1;
         if let Some(open) = progress.ledger.back_mut() {
             // The entry of this chunk was made when the one before it was handed on.
-            debug_assert!(decoded.start.offset == open.resume.offset || before == i64::MIN);
+            let follows = decoded.start.offset == open.resume.offset;
+            debug_assert!(follows || decoded.last || before == i64::MIN);
             open.last_epoch = last_epoch;
         }
-        let next = Resume { offset: decoded.end.0, line: decoded.end.1, high: progress.high };
+        let (mut offset, mut line) = decoded.end;
+        if let (true, Some(open)) = (offset == decoded.start.offset, progress.ledger.back()) {
+            // Nothing was read; the end of a source need not even say where it is.
+            (offset, line) = (open.resume.offset, open.resume.line);
+        }
+        let next = Resume { offset, line, high: progress.high };
         progress.ledger.push_back(Entry { resume: next, last_epoch: 0 });
         let opened = timeline.open(progress.high);
         progress.opened.push_back(opened);

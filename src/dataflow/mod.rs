@@ -22,6 +22,7 @@ use ingest::{Ingest, Intake, Placed};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::OutputBuilder;
@@ -29,6 +30,10 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe::{Handle, Probe};
 use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
+
+/// How long a source that has nothing yet is left alone: short beside the latency that people see, long beside the
+/// microsecond that asking takes.
+const IDLE: Duration = Duration::from_micros(200);
 
 /// What the stages of one worker share with the runner.
 pub struct Parts {
@@ -119,7 +124,10 @@ fn ingest<'scope>(
             if let Some(epoch) = handed.frontier {
                 held.iter_mut().for_each(|held| held.downgrade(&epoch.max(*held.time())));
             }
-            again.activate();
+            match handed.idle {
+                true => again.activate_after(IDLE),
+                false => again.activate(),
+            }
         }
     });
     (event_stream, reject_stream)

@@ -204,8 +204,8 @@ impl Turn<'_> {
     /// Until nothing is left: emitted events, timers due, announcements and what they move; once all that is quiet, one
     /// message, by priority, and again.
     fn settle(&mut self, with_timers: bool) {
-        let mut messages = 0;
-        for _ in 0..ROUNDS_PER_INSTANT_MAX {
+        let (mut messages, mut announcements) = (0, 0);
+        loop {
             if let Some(event) = self.emitted.pop_front() {
                 self.take(&event);
                 continue;
@@ -213,7 +213,12 @@ impl Turn<'_> {
             if with_timers && self.timers() {
                 continue;
             }
-            let changes = segment::announce(self.person, self.plan);
+            let changes = if announcements < ROUNDS_PER_INSTANT_MAX {
+                announcements += 1;
+                segment::announce(self.person, self.plan)
+            } else {
+                Vec::new()
+            };
             let time = self.person.now;
             let announced = changes.iter();
             self.effects.extend(announced.map(|&(segment, entered)| Effect::Segment {

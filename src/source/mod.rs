@@ -1,5 +1,6 @@
 //! Bytes in: whole lines of files, standard input or a generator, in chunks.
 
+pub mod file;
 pub mod import;
 pub mod memory;
 
@@ -40,6 +41,11 @@ impl Chunk {
         })
     }
 
+    /// Whether nothing is there yet.
+    pub fn is_idle(&self) -> bool {
+        self.bytes.is_empty() && self.promise.is_none() && !self.last
+    }
+
     pub fn next_offset(&self) -> u64 {
         self.offset + self.length
     }
@@ -55,6 +61,7 @@ impl Chunk {
 /// 1. Chunks follow one another without gap: each begins where the one before ended.
 /// 2. A chunk holds whole lines; where chunks are cut does not matter to anyone.
 /// 3. After a chunk with `last`, or `None`, nothing follows.
+/// 4. A chunk without bytes, promise and `last` says that nothing is there yet, and is asked again soon.
 pub trait Source: Send {
     /// # Errors
     /// A source that cannot be read.

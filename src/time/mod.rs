@@ -1,7 +1,8 @@
 //! Event time: milliseconds since the Unix epoch as `i64`, their text, and (in [`zone`]) local calendars.
 //!
-//! Nothing here reads a clock.
+//! Nothing here but [`clock`] reads a clock.
 
+pub mod clock;
 pub mod zone;
 
 use jiff::Timestamp;

@@ -4,7 +4,9 @@
     clippy::disallowed_methods,
     reason = "tests/all names what is not everywhere in variables"
 )]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod cli;
 mod engine;
 mod language_examples;
 mod mistakes;

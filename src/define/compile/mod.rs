@@ -344,6 +344,11 @@ impl<'a> Compiler<'a> {
                 if of.node == PropertyType::Money {
                     let currency = self.slot(Consumer::Event, &["currency".into()]);
                     self.want(kind, currency);
+                    // A currency that is no text must not pass for none.
+                    if self.declared(kind, "currency").is_none() {
+                        let currency = (kind, "currency".to_owned(), PropertyType::String);
+                        self.inputs.declared.push(currency);
+                    }
                 }
             }
         }

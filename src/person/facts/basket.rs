@@ -37,17 +37,18 @@ pub(super) struct Line {
     pub(super) price: Num,
 }
 
-/// The product that an event speaks of; without an id it speaks of none.
-pub(super) fn contribution(plan: &BasketPlan, cx: &Cx) -> Option<Product> {
+/// The products that an event speaks of: one, or each of a list. Without an id it speaks of none.
+pub(super) fn contribution(plan: &BasketPlan, cx: &Cx) -> Option<Vec<Product>> {
     let number = |expr: &Option<_>| {
         let value = expr.as_ref().map(|expr| eval(expr, cx).into_value());
         value.and_then(|value| value.num())
     };
-    Some(Product {
-        id: eval(&plan.of, cx).into_value().key()?,
-        quantity: number(&plan.quantity),
-        price: number(&plan.price),
-    })
+    let (quantity, price) = (number(&plan.quantity), number(&plan.price));
+    let mut products = Vec::new();
+    eval(&plan.of, cx).into_value().each(&mut |id| {
+        products.extend(id.key().map(|id| Product { id, quantity, price }));
+    });
+    (!products.is_empty()).then_some(products)
 }
 
 impl Basket {
@@ -57,8 +58,10 @@ impl Basket {
             self.reset = self.reset.max(Some(change.time));
         }
         for (contribution, minus) in [(change.add, false), (change.minus, true)] {
-            if let Some(Contribution::Product(product)) = contribution {
-                self.insert(Move { time: change.time, minus, product });
+            if let Some(Contribution::Products(products)) = contribution {
+                for product in products {
+                    self.insert(Move { time: change.time, minus, product });
+                }
             }
         }
     }

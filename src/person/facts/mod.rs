@@ -58,7 +58,7 @@ struct Change {
 
 enum Contribution {
     Value(Value),
-    Product(basket::Product),
+    Products(Vec<basket::Product>),
 }
 
 /// Lets an event change the facts that it touches. Their conditions and values see only the event.
@@ -95,7 +95,7 @@ fn change_of(fact: &FactPlan, event: &Event, cx: &Cx) -> Option<Change> {
     let contribution = |wanted: bool| match &fact.rule {
         FactRule::Fold(fold) if wanted => fold::contribution(fold, cx).map(Contribution::Value),
         FactRule::Basket(plan) if wanted => {
-            basket::contribution(plan, cx).map(Contribution::Product)
+            basket::contribution(plan, cx).map(Contribution::Products)
         }
         _ => None,
     };
