@@ -3,6 +3,12 @@
 //! Isolates decode, exchange, the keyed state, timers and the sorting of outputs from disks and from the generator, which
 //! runs before the clock starts. Prints what it measured and a hash of the outputs, which must not change with workers.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "it reads the clock and reports"
+)]
+
 use kairos::dataflow::ingest::CHUNKS_PER_CHECKPOINT;
 use kairos::dataflow::{Job, run};
 use kairos::define::compile::{Keep, compile};

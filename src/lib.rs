@@ -1,19 +1,62 @@
-//! Kairos: the real-time journey engine for retailers.
+//! Kairos: the real-time journey engine for retailers. Shop events in; decisions out: what to say to whom, and why.
+//!
+//! ```text
+//!                       define: YAML ─► plan
+//!                                │
+//!  files ─ source ─ decode ─ epoch ──► person ──────────────────────► sink ─ files
+//!                      │                facts ► segments                ▲
+//!                      │                   ► journeys ► policy          │
+//!                      │                │                               │
+//!                      └─ rejects ──────┼───────────────────────────────┘
+//!                                     store: checkpoints
+//! ```
+//!
+//! The modules below are in reading order, which is the order in which data flows; a module uses those above it. The map
+//! with the invariants is `ARCHITECTURE.md`; the language of definitions is `dataflows/README.md`.
 
-pub mod event;
+#![forbid(unsafe_code)]
+
+// The vocabulary: plain data, no input or output.
+
+// Every bound of the running system.
 pub mod limits;
+
+// Event time, its text, and local calendars.
 pub mod time;
 
+// Events, values, exact numbers, and why a line could not be read.
+pub mod event;
+
+// Control: YAML text → checked → plan.
 pub mod define;
 
+// The flow.
+
+// Lines of files, standard input or memory, in chunks.
 pub mod source;
+
+// Lines → events or rejects.
 pub mod decode;
+
+// Events → numbered epochs, and the watermark.
 pub mod epoch;
-pub mod person;
-pub mod sink;
+
+// Checkpoints: persons on disk, and where input and outputs stood.
 pub mod store;
 
+// One person's facts, segments, journeys and contact policy: the pure core, and the operator around it.
+pub mod person;
+
+// Effects → lines of the outputs, epoch by epoch.
+pub mod sink;
+
+// The stages wired together, and the workers' loop.
 pub mod dataflow;
 
-pub mod cli;
+// Beside the flow.
+
+// Generated traffic, tests of packs, and the slow oracle.
 pub mod sim;
+
+// The commands: the only place that prints.
+pub mod cli;

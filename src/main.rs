@@ -1,5 +1,7 @@
 //! The `kairos` command: arguments in, exit code out. Everything it does is in the library.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 #[global_allocator]

@@ -71,6 +71,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<u8, Failure> {
         dedup_horizon: HOUR,
         until: None,
         store: None,
+        chunks_per_checkpoint: crate::dataflow::ingest::CHUNKS_PER_CHECKPOINT,
         keep_persons: false,
         plan,
     };

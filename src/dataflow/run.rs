@@ -227,7 +227,7 @@ impl Setup {
             timely::execute(config, move |worker| setup.guard(worker)).map_err(RunError::Worker)?;
         let results: Result<Vec<WorkerResult>, String> = guards.join().into_iter().collect();
         self.control.stop.store(true, Ordering::Release);
-        let committed = committer.map(|thread| thread.join());
+        let committed = committer.map(std::thread::JoinHandle::join);
         if let Some(error) = self.control.failure.lock().expect(WHOLE).take() {
             return Err(error);
         }

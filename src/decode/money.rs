@@ -81,7 +81,7 @@ fn rate(rates: &Rates, name: &str) -> Result<Num, String> {
 /// The amount, or each of a list of them, in the base currency; `None` beyond the range.
 fn converted(value: &Value, rate: Num) -> Option<Value> {
     match value {
-        Value::Num(amount) => amount.mul(rate).map(Value::Num),
+        Value::Num(amount) => amount.checked_mul(rate).map(Value::Num),
         Value::List(items) => {
             let items: Option<_> = items.iter().map(|item| converted(item, rate)).collect();
             items.map(Value::List)

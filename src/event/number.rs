@@ -34,22 +34,22 @@ impl Num {
         Num((n as i64).saturating_mul(UNIT))
     }
 
-    pub fn add(self, other: Num) -> Option<Num> {
+    pub fn checked_add(self, other: Num) -> Option<Num> {
         self.0.checked_add(other.0).map(Num)
     }
 
-    pub fn sub(self, other: Num) -> Option<Num> {
+    pub fn checked_sub(self, other: Num) -> Option<Num> {
         self.0.checked_sub(other.0).map(Num)
     }
 
     /// Rounded half to even to six places; `None` beyond the range.
-    pub fn mul(self, other: Num) -> Option<Num> {
+    pub fn checked_mul(self, other: Num) -> Option<Num> {
         let product = i128::from(self.0) * i128::from(other.0);
         div_half_even(product, i128::from(UNIT)).map(Num)
     }
 
     /// Rounded half to even to six places; `None` for division by zero or beyond the range.
-    pub fn div(self, other: Num) -> Option<Num> {
+    pub fn checked_div(self, other: Num) -> Option<Num> {
         if other.0 == 0 {
             return None;
         }
@@ -57,7 +57,7 @@ impl Num {
     }
 
     /// The remainder with the sign of the dividend; `None` for zero.
-    pub fn rem(self, other: Num) -> Option<Num> {
+    pub fn checked_rem(self, other: Num) -> Option<Num> {
         self.0.checked_rem(other.0).map(Num)
     }
 
@@ -70,7 +70,7 @@ impl Num {
         self.0.checked_abs().map(Num)
     }
 
-    pub fn neg(self) -> Option<Num> {
+    pub fn checked_neg(self) -> Option<Num> {
         self.0.checked_neg().map(Num)
     }
 
@@ -200,12 +200,12 @@ mod tests {
 
     #[test]
     fn rounds_half_to_even_and_reports_overflow() {
-        assert_eq!(Num(1).mul(Num(500_000)), Some(Num(0)));
-        assert_eq!(Num(3).mul(Num(500_000)), Some(Num(2)));
-        assert_eq!(Num(-3).mul(Num(500_000)), Some(Num(-2)));
-        assert_eq!(Num::ONE.div(Num(3_000_000)), Some(Num(333_333)));
-        assert_eq!(Num::ONE.div(Num::ZERO), None);
-        assert_eq!(Num(i64::MAX).mul(Num(2_000_000)), None);
+        assert_eq!(Num(1).checked_mul(Num(500_000)), Some(Num(0)));
+        assert_eq!(Num(3).checked_mul(Num(500_000)), Some(Num(2)));
+        assert_eq!(Num(-3).checked_mul(Num(500_000)), Some(Num(-2)));
+        assert_eq!(Num::ONE.checked_div(Num(3_000_000)), Some(Num(333_333)));
+        assert_eq!(Num::ONE.checked_div(Num::ZERO), None);
+        assert_eq!(Num(i64::MAX).checked_mul(Num(2_000_000)), None);
         assert_eq!(Num::mean(5, 2), Some(Num(2)));
         assert_eq!(Num(-1_500_000).round(), Some(Num(-2_000_000)));
         assert_eq!(Num(-1_500_000).floor(), Some(Num(-2_000_000)));

@@ -148,15 +148,15 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         Expr::And(all) => Val::Bool(all.iter().all(|part| cx.holds(part))),
         Expr::Or(all) => Val::Bool(all.iter().any(|part| cx.holds(part))),
         Expr::Choose(three) => eval(&three[if cx.holds(&three[0]) { 1 } else { 2 }], cx),
-        Expr::Compare(comparison, two) => {
+        Expr::Compare(comparison, two) => shrinking(*comparison, two, cx).unwrap_or_else(|| {
             compare(*comparison, &eval(&two[0], cx), &eval(&two[1], cx), cx)
-        }
+        }),
         Expr::In(two) => contains(&eval(&two[0], cx), &eval(&two[1], cx)),
         Expr::Arithmetic(operator, two) => {
             arithmetic(*operator, eval(&two[0], cx), eval(&two[1], cx))
         }
         Expr::Negate(a) => match eval(a, cx) {
-            Val::Num(n) => number(n.neg()),
+            Val::Num(n) => number(n.checked_neg()),
             Val::Duration(d, s) => d.checked_neg().map_or(Val::Missing, |d| Val::Duration(d, -s)),
             _ => Val::Missing,
         },
@@ -214,6 +214,26 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
             known => known,
         },
     }
+}
+
+/// A fact that only becomes smaller between events, compared with a constant: once it is too small, no loss of an entry
+/// turns the answer, and no instant has to be noted. Most persons are far below most thresholds.
+fn shrinking<'a>(comparison: Comparison, two: &'a [Expr; 2], cx: &Cx<'a>) -> Option<Val<'a>> {
+    let [Expr::Fact(fact), Expr::Const(_)] = two else { return None };
+    if !cx.plan.facts[fact.0 as usize].shrinks() {
+        return None;
+    }
+    let noted = cx.recheck.get();
+    let answer = compare(comparison, &eval(&two[0], cx), &eval(&two[1], cx), cx);
+    let final_one = match comparison {
+        Comparison::Greater | Comparison::GreaterOrEqual => false,
+        Comparison::Less | Comparison::LessOrEqual => true,
+        Comparison::Equal | Comparison::NotEqual => return Some(answer),
+    };
+    if matches!(answer, Val::Bool(value) if value == final_one) {
+        cx.recheck.set(noted);
+    }
+    Some(answer)
 }
 
 fn compare<'a>(comparison: Comparison, a: &Val, b: &Val, cx: &Cx) -> Val<'a> {
@@ -279,11 +299,11 @@ fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
     };
     let slopes = |s: i64, t: i64| if operator == Add { s + t } else { s - t };
     match (operator, &a, &b) {
-        (Add, Val::Num(a), Val::Num(b)) => number(a.add(*b)),
-        (Subtract, Val::Num(a), Val::Num(b)) => number(a.sub(*b)),
-        (Multiply, Val::Num(a), Val::Num(b)) => number(a.mul(*b)),
-        (Divide, Val::Num(a), Val::Num(b)) => number(a.div(*b)),
-        (Remainder, Val::Num(a), Val::Num(b)) => number(a.rem(*b)),
+        (Add, Val::Num(a), Val::Num(b)) => number(a.checked_add(*b)),
+        (Subtract, Val::Num(a), Val::Num(b)) => number(a.checked_sub(*b)),
+        (Multiply, Val::Num(a), Val::Num(b)) => number(a.checked_mul(*b)),
+        (Divide, Val::Num(a), Val::Num(b)) => number(a.checked_div(*b)),
+        (Remainder, Val::Num(a), Val::Num(b)) => number(a.checked_rem(*b)),
         (Subtract, Val::Time(a, s), Val::Time(b, t)) => {
             a.checked_sub(*b).map_or(Val::Missing, |d| Val::Duration(d, s - t))
         }
@@ -302,7 +322,7 @@ fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
             let millis = i128::from(*d) * 1_000_000 / i128::from(n.0);
             i64::try_from(millis).map_or(Val::Missing, |d| Val::Duration(d, 0))
         }
-        (Divide, Val::Duration(a, 0), Val::Duration(b, 0)) => number(Num(*a).div(Num(*b))),
+        (Divide, Val::Duration(a, 0), Val::Duration(b, 0)) => number(Num(*a).checked_div(Num(*b))),
         _ => match (operator, a.str(), b.str()) {
             (Add, Some(a), Some(b)) => Val::Text(compact_str::format_compact!("{a}{b}")),
             _ => Val::Missing,

@@ -63,7 +63,8 @@ impl Instance {
             | Phase::Deferred { until, .. } => until,
             Phase::Running | Phase::Pending { .. } | Phase::Done => NEVER,
         };
-        until.min(self.recheck)
+        // An exit that was not asked yet is asked within the instant, not by a timer.
+        if self.recheck == i64::MIN { until } else { until.min(self.recheck) }
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -8,7 +8,7 @@ use super::{dates, facts, segment};
 use crate::define::plan::{
     Again, EnterTrigger, ExitRule, JourneyId, JourneyPlan, Op, Plan, SegmentId, SendId,
 };
-use crate::event::{Call, Event, Value};
+use crate::event::{Call, Event, Kind, Value};
 use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
 use crate::time::{DAY, NEVER};
 use compact_str::CompactString;
@@ -51,12 +51,17 @@ pub(super) fn exit_by_event(turn: &mut Turn, event: &Event) {
     }
 }
 
-/// Exits by conditions. Leaves with each instance the next instant at which its conditions may turn.
-pub(super) fn exit_when(turn: &mut Turn) {
+/// Exits by conditions, asked where something that they see may have changed: by an event of this kind, by anything else
+/// at this instant, or by time. Leaves with each instance the next instant at which its conditions may turn.
+pub(super) fn exit_when(turn: &mut Turn, kind: Option<Kind>) {
+    let changed = std::mem::take(&mut turn.changed);
     for at in 0..turn.person.instances.len() {
         let instance = &turn.person.instances[at];
         let journey = &turn.plan.journeys[instance.journey.0 as usize];
-        if !journey.has_when || !instance.is_open() {
+        let stale = changed
+            || turn.person.now >= instance.recheck
+            || kind.is_some_and(|kind| journey.when_kinds.has(kind));
+        if !journey.has_when || !instance.is_open() || !stale {
             continue;
         }
         let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
@@ -203,7 +208,8 @@ pub(super) fn enter(
         entered_by: entered_by.clone(),
         moved_by: None,
         last_sent: i64::MIN,
-        recheck: NEVER,
+        // Not asked yet.
+        recheck: if journey.has_when { i64::MIN } else { NEVER },
     });
     let at = turn.person.instances.len() - 1;
     turn.note(at, Change::Entered { by: entered_by });
@@ -321,18 +327,21 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
                 turn.set_zone(name, &value);
                 dates::look_up(turn.person, turn.plan);
                 segment::follow_all(turn.person, turn.plan);
+                turn.changed = true;
                 turn.note(at, Change::Set { place, value });
             }
             place + 1
         }
         Op::AddTo(list) => {
             if segment::put(turn.person, turn.plan, *list, true) {
+                turn.changed = true;
                 turn.note(at, Change::Added(*list));
             }
             place + 1
         }
         Op::RemoveFrom(list) => {
             if segment::put(turn.person, turn.plan, *list, false) {
+                turn.changed = true;
                 turn.note(at, Change::Removed(*list));
             }
             place + 1

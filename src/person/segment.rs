@@ -5,14 +5,16 @@ use super::{Person, bit, set_bit};
 use crate::define::plan::{Plan, SegmentId};
 use crate::time::NEVER;
 
-/// Asks every condition again, and finds the next instant at which one may change by itself.
-pub(super) fn follow_all(person: &mut Person, plan: &Plan) {
+/// Asks every condition again, and finds the next instant at which one may change by itself. Tells whether any answer
+/// changed.
+pub(super) fn follow_all(person: &mut Person, plan: &Plan) -> bool {
     person.recheck = NEVER;
-    follow(person, plan, &plan.conditions);
+    follow(person, plan, &plan.conditions)
 }
 
-/// Asks some conditions again, in their order; the others keep their answers.
-pub(super) fn follow(person: &mut Person, plan: &Plan, segments: &[SegmentId]) {
+/// Asks some conditions again, in their order; the others keep their answers. Tells whether any answer changed.
+pub(super) fn follow(person: &mut Person, plan: &Plan, segments: &[SegmentId]) -> bool {
+    let mut changed = false;
     for &segment in segments {
         let Some(condition) = &plan.segments[segment.0 as usize].condition else {
             continue;
@@ -21,8 +23,12 @@ pub(super) fn follow(person: &mut Person, plan: &Plan, segments: &[SegmentId]) {
         let member = cx.holds(condition);
         let recheck = cx.recheck.get();
         person.recheck = person.recheck.min(recheck);
-        set_bit(&mut person.member, segment, member);
+        if person.is_member(segment) != member {
+            set_bit(&mut person.member, segment, member);
+            changed = true;
+        }
     }
+    changed
 }
 
 /// Puts somebody on a list or takes them off; tells whether that changed anything.

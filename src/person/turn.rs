@@ -39,6 +39,8 @@ pub(super) struct Turn<'a> {
     pub(super) effects: &'a mut Vec<Effect>,
     /// Events that journeys emitted and that are not taken in yet.
     pub(super) emitted: VecDeque<Event>,
+    /// Whether anything changed that conditions can see, other than by the facts of an event.
+    pub(super) changed: bool,
     /// How many were emitted at this instant.
     pub(super) emitted_count: u32,
 }
@@ -67,6 +69,7 @@ impl Person {
                 person: self,
                 effects,
                 emitted: VecDeque::new(),
+                changed: false,
                 emitted_count: 0,
             };
             tally.duplicates += turn.instant(events, frame);
@@ -81,6 +84,7 @@ impl Turn<'_> {
         let now = self.person.now;
         if now >= self.person.recheck {
             segment::follow_all(self.person, self.plan);
+            self.changed = true;
         }
         let mut duplicates = 0;
         for event in events {
@@ -100,11 +104,7 @@ impl Turn<'_> {
     fn take(&mut self, event: &Event) {
         let (plan, now) = (self.plan, self.person.now);
         let late = event.time < now;
-        if let Some(zone) = &event.zone
-            && self.person.zone.as_ref().is_none_or(|(at, _)| *at <= event.time)
-        {
-            self.person.zone = Some((event.time, zone.clone()));
-        }
+        let moved = self.move_zone(event);
         if event.about_person {
             facts::take_traits(self.person, plan, event);
         }
@@ -114,18 +114,42 @@ impl Turn<'_> {
         }
         if !plan.watches.is_empty() {
             dates::hear(self.person, plan, event);
-            dates::look_up(self.person, plan);
+            if moved || event.about_person || plan.dates_of_kind[event.kind.0 as usize] {
+                dates::look_up(self.person, plan);
+            }
         }
-        if event.about_person || event.zone.is_some() {
+        if moved || event.about_person {
+            self.changed = true;
             segment::follow_all(self.person, plan);
         } else {
-            segment::follow(self.person, plan, &plan.segments_of_kind[event.kind.0 as usize]);
+            let touched = &plan.segments_of_kind[event.kind.0 as usize];
+            self.changed |= segment::follow(self.person, plan, touched);
         }
         if !self.person.instances.is_empty() {
             journey::exit_by_event(self, event);
-            journey::exit_when(self);
+            journey::exit_when(self, Some(event.kind));
         }
         journey::activate(self, event);
+    }
+
+    /// Takes the zone that an event names; true if that is another one than before.
+    fn move_zone(&mut self, event: &Event) -> bool {
+        let Some(named) = &event.zone else { return false };
+        match &mut self.person.zone {
+            Some((at, _)) if *at > event.time => false,
+            Some((at, zone)) => {
+                *at = event.time;
+                let moved = zone != named;
+                if moved {
+                    zone.clone_from(named);
+                }
+                moved
+            }
+            none => {
+                *none = Some((event.time, named.clone()));
+                true
+            }
+        }
     }
 
     /// Timers due now: the session, then waits and watches by deadline, priority, journey, key and age. Tells whether
@@ -198,6 +222,7 @@ impl Turn<'_> {
         if let Some(session) = self.person.sessions.close() {
             self.effects.push(Effect::Session { time: self.person.now, number, session });
             segment::follow_all(self.person, self.plan);
+            self.changed = true;
         }
     }
 
@@ -224,10 +249,12 @@ impl Turn<'_> {
             };
             let time = self.person.now;
             let announced = changes.iter();
-            self.effects.extend(
-                announced.map(|&(segment, entered)| Effect::Segment { time, segment, entered }),
-            );
-            journey::exit_when(self);
+            self.effects.extend(announced.map(|&(segment, entered)| Effect::Segment {
+                time,
+                segment,
+                entered,
+            }));
+            journey::exit_when(self, None);
             if !changes.is_empty() {
                 journey::enter_by_segments(self, &changes);
                 continue;

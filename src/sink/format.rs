@@ -77,7 +77,7 @@ impl Formatter {
                     });
                 }
                 Effect::Decision(decision) => {
-                    self.decision(place(decision.time), person, decision, batch)
+                    self.decision(place(decision.time), person, decision, batch);
                 }
             }
         }
@@ -115,7 +115,7 @@ impl Formatter {
                 optional_field(out, "step", path(*place));
             }
             Change::Added(list) | Change::Removed(list) => {
-                text_field(out, "segment", segment(*list))
+                text_field(out, "segment", segment(*list));
             }
             Change::Emitted { place, with } => {
                 optional_field(out, "step", path(*place));

@@ -127,7 +127,7 @@ impl Zone {
     fn resolve(&self, local: DateTime) -> i64 {
         let ambiguous = self.0.to_ambiguous_timestamp(local);
         let millis = |offset: jiff::tz::Offset| {
-            offset.to_timestamp(local).map_or(NEVER, |at| at.as_millisecond())
+            offset.to_timestamp(local).map_or(NEVER, jiff::Timestamp::as_millisecond)
         };
         match ambiguous.offset() {
             AmbiguousOffset::Unambiguous { offset } => millis(offset),
@@ -154,7 +154,7 @@ pub fn anniversary(day: i64, year: i16) -> i64 {
 
 /// The calendar year of a day.
 pub fn year_of(day: i64) -> i16 {
-    date_of(day).map_or(if day < 0 { i16::MIN } else { i16::MAX }, |date| date.year())
+    date_of(day).map_or(if day < 0 { i16::MIN } else { i16::MAX }, jiff::civil::Date::year)
 }
 
 fn first_day(date: Date, period: Period) -> Date {

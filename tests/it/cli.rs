@@ -160,7 +160,7 @@ fn files_can_be_packed_or_piped_or_several() {
     };
     same(&named(&plain), &outputs(dir.path().join("piped")));
     well(dir.path(), "run --pack RETAIL --in events.jsonl.zst --out packed");
-    assert_eq!(plain[0].len() > 0, outputs(dir.path().join("packed"))[0].len() > 0);
+    assert_eq!(!plain[0].is_empty(), !outputs(dir.path().join("packed"))[0].is_empty());
     let summary =
         well(dir.path(), "run --pack RETAIL --in events.jsonl events.jsonl.zst --out two");
     assert!(summary.contains("4,000 lines"), "{summary}");
@@ -225,7 +225,12 @@ fn what_cannot_be_read_is_said() {
             "cannot read nope.jsonl: there is no such file",
             "one JSON event",
         ),
-        ("run --pack RETAIL --in . --out out", 3, "cannot read .: it is a folder", "name the files"),
+        (
+            "run --pack RETAIL --in . --out out",
+            3,
+            "cannot read .: it is a folder",
+            "name the files",
+        ),
         ("run --pack RETAIL --in cut.gz --out cut", 3, "cannot read cut.gz: ", ""),
         ("run --pack nope --in events.jsonl --out out", 1, "nope: no such file or folder", ""),
         ("run --pack . --in events.jsonl --out out", 1, ".: no *.yaml file in this folder", ""),

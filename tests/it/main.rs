@@ -1,5 +1,11 @@
 //! The integration tests, in one binary.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests/all names what is not everywhere in variables"
+)]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod cli;
 mod engine;
 mod kill;

@@ -77,7 +77,7 @@ fn check(seed: u64) -> Option<String> {
     let length = 20 + rng.below(100) as usize;
     let lines = random_stream(&mut rng, length);
     let engine = Engine::of(&text);
-    let cuts = [Cut::plain(), Cut { workers: 2, chunk: 1, ..Cut::plain() }, Cut { workers: 4, chunk: 700, ..Cut::plain() }];
+    let cuts = [Cut::plain(), Cut { workers: 2, chunk: 1 }, Cut { workers: 4, chunk: 700 }];
     let cut = cuts[seed as usize % cuts.len()];
     let fails = |lines: &[Vec<u8>]| {
         difference(&expected(&engine, lines), &found(&engine, lines, cut)).is_some()

@@ -1,7 +1,7 @@
 //! What an event touches: for each kind of event the facts to update and the segments to ask again.
 
-use super::{Compiler, FactId, FactRule, Kind, SegmentId, SessionPlan};
-use crate::define::plan::Expr;
+use super::{Compiler, FactId, FactRule, Kind, Kinds, SegmentId, SessionPlan};
+use crate::define::plan::{EnterTrigger, ExitRule, Expr};
 use std::collections::BTreeSet;
 
 /// What an expression depends on.
@@ -75,6 +75,37 @@ impl Compiler<'_> {
                 touched.map(|(at, _)| FactId(at as u16)).collect()
             })
             .collect()
+    }
+
+    /// For each kind, whether such an event can move a fact that a date entry reads.
+    pub(super) fn dates_of_kind(&self, facts_of_kind: &[Vec<FactId>]) -> Vec<bool> {
+        let dates: Vec<FactId> = (self.journeys.iter())
+            .filter_map(|journey| match journey.enter.trigger {
+                EnterTrigger::Date { fact, .. } => Some(fact),
+                _ => None,
+            })
+            .collect();
+        facts_of_kind.iter().map(|facts| facts.iter().any(|fact| dates.contains(fact))).collect()
+    }
+
+    /// Notes with each journey the kinds of events whose facts (or sessions) its exits' `when` read. Segments are noted
+    /// when they change, `now` and windows by time.
+    pub(super) fn when_kinds(&mut self, facts_of_kind: &[Vec<FactId>]) {
+        for journey in &mut self.journeys {
+            let mut needs = Needs::default();
+            for exit in &journey.exits {
+                if let ExitRule::When(condition) = &exit.rule {
+                    needs.add(condition);
+                }
+            }
+            journey.when_kinds = if needs.sessions {
+                Kinds::any()
+            } else {
+                let kinds = facts_of_kind.iter().enumerate();
+                let touching = kinds.filter(|(_, facts)| facts.iter().any(|f| needs.facts.contains(f)));
+                touching.map(|(kind, _)| Kind(kind as u16)).collect()
+            };
+        }
     }
 
     /// For each kind, the segments that such an event can move, directly or through other segments.

@@ -86,7 +86,7 @@ impl<'a> Compiler<'a> {
         let name = def.name.node.clone();
         match &def.kind {
             FactKind::Trait { name: trait_name, of_type } => {
-                let slot = self.slot(Consumer::Trait, &[trait_name.node.clone()]);
+                let slot = self.slot(Consumer::Trait, std::slice::from_ref(&trait_name.node));
                 let of_type = of_type.as_ref().map(|of_type| of_type.node);
                 let of = of_type.map_or(Type::Any, Type::of_property);
                 let rule = FactRule::Trait { slot, name: trait_name.node.clone(), of_type };

@@ -47,7 +47,7 @@ impl<'a> Compiler<'a> {
             None => Some(None),
         };
         let mut program = Program::new(def, id, inside.clone());
-        program.causes = enter.as_ref().map(|enter| causes_of(enter)).unwrap_or_default();
+        program.causes = enter.as_ref().map(causes_of).unwrap_or_default();
         program.suppress = suppress.flatten();
         self.steps(&mut program, &def.steps, "");
         let exits: Vec<Exit> = exits.into_iter().collect::<Option<_>>()?;
@@ -60,6 +60,8 @@ impl<'a> Compiler<'a> {
             sees: seen(&exits, &ops),
             has_when: exits.iter().any(|exit| matches!(exit.rule, ExitRule::When(_))),
             exits,
+            // Known once all facts are.
+            when_kinds: Kinds::default(),
             program: ops,
             entry_slots: std::mem::take(&mut self.entry_slots),
         })

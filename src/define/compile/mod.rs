@@ -283,6 +283,7 @@ impl<'a> Compiler<'a> {
             slots.into_iter().for_each(|slot| self.want(Kind(kind as u16), slot));
         }
         let facts_of_kind = self.facts_of_kind();
+        self.when_kinds(&facts_of_kind);
         let segments_of_kind = self.segments_of_kind(&facts_of_kind, sessions.as_ref());
         let mut segments_by_name: Vec<SegmentId> =
             (0..self.segments.len()).map(|at| SegmentId(at as u16)).collect();
@@ -293,7 +294,6 @@ impl<'a> Compiler<'a> {
             .collect();
         Plan {
             fingerprint: fingerprint(self.pack, keep),
-            facts_of_kind,
             traits: (self.facts.iter().enumerate())
                 .filter(|(_, fact)| matches!(fact.rule, FactRule::Trait { .. }))
                 .map(|(at, _)| FactId(at as u16))
@@ -303,6 +303,8 @@ impl<'a> Compiler<'a> {
             conditions,
             entered_by_kind: self.entered_by_kind(),
             watches: self.watches(),
+            dates_of_kind: self.dates_of_kind(&facts_of_kind),
+            facts_of_kind,
             inputs: self.inputs,
             facts: self.facts,
             segments: self.segments,

@@ -3,8 +3,8 @@
 use super::{Compiler, PolicyPlan, SendPlan, did_you_mean};
 use crate::define::ast::{self, Cap, ConsentProof, Policy, Window};
 use crate::define::plan::{CapPlan, ConsentPlan, Consumer, QuietPlan};
-use crate::time::{DAY, HOUR, MINUTE, SECOND};
 use crate::time::zone::Period;
+use crate::time::{DAY, HOUR, MINUTE, SECOND};
 use compact_str::CompactString;
 
 impl Compiler<'_> {

@@ -88,7 +88,9 @@ pub const STEPS: [&str; 9] = steps::STEPS;
 pub fn parse(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
     thread::scope(|scope| {
         let builder = thread::Builder::new().name("parse".to_owned()).stack_size(STACK_BYTES);
-        let parsed = builder.spawn_scoped(scope, || parse_here(files)).map(|t| t.join());
+        let parsed = builder
+            .spawn_scoped(scope, || parse_here(files))
+            .map(std::thread::ScopedJoinHandle::join);
         match parsed {
             Ok(Ok(result)) => result,
             // The parser has no panic of its own; should one of its libraries have one, the pack is

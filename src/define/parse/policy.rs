@@ -90,8 +90,9 @@ fn time_zone(r: &mut Reader, node: &Node) -> Option<Name> {
         jiff::tz::db().available().map(|zone| zone.as_str().to_owned()).collect();
     let lower = name.node.to_lowercase().replace(' ', "_");
     let city = zones.iter().find(|z| z.to_lowercase().rsplit('/').next() == Some(&lower));
-    let near =
-        city.map(String::as_str).or_else(|| nearest(&name.node, zones.iter().map(|z| z.as_str())));
+    let near = city
+        .map(String::as_str)
+        .or_else(|| nearest(&name.node, zones.iter().map(std::string::String::as_str)));
     let hint = match near {
         Some(zone) => format!("did you mean \"{zone}\"?"),
         None => "write a name such as Europe/Warsaw".to_owned(),

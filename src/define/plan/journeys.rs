@@ -15,6 +15,8 @@ pub struct JourneyPlan {
     pub sees: Kinds,
     /// Whether an exit has a `when`.
     pub has_when: bool,
+    /// Kinds of events whose facts an exit's `when` reads.
+    pub when_kinds: Kinds,
     pub program: Vec<OpAt>,
     /// Property slots of the entering event that expressions read as `entry.…`.
     pub entry_slots: Vec<u16>,

@@ -56,6 +56,8 @@ pub struct Plan {
     pub journeys: Vec<JourneyPlan>,
     /// For each [`Kind`] the journeys that such an event can make enter.
     pub entered_by_kind: Vec<Vec<JourneyId>>,
+    /// For each [`Kind`] whether such an event can move a fact that a date entry reads.
+    pub dates_of_kind: Vec<bool>,
     /// Journeys entered by date or silence, which keep a deadline per person.
     pub watches: Vec<JourneyId>,
     pub sends: Vec<SendPlan>,
@@ -110,6 +112,10 @@ impl Kinds {
         self.bits.iter_mut().zip(&other.bits).for_each(|(word, more)| *word |= more);
     }
 
+    pub fn is_empty(&self) -> bool {
+        !self.any && self.bits.iter().all(|word| *word == 0)
+    }
+
     pub fn has(&self, kind: Kind) -> bool {
         let word = self.bits.get(kind.0 as usize / 64).copied().unwrap_or(0);
         self.any || word >> (kind.0 % 64) & 1 == 1
@@ -131,6 +137,19 @@ pub struct FactPlan {
     pub rule: FactRule,
     /// The property slot whose value keys it.
     pub per: Option<u16>,
+}
+
+impl FactPlan {
+    /// Whether between events its value can only become smaller: a count, or `distinct`, over a window.
+    pub fn shrinks(&self) -> bool {
+        match &self.rule {
+            FactRule::Fold(fold) => {
+                matches!(fold.aggregate, Aggregate::Count | Aggregate::Distinct)
+                    && fold.minus.is_empty()
+            }
+            _ => false,
+        }
+    }
 }
 
 #[derive(Debug)]

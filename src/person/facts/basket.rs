@@ -85,7 +85,7 @@ impl Basket {
             match (minus, at) {
                 (true, None) => {}
                 (true, Some(at)) => {
-                    let left = product.quantity.and_then(|n| lines[at].quantity.sub(n));
+                    let left = product.quantity.and_then(|n| lines[at].quantity.checked_sub(n));
                     match left {
                         Some(left) if left > Num::ZERO => lines[at].quantity = left,
                         _ => drop(lines.remove(at)),
@@ -97,7 +97,8 @@ impl Basket {
                         lines.push(Line { id, quantity: none, price: none });
                         lines.len() - 1
                     });
-                    let added = lines[at].quantity.add(product.quantity.unwrap_or(Num::ONE));
+                    let added =
+                        lines[at].quantity.checked_add(product.quantity.unwrap_or(Num::ONE));
                     lines[at].quantity = added.unwrap_or(lines[at].quantity);
                     lines[at].price = product.price.unwrap_or(lines[at].price);
                     if lines[at].quantity <= Num::ZERO {

@@ -177,12 +177,14 @@ pub(super) fn read_basket<'a>(cx: &Cx<'a>, fact: FactId, field: BasketField) -> 
             Val::Items(contents.into_iter().map(|line| Value::Str(line.id)).collect())
         }
         BasketField::Items => sum(contents.iter().map(|line| Some(line.quantity))),
-        BasketField::Value => sum(contents.iter().map(|line| line.quantity.mul(line.price))),
+        BasketField::Value => {
+            sum(contents.iter().map(|line| line.quantity.checked_mul(line.price)))
+        }
     }
 }
 
 fn sum<'a>(mut numbers: impl Iterator<Item = Option<Num>>) -> Val<'a> {
-    let total = numbers.try_fold(Num::ZERO, |total, number| total.add(number?));
+    let total = numbers.try_fold(Num::ZERO, |total, number| total.checked_add(number?));
     total.map_or(Val::Missing, Val::Num)
 }
 

@@ -15,11 +15,7 @@ pub fn zone(name: &str) -> Option<TimeZone> {
 }
 
 fn timestamp(ms: i64) -> Timestamp {
-    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 {
-        Timestamp::MIN
-    } else {
-        Timestamp::MAX
-    })
+    Timestamp::from_millisecond(ms).unwrap_or(if ms < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 
 /// The local date and clock time of an instant.
@@ -56,9 +52,7 @@ pub fn instant(date: Date, minutes: u16, zone: &TimeZone) -> i64 {
 }
 
 fn to_ms(local: DateTime, offset: jiff::tz::Offset) -> i64 {
-    offset
-        .to_timestamp(local)
-        .map_or(i64::MAX / 4, |time| time.as_millisecond())
+    offset.to_timestamp(local).map_or(i64::MAX / 4, jiff::Timestamp::as_millisecond)
 }
 
 /// A day so many days later (or earlier).
@@ -129,11 +123,7 @@ mod tests {
             (date(2026, 10, 25), 150, "2026-10-25T00:30:00.000Z"),
             (date(2026, 10, 25), 180, "2026-10-25T02:00:00.000Z"),
         ] {
-            assert_eq!(
-                time_text(instant(day, minutes, &warsaw)),
-                utc,
-                "{day} {minutes}"
-            );
+            assert_eq!(time_text(instant(day, minutes, &warsaw)), utc, "{day} {minutes}");
         }
     }
 

@@ -46,10 +46,7 @@ pub fn all() -> Vec<Case> {
 /// # Panics
 /// If the text has mistakes.
 pub fn pack(name: &str, text: &str) -> Pack {
-    let file = SourceFile {
-        path: "pack.yaml".to_string(),
-        text: text.into(),
-    };
+    let file = SourceFile { path: "pack.yaml".to_string(), text: text.into() };
     let (pack, mistakes) = crate::define::parse::parse(&[file]);
     assert!(mistakes.is_empty(), "{name}\n{text}\n{mistakes:?}");
     pack
@@ -82,22 +79,16 @@ fn read(name: &str, text: &str) -> Case {
             Some(time) => case.options.until = Some(instant(time)),
             None => {
                 let (times, line) = repeated(line);
-                case.lines
-                    .extend((0..times).map(|_| event(line).into_bytes()));
+                case.lines.extend((0..times).map(|_| event(line).into_bytes()));
             }
         }
     }
-    for line in output
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-    {
+    for line in output.lines().map(str::trim).filter(|line| !line.is_empty()) {
         match line.strip_prefix("fact ") {
             Some(rest) => {
                 let (left, value) = rest.split_once(" = ").expect("fact PERSON NAME = VALUE");
                 let (person, fact) = left.split_once(' ').expect("fact PERSON NAME = VALUE");
-                case.facts
-                    .push((person.to_string(), fact.to_string(), value.to_string()));
+                case.facts.push((person.to_string(), fact.to_string(), value.to_string()));
             }
             None => {
                 let (times, line) = repeated(line);
@@ -111,18 +102,14 @@ fn read(name: &str, text: &str) -> Case {
 
 /// A line and how often it stands there: `64 …`.
 fn repeated(line: &str) -> (usize, &str) {
-    let counted = line
-        .split_once(' ')
-        .and_then(|(n, rest)| Some((n.parse().ok()?, rest)));
+    let counted = line.split_once(' ').and_then(|(n, rest)| Some((n.parse().ok()?, rest)));
     counted.unwrap_or((1, line))
 }
 
 /// `2026-03-02T09:00` with seconds or without, in UTC.
 fn instant(text: &str) -> i64 {
     let time: jiff::civil::DateTime = text.parse().unwrap_or_else(|_| panic!("no time: {text}"));
-    let time = time
-        .to_zoned(jiff::tz::TimeZone::UTC)
-        .expect("UTC has every time");
+    let time = time.to_zoned(jiff::tz::TimeZone::UTC).expect("UTC has every time");
     time.timestamp().as_millisecond()
 }
 
@@ -152,11 +139,7 @@ fn event(line: &str) -> String {
     };
     json["userId"] = json!(person);
     json["timestamp"] = json!(time);
-    let body = if json.get("traits").is_some() {
-        "traits"
-    } else {
-        body
-    };
+    let body = if json.get("traits").is_some() { "traits" } else { body };
     for (field, value) in fields {
         let value = serde_json::from_str(value).unwrap_or_else(|_| json!(value));
         match field.strip_prefix('@') {

@@ -36,15 +36,7 @@ impl<'a> Scope<'a> {
     /// What a condition of a segment sees.
     pub fn of_person(known: &'a Known<'a>, now: i64) -> Self {
         let zone = known.zone();
-        Scope {
-            known,
-            now,
-            zone,
-            event: None,
-            entry: None,
-            key: None,
-            has_facts: true,
-        }
+        Scope { known, now, zone, event: None, entry: None, key: None, has_facts: true }
     }
 
     /// What the `of` and `where` of a fact see of an event that was taken in.
@@ -92,15 +84,9 @@ impl<'a> Scope<'a> {
     fn lookup(&self, path: &[&str]) -> Value {
         match path {
             ["now"] => Value::Time(self.now),
-            ["key"] => self
-                .key
-                .map_or(Value::Missing, |key| Value::Text(key.to_string())),
-            ["event", rest @ ..] => self
-                .event
-                .map_or(Value::Missing, |event| event.property(rest)),
-            ["entry", "at"] => self
-                .entry
-                .map_or(Value::Missing, |entry| Value::Time(entry.at)),
+            ["key"] => self.key.map_or(Value::Missing, |key| Value::Text(key.to_string())),
+            ["event", rest @ ..] => self.event.map_or(Value::Missing, |event| event.property(rest)),
+            ["entry", "at"] => self.entry.map_or(Value::Missing, |entry| Value::Time(entry.at)),
             ["entry", rest @ ..] => match self.entry.and_then(|entry| entry.event.as_ref()) {
                 Some(event) => event.property(rest),
                 None => Value::Missing,
@@ -154,16 +140,11 @@ impl<'a> Scope<'a> {
 
     /// Membership of a segment: the condition now, or what journeys made of a list.
     pub fn is_in(&self, segment: &str) -> bool {
-        let definition = self
-            .known
-            .pack
-            .segments
-            .iter()
-            .find(|s| s.name.node == segment);
+        let definition = self.known.pack.segments.iter().find(|s| s.name.node == segment);
         match definition.map(|definition| &definition.kind) {
-            Some(SegmentKind::When(condition)) => Scope::of_person(self.known, self.now)
-                .eval(&condition.tree)
-                .holds(),
+            Some(SegmentKind::When(condition)) => {
+                Scope::of_person(self.known, self.now).eval(&condition.tree).holds()
+            }
             Some(SegmentKind::List) => self.known.lists.contains(segment),
             None => false,
         }

@@ -78,20 +78,14 @@ impl Known<'_> {
             for (names, is_minus) in [(&fold.on, false), (&fold.minus, true)] {
                 if event.is_one_of(names) && is_of_key(event, fold.per.as_ref(), key) {
                     let values = self.values(fold, taken).into_iter();
-                    items.extend(values.map(|value| Item {
-                        t: event.t,
-                        value,
-                        is_minus,
-                    }));
+                    items.extend(values.map(|value| Item { t: event.t, value, is_minus }));
                 }
             }
         }
-        items.retain(
-            |item| match fold.window.as_ref().map(|window| window.node) {
-                None => true,
-                Some(window) => window_holds(window, item.t, now, self),
-            },
-        );
+        items.retain(|item| match fold.window.as_ref().map(|window| window.node) {
+            None => true,
+            Some(window) => window_holds(window, item.t, now, self),
+        });
         aggregate(fold, items)
     }
 
@@ -138,18 +132,12 @@ impl Known<'_> {
             }
         }
         let ids = products.iter().map(|product| product.id.clone()).collect();
-        let items = products
-            .iter()
-            .map(|product| i128::from(product.quantity))
-            .sum();
+        let items = products.iter().map(|product| i128::from(product.quantity)).sum();
         let worth = |p: &Product| product(p.quantity, p.price);
         Value::Object(vec![
             ("product_ids".to_string(), Value::List(ids)),
             ("items".to_string(), number(items)),
-            (
-                "value".to_string(),
-                number(products.iter().map(worth).sum()),
-            ),
+            ("value".to_string(), number(products.iter().map(worth).sum())),
         ])
     }
 }
@@ -197,12 +185,8 @@ fn aggregate(fold: &FoldDef, items: Vec<Item>) -> Value {
         }
         Aggregate::Min => extreme(&items, |a, b| a < b),
         Aggregate::Max => extreme(&items, |a, b| a > b),
-        Aggregate::First => items
-            .first()
-            .map_or(Value::Missing, |item| item.value.clone()),
-        Aggregate::Last => items
-            .last()
-            .map_or(Value::Missing, |item| item.value.clone()),
+        Aggregate::First => items.first().map_or(Value::Missing, |item| item.value.clone()),
+        Aggregate::Last => items.last().map_or(Value::Missing, |item| item.value.clone()),
         Aggregate::Distinct => number(distinct(&remaining(items)).len() as i128 * ONE as i128),
         Aggregate::Recent => {
             let mut values = distinct(&remaining(items));
@@ -241,12 +225,7 @@ fn distinct(values: &[Value]) -> Vec<Value> {
 fn top(values: &[Value]) -> Value {
     let count = |wanted: &Value| values.iter().filter(|value| *value == wanted).count();
     let most = values.iter().map(count).max().unwrap_or(0);
-    values
-        .iter()
-        .rev()
-        .find(|value| count(value) == most)
-        .cloned()
-        .unwrap_or(Value::Missing)
+    values.iter().rev().find(|value| count(value) == most).cloned().unwrap_or(Value::Missing)
 }
 
 fn extreme(items: &[Item], beats: fn(i64, i64) -> bool) -> Value {
@@ -285,11 +264,7 @@ fn add(products: &mut Vec<Product>, id: Value, quantity: &Value, price: &Value) 
             products.retain(|product| product.quantity > 0);
             return;
         }
-        None => Product {
-            id,
-            quantity: 0,
-            price: 0,
-        },
+        None => Product { id, quantity: 0, price: 0 },
     };
     change(&mut product, quantity, price);
     if product.quantity > 0 {

@@ -53,9 +53,7 @@ pub fn of_condition(condition: &IdedExpr, scope: &Scope) -> Vec<i64> {
     }
     durations.sort();
     durations.dedup();
-    let shifts = durations
-        .iter()
-        .flat_map(|a| durations.iter().map(move |b| a.saturating_add(*b)));
+    let shifts = durations.iter().flat_map(|a| durations.iter().map(move |b| a.saturating_add(*b)));
     let mut instants = Vec::new();
     for shift in shifts {
         for time in &times {
@@ -78,12 +76,7 @@ pub fn of_condition(condition: &IdedExpr, scope: &Scope) -> Vec<i64> {
 /// An expression and everything in it.
 fn parts(tree: &IdedExpr) -> Vec<&IdedExpr> {
     let children: Vec<&IdedExpr> = match &tree.expr {
-        Expr::Call(call) => call
-            .target
-            .iter()
-            .map(|target| &**target)
-            .chain(&call.args)
-            .collect(),
+        Expr::Call(call) => call.target.iter().map(|target| &**target).chain(&call.args).collect(),
         Expr::List(list) => list.elements.iter().collect(),
         _ => Vec::new(),
     };
@@ -92,9 +85,7 @@ fn parts(tree: &IdedExpr) -> Vec<&IdedExpr> {
 }
 
 fn mentions_now(tree: &IdedExpr) -> bool {
-    parts(tree)
-        .iter()
-        .any(|part| matches!(&part.expr, Expr::Ident(name) if name == "now"))
+    parts(tree).iter().any(|part| matches!(&part.expr, Expr::Ident(name) if name == "now"))
 }
 
 fn is_call(tree: &IdedExpr, name: &str) -> bool {

@@ -38,11 +38,7 @@ pub enum State<'a> {
     /// The time; where it stands at a wait for an event, that too.
     Waiting { until: i64 },
     /// A silence.
-    Quiet {
-        since: i64,
-        quiet_for: i64,
-        of: &'a [Name],
-    },
+    Quiet { since: i64, quiet_for: i64, of: &'a [Name] },
     /// The decision about its message: pending, or deferred.
     Sending { due: i64, until: Option<i64> },
 }
@@ -82,12 +78,7 @@ impl<'a> Instance<'a> {
     pub fn path_text(&self) -> String {
         match self.path.is_empty() {
             true => "-".to_string(),
-            false => self
-                .path
-                .iter()
-                .map(usize::to_string)
-                .collect::<Vec<_>>()
-                .join("."),
+            false => self.path.iter().map(usize::to_string).collect::<Vec<_>>().join("."),
         }
     }
 
@@ -97,19 +88,14 @@ impl<'a> Instance<'a> {
 
     /// An event that carries another value than the key is about another instance.
     pub fn is_about(&self, event: &Event, per: Option<&Name>) -> bool {
-        per.and_then(|per| event.key(&per.node))
-            .is_none_or(|key| Some(key) == self.key)
+        per.and_then(|per| event.key(&per.node)).is_none_or(|key| Some(key) == self.key)
     }
 
     pub fn exit_conditions(&self) -> Vec<&'a Expr> {
-        let conditions = self
-            .journey
-            .exit
-            .iter()
-            .filter_map(|exit| match &exit.rule {
-                ExitRule::When(condition) => Some(condition),
-                ExitRule::Event { .. } => None,
-            });
+        let conditions = self.journey.exit.iter().filter_map(|exit| match &exit.rule {
+            ExitRule::When(condition) => Some(condition),
+            ExitRule::Event { .. } => None,
+        });
         conditions.collect()
     }
 }
@@ -119,9 +105,8 @@ fn steps_in<'a>(journey: &'a JourneyDef, parents: &[usize]) -> &'a [Spanned<Step
     let mut steps = journey.steps.as_slice();
     for pair in parents.chunks(2) {
         let [step, branch] = pair else { return &[] };
-        let inner = steps
-            .get(step - 1)
-            .and_then(|step| branches(&step.node).get(branch - 1).copied());
+        let inner =
+            steps.get(step - 1).and_then(|step| branches(&step.node).get(branch - 1).copied());
         match inner {
             Some(inner) => steps = inner,
             None => return &[],
@@ -134,9 +119,7 @@ fn branches(step: &Step) -> Vec<&[Spanned<Step>]> {
     match step {
         Step::Choose(branches) => branches.iter().map(|branch| &branch.steps[..]).collect(),
         Step::Split(arms) => arms.iter().map(|arm| &arm.steps[..]).collect(),
-        Step::Wait(Wait::Event {
-            then, otherwise, ..
-        }) => vec![then, otherwise],
+        Step::Wait(Wait::Event { then, otherwise, .. }) => vec![then, otherwise],
         _ => Vec::new(),
     }
 }
@@ -152,9 +135,7 @@ impl<'a> Person<'a> {
     }
 
     fn find(&mut self, age: u64) -> Option<&mut Instance<'a>> {
-        self.instances
-            .iter_mut()
-            .find(|instance| instance.age == age)
+        self.instances.iter_mut().find(|instance| instance.age == age)
     }
 
     fn record_of(&mut self, age: u64, what: &str) {
@@ -179,10 +160,7 @@ impl<'a> Person<'a> {
             key: key.as_deref(),
             ..Scope::of_person(&self.known, self.now)
         };
-        let entries = EntryKey {
-            journey: journey.name.node.clone(),
-            key: key.clone(),
-        };
+        let entries = EntryKey { journey: journey.name.node.clone(), key: key.clone() };
         if !scope.holds(journey.enter.condition.as_ref())
             || !self.may_enter(journey, &entries)
             || self.instances.len() >= INSTANCES_MAX
@@ -235,10 +213,7 @@ impl<'a> Person<'a> {
         let Some(instance) = self.instances.iter().find(|instance| instance.age == age) else {
             return;
         };
-        let scope = Scope {
-            event: Some(event),
-            ..self.scope(instance)
-        };
+        let scope = Scope { event: Some(event), ..self.scope(instance) };
         let is_about = instance.is_about(event, instance.journey.enter.per.as_ref());
         let exits = instance.journey.exit.iter().find(|exit| match &exit.rule {
             ExitRule::Event { on, condition } => {
@@ -277,10 +252,7 @@ impl<'a> Person<'a> {
             return;
         };
         if let Some(Step::Wait(Wait::Event { on, condition, .. })) = instance.step() {
-            let scope = Scope {
-                event: Some(event),
-                ..self.scope(instance)
-            };
+            let scope = Scope { event: Some(event), ..self.scope(instance) };
             let is_about = instance.is_about(event, instance.journey.enter.per.as_ref());
             if is_about && event.is_one_of(on) && scope.holds(condition.as_ref()) {
                 self.go_on(age, |instance| instance.branch(1));
@@ -335,34 +307,19 @@ impl<'a> Person<'a> {
             Some(Step::Split(arms)) => {
                 let number = self.arm(instance, arms);
                 if arms[number - 1].hold_out {
-                    self.find(age)
-                        .into_iter()
-                        .for_each(|instance| instance.is_held_out = true);
+                    self.find(age).into_iter().for_each(|instance| instance.is_held_out = true);
                 }
                 Next::Branch(number)
             }
             Some(Step::Send(_)) => {
-                self.stay(
-                    age,
-                    State::Sending {
-                        due: self.now,
-                        until: None,
-                    },
-                );
+                self.stay(age, State::Sending { due: self.now, until: None });
                 Next::Stay
             }
             Some(Step::Emit { event, with }) => {
-                let values = with
-                    .iter()
-                    .map(|(name, expr)| (name, scope.eval(&expr.tree)));
+                let values = with.iter().map(|(name, expr)| (name, scope.eval(&expr.tree)));
                 let known = values.filter(|(_, value)| !value.is_missing());
-                let fields = known
-                    .map(|(name, value)| (name.node.clone(), value))
-                    .collect();
-                self.emit(
-                    age,
-                    Event::made(self.now, &event.node, Value::Object(fields)),
-                )
+                let fields = known.map(|(name, value)| (name.node.clone(), value)).collect();
+                self.emit(age, Event::made(self.now, &event.node, Value::Object(fields)))
             }
             Some(Step::Set(traits)) => self.set(age, traits),
             Some(Step::AddTo(list)) => self.change_list(age, &list.node, true),
@@ -390,24 +347,16 @@ impl<'a> Person<'a> {
                 calendar::instant(date, at.node, &zone)
             }
             Wait::UntilFact { fact, offset, at } => {
-                let value = self
-                    .known
-                    .fact_named(&fact.node, instance.key.as_deref(), self.now);
+                let value = self.known.fact_named(&fact.node, instance.key.as_deref(), self.now);
                 let minutes = at.as_ref().map(|at| at.node);
                 instant_of(&value, offset.node, minutes, &zone)?
             }
             Wait::Quiet { quiet_for, of } => {
                 let (since, quiet_for) = (self.now, quiet_for.node);
-                return Some(State::Quiet {
-                    since,
-                    quiet_for,
-                    of,
-                });
+                return Some(State::Quiet { since, quiet_for, of });
             }
             Wait::Event { timeout, .. } => {
-                return Some(State::Waiting {
-                    until: self.now + timeout.node,
-                });
+                return Some(State::Waiting { until: self.now + timeout.node });
             }
         };
         (until > self.now).then_some(State::Waiting { until })
@@ -455,11 +404,7 @@ impl<'a> Person<'a> {
 
     fn change_list(&mut self, age: u64, list: &str, add: bool) -> Next {
         let lists = &mut self.known.lists;
-        let changed = if add {
-            lists.insert(list.to_string())
-        } else {
-            lists.remove(list)
-        };
+        let changed = if add { lists.insert(list.to_string()) } else { lists.remove(list) };
         if changed {
             let what = if add { "added" } else { "removed" };
             self.record_of(age, &format!("{what} {list}"));
@@ -477,10 +422,7 @@ enum Next {
 }
 
 fn choose(branches: &[Branch], scope: &Scope) -> Next {
-    match branches
-        .iter()
-        .position(|branch| scope.holds(branch.when.as_ref()))
-    {
+    match branches.iter().position(|branch| scope.holds(branch.when.as_ref())) {
         Some(index) => Next::Branch(index + 1),
         None => Next::Advance,
     }
@@ -502,8 +444,7 @@ pub fn day_of(value: &Value, zone: &TimeZone) -> Option<Date> {
 /// The same day of another year; 29 February is the 28th where there is none.
 pub fn in_year(date: Date, year: i16) -> Date {
     let same = Date::new(year, date.month(), date.day());
-    same.or_else(|_| Date::new(year, date.month(), 28))
-        .unwrap_or(date)
+    same.or_else(|_| Date::new(year, date.month(), 28)).unwrap_or(date)
 }
 
 /// The instant that a wait until a fact means.

@@ -18,11 +18,7 @@ impl Json {
     /// A member of an object; of several with one name, the last.
     pub fn get(&self, name: &str) -> Option<&Json> {
         match self {
-            Json::Object(fields) => fields
-                .iter()
-                .rev()
-                .find(|(key, _)| key == name)
-                .map(|f| &f.1),
+            Json::Object(fields) => fields.iter().rev().find(|(key, _)| key == name).map(|f| &f.1),
             _ => None,
         }
     }
@@ -48,9 +44,7 @@ impl Json {
             Json::Text(text) => Value::Text(text.clone()),
             Json::List(elements) => Value::List(elements.iter().map(Json::value).collect()),
             Json::Object(fields) => {
-                let fields = fields
-                    .iter()
-                    .map(|(name, json)| (name.clone(), json.value()));
+                let fields = fields.iter().map(|(name, json)| (name.clone(), json.value()));
                 Value::Object(fields.collect())
             }
         }
@@ -60,10 +54,7 @@ impl Json {
 /// Reads one complete JSON text, or nothing.
 pub fn parse(bytes: &[u8]) -> Option<Json> {
     let text = std::str::from_utf8(bytes).ok()?;
-    let mut reader = Reader {
-        rest: text,
-        depth: 0,
-    };
+    let mut reader = Reader { rest: text, depth: 0 };
     let json = reader.json()?;
     reader.space();
     reader.rest.is_empty().then_some(json)
@@ -143,9 +134,7 @@ impl Reader<'_> {
     }
 
     fn number(&mut self) -> Option<Json> {
-        let end = self
-            .rest
-            .find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
+        let end = self.rest.find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'));
         let (text, rest) = self.rest.split_at(end.unwrap_or(self.rest.len()));
         self.rest = rest;
         is_number(text).then(|| Json::Number(text.to_string()))

@@ -48,10 +48,7 @@ impl Session {
             return Value::Text(path.clone());
         }
         let names = pages.iter().map(|page| page.property(&["name"]));
-        names
-            .into_iter()
-            .find(|name| matches!(name, Value::Text(_)))
-            .unwrap_or(Value::Missing)
+        names.into_iter().find(|name| matches!(name, Value::Text(_))).unwrap_or(Value::Missing)
     }
 }
 
@@ -69,22 +66,12 @@ pub struct Known<'a> {
 
 impl<'a> Known<'a> {
     pub fn new(pack: &'a Pack) -> Self {
-        Known {
-            pack,
-            taken: Vec::new(),
-            lists: BTreeSet::new(),
-            open: None,
-            closed: Vec::new(),
-        }
+        Known { pack, taken: Vec::new(), lists: BTreeSet::new(), open: None, closed: Vec::new() }
     }
 
     /// Counts an event (or a set trait) from now on.
     pub fn take_in(&mut self, event: Event, at: i64) {
-        self.taken.push(Taken {
-            event,
-            at,
-            zone: TimeZone::UTC,
-        });
+        self.taken.push(Taken { event, at, zone: TimeZone::UTC });
         let zone = self.zone_said();
         let last = self.taken.len() - 1;
         self.taken[last].zone = zone;
@@ -115,9 +102,7 @@ impl<'a> Known<'a> {
 
     /// The person's time zone now, which is that since the last event.
     pub fn zone(&self) -> TimeZone {
-        self.taken
-            .last()
-            .map_or(TimeZone::UTC, |taken| taken.zone.clone())
+        self.taken.last().map_or(TimeZone::UTC, |taken| taken.zone.clone())
     }
 
     /// The person's time zone: their own, else the policy's, else UTC.
@@ -133,13 +118,8 @@ impl<'a> Known<'a> {
                 own = calendar::zone(&name).or(own);
             }
         }
-        let policy = self
-            .pack
-            .policy
-            .as_ref()
-            .and_then(|policy| policy.time_zone.as_ref());
-        own.or_else(|| calendar::zone(&policy?.node))
-            .unwrap_or(TimeZone::UTC)
+        let policy = self.pack.policy.as_ref().and_then(|policy| policy.time_zone.as_ref());
+        own.or_else(|| calendar::zone(&policy?.node)).unwrap_or(TimeZone::UTC)
     }
 
     /// Whether the person has agreed to what a rule is about.
@@ -167,18 +147,11 @@ impl<'a> Known<'a> {
 
     /// The silence after which a session is over.
     pub fn session_gap(&self) -> i64 {
-        self.pack
-            .sessions
-            .as_ref()
-            .map_or(DEFAULT_GAP, |sessions| sessions.gap.node)
+        self.pack.sessions.as_ref().map_or(DEFAULT_GAP, |sessions| sessions.gap.node)
     }
 
     fn take_into_session(&mut self, event: Event, at: i64) {
-        let of = self
-            .pack
-            .sessions
-            .as_ref()
-            .map_or(&[][..], |sessions| &sessions.of);
+        let of = self.pack.sessions.as_ref().map_or(&[][..], |sessions| &sessions.of);
         if !of.is_empty() && !event.is_one_of(of) {
             return;
         }
@@ -192,9 +165,7 @@ impl<'a> Known<'a> {
                 }
             }
             None if !is_late => {
-                self.open = Some(Session {
-                    events: vec![event],
-                })
+                self.open = Some(Session { events: vec![event] });
             }
             None => {}
         }
@@ -208,10 +179,9 @@ impl<'a> Known<'a> {
         match field {
             "active" => Value::Bool(open.is_some()),
             "count" => number(self.closed.len() + usize::from(open.is_some())),
-            "previous_end" => self
-                .closed
-                .last()
-                .map_or(Value::Missing, |closed| Value::Time(closed.last())),
+            "previous_end" => {
+                self.closed.last().map_or(Value::Missing, |closed| Value::Time(closed.last()))
+            }
             "start" => of_open(|open| Value::Time(open.start())),
             "events" => open.map_or(Value::Missing, |open| number(open.events.len())),
             "pages" => open.map_or(Value::Missing, |open| number(open.pages())),

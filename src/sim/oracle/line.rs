@@ -65,15 +65,12 @@ impl Event {
 
     /// The value of the property by which instances or facts are told apart.
     pub fn key(&self, property: &str) -> Option<String> {
-        self.property(&property.split('.').collect::<Vec<_>>())
-            .key()
+        self.property(&property.split('.').collect::<Vec<_>>()).key()
     }
 
     /// Whether it is one of these (written with the new or the old name).
     pub fn is_one_of(&self, names: &[crate::define::ast::Name]) -> bool {
-        names
-            .iter()
-            .any(|name| current_name(&name.node) == self.name)
+        names.iter().any(|name| current_name(&name.node) == self.name)
     }
 }
 
@@ -113,20 +110,10 @@ pub fn read(pack: &Pack, bytes: &[u8]) -> Option<Line> {
         None => format!("anonymous:{}", identifier("anonymousId")?),
     };
     let timestamp = json.get("timestamp").and_then(event_time)?;
-    let received = json
-        .get("receivedAt")
-        .and_then(event_time)
-        .unwrap_or(timestamp);
+    let received = json.get("receivedAt").and_then(event_time).unwrap_or(timestamp);
     let event = read_event(pack, &json, timestamp.min(received))?;
-    let message_id = json
-        .get("messageId")
-        .and_then(Json::text)
-        .filter(|id| !id.is_empty());
-    Some(Line {
-        person,
-        message_id: message_id.map(str::to_string),
-        event,
-    })
+    let message_id = json.get("messageId").and_then(Json::text).filter(|id| !id.is_empty());
+    Some(Line { person, message_id: message_id.map(str::to_string), event })
 }
 
 fn read_event(pack: &Pack, json: &Json, t: i64) -> Option<Event> {
@@ -147,47 +134,30 @@ fn read_event(pack: &Pack, json: &Json, t: i64) -> Option<Event> {
     };
     if is_page {
         for own in ["name", "category"] {
-            let absent = body
-                .and_then(|body| body.get(own))
-                .is_none_or(|json| *json == Json::Null);
+            let absent = body.and_then(|body| body.get(own)).is_none_or(|json| *json == Json::Null);
             if let (true, Some(value)) = (absent, json.get(own)) {
                 properties.push((own.to_string(), value.clone()));
             }
         }
     }
     let properties = Json::Object(properties);
-    let path = [
-        properties.get("path"),
-        json.at(&["context", "page", "path"]),
-    ];
+    let path = [properties.get("path"), json.at(&["context", "page", "path"])];
     let path = path.into_iter().flatten().find_map(Json::text);
     Some(Event {
         t,
         name: name.to_string(),
         traits: read_traits(call, json),
-        time_zone: json
-            .at(&["context", "timezone"])
-            .and_then(Json::text)
-            .map(str::to_string),
+        time_zone: json.at(&["context", "timezone"]).and_then(Json::text).map(str::to_string),
         consents: read_consents(json),
         is_page,
         page_path: path.filter(|_| is_page).map(str::to_string),
-        properties: Declared {
-            pack,
-            name,
-            event: &properties,
-        }
-        .read(&properties, "")?,
+        properties: Declared { pack, name, event: &properties }.read(&properties, "")?,
     })
 }
 
 /// The traits in `context` first, so that those of an identify call win.
 fn read_traits(call: &str, json: &Json) -> Vec<(String, Value)> {
-    let own = if call == "identify" {
-        json.get("traits")
-    } else {
-        None
-    };
+    let own = if call == "identify" { json.get("traits") } else { None };
     let mut traits = Vec::new();
     for source in [json.at(&["context", "traits"]), own].into_iter().flatten() {
         if let Value::Object(fields) = source.value() {
@@ -252,21 +222,12 @@ impl Declared<'_> {
             Json::Object(fields) => {
                 let read_field = |(name, json): &(String, Json)| {
                     let dot = if path.is_empty() { "" } else { "." };
-                    Some((
-                        name.clone(),
-                        self.read(json, &format!("{path}{dot}{name}"))?,
-                    ))
+                    Some((name.clone(), self.read(json, &format!("{path}{dot}{name}"))?))
                 };
-                fields
-                    .iter()
-                    .map(read_field)
-                    .collect::<Option<_>>()
-                    .map(Value::Object)
+                fields.iter().map(read_field).collect::<Option<_>>().map(Value::Object)
             }
             Json::List(elements) => {
-                let elements = elements
-                    .iter()
-                    .map(|element| self.read_element(element, path));
+                let elements = elements.iter().map(|element| self.read_element(element, path));
                 elements.collect::<Option<_>>().map(Value::List)
             }
             json => Some(json.value()),
@@ -305,12 +266,7 @@ impl Declared<'_> {
         if code == currency.base.node {
             return Some(Value::Number(amount));
         }
-        let rate = currency
-            .rates
-            .iter()
-            .find(|(name, _)| name.node == code)?
-            .1
-            .node;
+        let rate = currency.rates.iter().find(|(name, _)| name.node == code)?.1.node;
         let converted = divide(i128::from(amount) * i128::from(rate), 1_000_000);
         i64::try_from(converted).ok().map(Value::Number)
     }

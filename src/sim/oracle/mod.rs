@@ -61,11 +61,7 @@ pub fn run(pack: &Pack, lines: &[Vec<u8>], options: &Options) -> Outcome {
         let t = line.event.t;
         let now = watermark.map_or(t, |watermark| watermark.max(t));
         newest = newest.max(Some(t));
-        let arrival = Arrival {
-            now,
-            message_id: line.message_id,
-            event: line.event,
-        };
+        let arrival = Arrival { now, message_id: line.message_id, event: line.event };
         persons.entry(line.person).or_default().push(arrival);
     }
     let end = newest.max(options.until);

@@ -159,10 +159,7 @@ impl<'a> Person<'a> {
             if let EnterTrigger::Event(names) = &journey.enter.trigger
                 && event.is_one_of(names)
             {
-                let entry = Entry {
-                    at: event.t,
-                    event: Some(event.clone()),
-                };
+                let entry = Entry { at: event.t, event: Some(event.clone()) };
                 self.enter(journey, entry);
             }
         }
@@ -171,21 +168,12 @@ impl<'a> Person<'a> {
     /// Announces what changed since the last announcement. Whether anything was set going.
     fn announce(&mut self) -> bool {
         let scope = Scope::of_person(&self.known, self.now);
-        let names = self
-            .known
-            .pack
-            .segments
-            .iter()
-            .map(|segment| segment.name.node.clone());
+        let names = self.known.pack.segments.iter().map(|segment| segment.name.node.clone());
         let members: BTreeSet<String> = names.filter(|name| scope.is_in(name)).collect();
         let before = std::mem::replace(&mut self.announced, members.clone());
         let changed: Vec<&String> = before.symmetric_difference(&members).collect();
         for name in &changed {
-            let what = if members.contains(*name) {
-                "entered"
-            } else {
-                "left"
-            };
+            let what = if members.contains(*name) { "entered" } else { "left" };
             self.record(&format!("segment {what} {name}"));
         }
         let exited = self.exit_when();
@@ -201,13 +189,7 @@ impl<'a> Person<'a> {
                 _ => false,
             };
             if calls {
-                entered |= self.enter(
-                    journey,
-                    Entry {
-                        event: None,
-                        at: self.now,
-                    },
-                );
+                entered |= self.enter(journey, Entry { event: None, at: self.now });
             }
         }
         !changed.is_empty() || exited || entered
@@ -225,13 +207,7 @@ impl<'a> Person<'a> {
                     self.fired.insert((name.clone(), occasion));
                     if let Some(journey) = self.journeys().into_iter().find(|j| j.name.node == name)
                     {
-                        self.enter(
-                            journey,
-                            Entry {
-                                event: None,
-                                at: self.now,
-                            },
-                        );
+                        self.enter(journey, Entry { event: None, at: self.now });
                     }
                 }
             }
@@ -258,44 +234,27 @@ impl<'a> Person<'a> {
             for (deadline, occasion) in self.occasions(journey) {
                 let name = journey.name.node.clone();
                 if deadline >= self.now && !self.fired.contains(&(name.clone(), occasion)) {
-                    let order = (
-                        deadline,
-                        1,
-                        -priority(journey),
-                        name.clone(),
-                        None,
-                        u64::MAX,
-                    );
+                    let order = (deadline, 1, -priority(journey), name.clone(), None, u64::MAX);
                     timers.push((order, Timer::Entry(name, occasion)));
                 }
             }
         }
         timers.sort_by(|a, b| a.0.cmp(&b.0));
-        timers
-            .into_iter()
-            .map(|(order, timer)| (order.0, timer))
-            .collect()
+        timers.into_iter().map(|(order, timer)| (order.0, timer)).collect()
     }
 
     /// When an instance goes on by itself.
     fn deadline(&self, instance: &Instance<'a>) -> Option<i64> {
         match &instance.state {
             State::Waiting { until } => Some(*until),
-            State::Quiet {
-                since,
-                quiet_for,
-                of,
-            } => {
+            State::Quiet { since, quiet_for, of } => {
                 let per = instance.journey.enter.per.as_ref();
                 let touches = |event: &Event| {
                     let is_such = of.is_empty() || event.is_one_of(of);
                     is_such && !event.name.is_empty() && instance.is_about(event, per)
                 };
                 let events = self.known.taken.iter().map(|taken| &taken.event);
-                let last = events
-                    .filter(|event| touches(event))
-                    .map(|event| event.t)
-                    .max();
+                let last = events.filter(|event| touches(event)).map(|event| event.t).max();
                 Some(last.unwrap_or(*since).max(*since) + quiet_for)
             }
             State::Sending { until, .. } => *until,
@@ -311,16 +270,9 @@ impl<'a> Person<'a> {
                     !event.name.is_empty() && (of.is_empty() || event.is_one_of(of))
                 });
                 let last = such.map(|event| event.t).max();
-                last.map(|last| ((last + quiet_for.node).max(self.now), last))
-                    .into_iter()
-                    .collect()
+                last.map(|last| ((last + quiet_for.node).max(self.now), last)).into_iter().collect()
             }
-            EnterTrigger::Date {
-                fact,
-                yearly,
-                offset_days,
-                at,
-            } => {
+            EnterTrigger::Date { fact, yearly, offset_days, at } => {
                 let zone = self.known.zone();
                 let value = self.known.fact_named(&fact.node, None, self.now);
                 let Some(date) = super::journey::day_of(&value, &zone) else {
@@ -333,9 +285,7 @@ impl<'a> Person<'a> {
                     let this = calendar::day(self.now, &zone).year();
                     let around = 2 + (offset.abs() / 365) as i16;
                     let years = (this - around..=this + around).filter(|y| *y > date.year());
-                    years
-                        .map(|year| super::journey::in_year(date, year))
-                        .collect()
+                    years.map(|year| super::journey::in_year(date, year)).collect()
                 } else {
                     vec![date]
                 };
@@ -388,10 +338,7 @@ impl<'a> Person<'a> {
                 instants.extend(super::instants::of_condition(&condition.tree, &scope));
             }
         }
-        instants
-            .into_iter()
-            .filter(|instant| *instant > self.now)
-            .min()
+        instants.into_iter().filter(|instant| *instant > self.now).min()
     }
 
     /// Between two visited instants no condition that is followed changes.
@@ -409,18 +356,10 @@ impl<'a> Person<'a> {
             for segment in &self.known.pack.segments {
                 let name = &segment.name.node;
                 let (then, before) = (scope.is_in(name), self.announced.contains(name));
-                assert_eq!(
-                    then,
-                    before,
-                    "{name} changes at or before {}",
-                    time_text(now)
-                );
+                assert_eq!(then, before, "{name} changes at or before {}", time_text(now));
             }
             for instance in &self.instances {
-                let scope = Scope {
-                    now,
-                    ..self.scope(instance)
-                };
+                let scope = Scope { now, ..self.scope(instance) };
                 let mut conditions = instance.exit_conditions().into_iter();
                 assert!(conditions.all(|condition| !scope.holds(Some(condition))));
             }
@@ -443,15 +382,11 @@ impl<'a> Person<'a> {
 
     /// Writes down what happened now.
     pub fn record(&mut self, what: &str) {
-        self.records
-            .push(format!("{} {} {what}", time_text(self.now), self.id));
+        self.records.push(format!("{} {} {what}", time_text(self.now), self.id));
     }
 }
 
 /// 0 to 100.
 pub fn priority(journey: &JourneyDef) -> i64 {
-    journey
-        .priority
-        .as_ref()
-        .map_or(50, |priority| i64::from(priority.node))
+    journey.priority.as_ref().map_or(50, |priority| i64::from(priority.node))
 }

@@ -34,10 +34,7 @@ impl Person<'_> {
     /// Decides the first of the pending messages. Whether there was one.
     pub fn decide_one(&mut self) -> bool {
         let pending = |age: &u64| {
-            let instance = self
-                .instances
-                .iter()
-                .find(|instance| instance.age == *age)?;
+            let instance = self.instances.iter().find(|instance| instance.age == *age)?;
             match (instance.step(), &instance.state) {
                 (Some(Step::Send(send)), State::Sending { due, until: None }) => {
                     Some((instance, send, *due))
@@ -74,23 +71,14 @@ impl Person<'_> {
             }
             Verdict::Drop(_) => self.go_on(age, Instance::advance),
             Verdict::Defer(_, until) => {
-                self.stay(
-                    age,
-                    State::Sending {
-                        due,
-                        until: Some(until),
-                    },
-                );
+                self.stay(age, State::Sending { due, until: Some(until) });
             }
             Verdict::Exit(_) => self.exit(age, "cap"),
         }
     }
 
     fn verdict(&self, instance: &Instance, send: &Send, message: &Sent, due: i64) -> Verdict {
-        let valid_for = send
-            .valid_for
-            .as_ref()
-            .or(instance.journey.valid_for.as_ref());
+        let valid_for = send.valid_for.as_ref().or(instance.journey.valid_for.as_ref());
         if valid_for.is_some_and(|valid_for| self.now - due > valid_for.node) {
             return Verdict::Drop("expired".to_string());
         }
@@ -128,33 +116,18 @@ impl Person<'_> {
     }
 
     fn is_consented(&self, send: &Send) -> bool {
-        let rules = self
-            .known
-            .pack
-            .policy
-            .as_ref()
-            .map_or(&[][..], |policy| &policy.consent);
+        let rules = self.known.pack.policy.as_ref().map_or(&[][..], |policy| &policy.consent);
         let purpose = purpose(send);
         rules.iter().all(|rule| {
-            let is_meant = rule
-                .channel
-                .as_ref()
-                .is_none_or(|c| c.node == send.channel.node)
+            let is_meant = rule.channel.as_ref().is_none_or(|c| c.node == send.channel.node)
                 && rule.purpose.as_ref().is_none_or(|p| p.node == purpose);
             !is_meant || self.known.consents(rule)
         })
     }
 
     fn suppressing(&self, instance: &Instance, message: &Sent) -> Option<String> {
-        let rules = self
-            .known
-            .pack
-            .policy
-            .as_ref()
-            .map_or(&[][..], |policy| &policy.suppress);
-        let rules = rules
-            .iter()
-            .filter(|rule| !message.is_excepted(&rule.except));
+        let rules = self.known.pack.policy.as_ref().map_or(&[][..], |policy| &policy.suppress);
+        let rules = rules.iter().filter(|rule| !message.is_excepted(&rule.except));
         let scope = Scope::of_person(&self.known, self.now);
         rules
             .map(|rule| &rule.segment)
@@ -171,10 +144,7 @@ impl Person<'_> {
             return None;
         }
         let zone = self.known.zone();
-        let (from, to) = (
-            i64::from(quiet.from.node) * 60_000,
-            i64::from(quiet.to.node) * 60_000,
-        );
+        let (from, to) = (i64::from(quiet.from.node) * 60_000, i64::from(quiet.to.node) * 60_000);
         let clock = calendar::clock(self.now, &zone);
         let is_quiet = match from <= to {
             true => from <= clock && clock < to,
@@ -189,11 +159,7 @@ impl Person<'_> {
             return None;
         }
         let window = cap.window.node;
-        let counted = self
-            .sends
-            .iter()
-            .filter(|sent| counts(cap, sent))
-            .map(|sent| sent.at);
+        let counted = self.sends.iter().filter(|sent| counts(cap, sent)).map(|sent| sent.at);
         let held = |now: i64| {
             let in_window = |at: &i64| window_holds(window, *at, now, &self.known);
             counted.clone().filter(in_window).count() >= cap.max.node as usize
@@ -208,9 +174,7 @@ impl Person<'_> {
             }
         };
         candidates.sort();
-        let free = candidates
-            .into_iter()
-            .find(|at| *at > self.now && !held(*at));
+        let free = candidates.into_iter().find(|at| *at > self.now && !held(*at));
         Some(free.unwrap_or(i64::MAX))
     }
 }
@@ -223,24 +187,14 @@ impl Sent {
 
 /// Whether a cap is about a message.
 fn counts(cap: &Cap, message: &Sent) -> bool {
-    cap.channel
-        .as_ref()
-        .is_none_or(|channel| channel.node == message.channel)
-        && cap
-            .tag
-            .as_ref()
-            .is_none_or(|tag| message.tags.contains(&tag.node))
-        && cap
-            .journey
-            .as_ref()
-            .is_none_or(|journey| journey.node == message.journey)
+    cap.channel.as_ref().is_none_or(|channel| channel.node == message.channel)
+        && cap.tag.as_ref().is_none_or(|tag| message.tags.contains(&tag.node))
+        && cap.journey.as_ref().is_none_or(|journey| journey.node == message.journey)
         && !message.is_excepted(&cap.except)
 }
 
 fn purpose(send: &Send) -> &str {
-    send.purpose
-        .as_ref()
-        .map_or("marketing", |purpose| &purpose.node)
+    send.purpose.as_ref().map_or("marketing", |purpose| &purpose.node)
 }
 
 fn labels(send: &Send) -> Vec<String> {

@@ -33,12 +33,8 @@ fn hand_checked_cases() {
 
 #[test]
 fn random_packs_are_valid_and_run_the_same_twice() {
-    let options = Options {
-        slack_ms: 60_000,
-        epoch_ms: 10_000,
-        dedup_horizon_ms: 86_400_000,
-        until: None,
-    };
+    let options =
+        Options { slack_ms: 60_000, epoch_ms: 10_000, dedup_horizon_ms: 86_400_000, until: None };
     for seed in 0..60 {
         let mut rng = Rng::stream(7, seed);
         let pack = pack(&format!("seed {seed}"), &random_pack(&mut rng));

@@ -136,9 +136,7 @@ pub fn parse_decimal(text: &str) -> Option<i64> {
         return None;
     }
     // The value is `digits` times ten to `power`, in millionths.
-    let power = exponent
-        .checked_sub(fraction.len() as i32)?
-        .checked_add(6)?;
+    let power = exponent.checked_sub(fraction.len() as i32)?.checked_add(6)?;
     let digits = digits.trim_start_matches('0');
     if digits.is_empty() {
         return Some(0);
@@ -161,11 +159,7 @@ pub fn parse_decimal(text: &str) -> Option<i64> {
 /// The first `keep` digits as a number, rounded half to even by those that follow.
 fn round_digits(digits: &str, keep: usize) -> Option<i128> {
     let (kept, dropped) = digits.split_at(keep);
-    let kept = if kept.is_empty() {
-        0
-    } else {
-        kept.parse::<i128>().ok()?
-    };
+    let kept = if kept.is_empty() { 0 } else { kept.parse::<i128>().ok()? };
     let half = format!("5{}", "0".repeat(dropped.len() - 1));
     let up = match dropped.cmp(half.as_str()) {
         std::cmp::Ordering::Less => false,
@@ -178,10 +172,8 @@ fn round_digits(digits: &str, keep: usize) -> Option<i128> {
 /// A decimal without trailing zeros.
 pub fn decimal_text(millionths: i64) -> String {
     let sign = if millionths < 0 { "-" } else { "" };
-    let (whole, rest) = (
-        millionths.unsigned_abs() / ONE as u64,
-        millionths.unsigned_abs() % ONE as u64,
-    );
+    let (whole, rest) =
+        (millionths.unsigned_abs() / ONE as u64, millionths.unsigned_abs() % ONE as u64);
     if rest == 0 {
         return format!("{sign}{whole}");
     }
@@ -199,13 +191,7 @@ pub fn time_text(ms: i64) -> String {
 
 /// A duration in the largest units, as it is written in packs: `1d 12h`.
 pub fn duration_text(ms: i64) -> String {
-    let units = [
-        (86_400_000, "d"),
-        (3_600_000, "h"),
-        (60_000, "m"),
-        (1000, "s"),
-        (1, "ms"),
-    ];
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1000, "s"), (1, "ms")];
     let mut rest = ms;
     let mut parts = Vec::new();
     for (size, unit) in units {

@@ -38,15 +38,8 @@ pub struct Sight {
 }
 
 /// Durations in expressions; those of windows and waits are among them.
-const DURATIONS: [&str; 7] = [
-    "minutes(10)",
-    "minutes(30)",
-    "hours(1)",
-    "days(1)",
-    "days(7)",
-    "hours(36)",
-    "seconds(90)",
-];
+const DURATIONS: [&str; 7] =
+    ["minutes(10)", "minutes(30)", "hours(1)", "days(1)", "days(7)", "hours(36)", "seconds(90)"];
 
 const COMPARE: [&str; 6] = ["<", "<=", ">", ">=", "==", "!="];
 
@@ -87,13 +80,8 @@ fn atom(rng: &mut Rng, names: &Names, sight: Sight) -> String {
         7 => about_now(rng),
         8 if names.has_sessions => about_session(rng),
         _ => {
-            let segment = names
-                .segments
-                .get(rng.below(names.segments.len() as u64) as usize);
-            segment.map_or_else(
-                || about_now(rng),
-                |segment| format!("segment(\"{segment}\")"),
-            )
+            let segment = names.segments.get(rng.below(names.segments.len() as u64) as usize);
+            segment.map_or_else(|| about_now(rng), |segment| format!("segment(\"{segment}\")"))
         }
     }
 }
@@ -160,11 +148,7 @@ fn about_session(rng: &mut Rng) -> String {
 }
 
 fn about_fact(rng: &mut Rng, names: &Names, sight: Sight) -> String {
-    let usable: Vec<_> = names
-        .facts
-        .iter()
-        .filter(|fact| sight.key || !fact.2)
-        .collect();
+    let usable: Vec<_> = names.facts.iter().filter(|fact| sight.key || !fact.2).collect();
     if usable.is_empty() {
         return about_now(rng);
     }
@@ -191,11 +175,7 @@ fn about_fact(rng: &mut Rng, names: &Names, sight: Sight) -> String {
         Kind::Text => match rng.below(3) {
             0 => format!("has({name})"),
             1 => format!("{name} in [\"p1\", \"p2\", \"Rome\", \"gold\"]"),
-            _ => format!(
-                "{name} {} \"{}\"",
-                one(rng, &["==", "!="]),
-                one(rng, &["p1", "Rome"])
-            ),
+            _ => format!("{name} {} \"{}\"", one(rng, &["==", "!="]), one(rng, &["p1", "Rome"])),
         },
         Kind::Boolean => name.clone(),
         Kind::List => match rng.below(2) {

@@ -55,21 +55,11 @@ fn basket(rng: &mut Rng) -> (String, Kind, bool) {
 }
 
 fn fold(rng: &mut Rng) -> (String, Kind, bool) {
-    let aggregates = [
-        "count", "sum", "min", "max", "average", "first", "last", "distinct", "recent", "top",
-    ];
+    let aggregates =
+        ["count", "sum", "min", "max", "average", "first", "last", "distinct", "recent", "top"];
     let aggregate = one(rng, &aggregates);
-    let numbers = [
-        "event.price",
-        "event.price * event.quantity",
-        "event.total",
-        "event.quantity",
-    ];
-    let texts = [
-        "event.product_id",
-        "event.product_id",
-        "event.products.product_id",
-    ];
+    let numbers = ["event.price", "event.price * event.quantity", "event.total", "event.quantity"];
+    let texts = ["event.product_id", "event.product_id", "event.products.product_id"];
     let (of, kind) = match aggregate {
         "count" => (None, Kind::Number),
         "sum" | "average" => (Some(one(rng, &numbers)), Kind::Number),
@@ -85,22 +75,12 @@ fn fold(rng: &mut Rng) -> (String, Kind, bool) {
         text.push_str(&format!(", of: {of}"));
     }
     if rng.chance(0.3) {
-        let sight = Sight {
-            event: true,
-            event_only: true,
-            ..Sight::default()
-        };
-        text.push_str(&format!(
-            ", where: '{}'",
-            condition(rng, &Names::default(), sight, 1)
-        ));
+        let sight = Sight { event: true, event_only: true, ..Sight::default() };
+        text.push_str(&format!(", where: '{}'", condition(rng, &Names::default(), sight, 1)));
     }
     let can_subtract = matches!(aggregate, "count" | "sum" | "distinct" | "recent" | "top");
     if can_subtract && rng.chance(0.25) {
-        text.push_str(&format!(
-            ", minus: {}",
-            one(rng, &["Product Removed", "Ticket Closed"])
-        ));
+        text.push_str(&format!(", minus: {}", one(rng, &["Product Removed", "Ticket Closed"])));
     }
     // A calendar period takes the place of a key.
     let (limit, may_be_keyed) = limit(rng);
@@ -117,23 +97,10 @@ fn fold(rng: &mut Rng) -> (String, Kind, bool) {
 
 /// What bounds a fact in time, and whether it may have keys.
 fn limit(rng: &mut Rng) -> (String, bool) {
-    let untils = [
-        "Order Completed",
-        "[Order Completed, Nudge]",
-        "Product Added",
-    ];
+    let untils = ["Order Completed", "[Order Completed, Nudge]", "Product Added"];
     match rng.below(10) {
-        0..3 => (
-            format!(
-                ", over: {}",
-                one(rng, &["10m", "1h", "1d", "7d", "36h", "30d"])
-            ),
-            true,
-        ),
-        3..5 => (
-            format!(", per: {}", one(rng, &["day", "week", "month", "year"])),
-            false,
-        ),
+        0..3 => (format!(", over: {}", one(rng, &["10m", "1h", "1d", "7d", "36h", "30d"])), true),
+        3..5 => (format!(", per: {}", one(rng, &["day", "week", "month", "year"])), false),
         5..7 => (format!(", until: {}", one(rng, &untils)), true),
         _ => (String::new(), true),
     }

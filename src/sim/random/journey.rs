@@ -27,12 +27,7 @@ struct Outline<'a> {
 impl Outline<'_> {
     /// What the expressions of exits and steps see where no event is at hand.
     fn sight(&self) -> Sight {
-        Sight {
-            entry: true,
-            entry_event: self.is_by_event,
-            key: self.is_keyed,
-            ..Sight::default()
-        }
+        Sight { entry: true, entry_event: self.is_by_event, key: self.is_keyed, ..Sight::default() }
     }
 }
 
@@ -43,11 +38,7 @@ pub fn journey(rng: &mut Rng, number: i64, names: &Names) -> String {
     }
     let kind = rng.below(10);
     let is_keyed = kind < 4 && rng.chance(0.5);
-    let outline = Outline {
-        names,
-        is_keyed,
-        is_by_event: kind < 5,
-    };
+    let outline = Outline { names, is_keyed, is_by_event: kind < 5 };
     let mut text = format!("  j{number}:\n");
     let _ = writeln!(text, "    enter: {{ {} }}", enter(rng, &outline, kind));
     if rng.chance(0.6) {
@@ -57,11 +48,7 @@ pub fn journey(rng: &mut Rng, number: i64, names: &Names) -> String {
         }
     }
     if rng.chance(0.5) {
-        let _ = writeln!(
-            text,
-            "    priority: {}",
-            one(rng, &["0", "20", "50", "100"])
-        );
+        let _ = writeln!(text, "    priority: {}", one(rng, &["0", "20", "50", "100"]));
     }
     if rng.chance(0.3) {
         let _ = writeln!(text, "    valid_for: {}", one(rng, &["1h", "1d", "10m"]));
@@ -89,66 +76,34 @@ fn burst(rng: &mut Rng, number: i64) -> String {
 
 fn enter(rng: &mut Rng, outline: &Outline, kind: u64) -> String {
     let names = outline.names;
-    let own = Sight {
-        key: outline.is_keyed,
-        event: kind < 5,
-        ..Sight::default()
-    };
+    let own = Sight { key: outline.is_keyed, event: kind < 5, ..Sight::default() };
     let condition = match rng.chance(0.3) {
         true => Some(condition(rng, names, own, 1)),
         false => None,
     };
     let rare = one(rng, &["never", "after 7d", "after 30d"]);
-    let frequent = one(
-        rng,
-        &[
-            "never",
-            "after exit",
-            "after 1h",
-            "after 7d",
-            "always",
-            "always",
-        ],
-    );
+    let frequent = one(rng, &["never", "after exit", "after 1h", "after 7d", "always", "always"]);
     let (trigger, word, again) = match kind {
         0..4 => (format!("on: {}", one(rng, &TRIGGERS)), "where", frequent),
         4 => ("on: Nudge".to_string(), "where", rare),
         5 | 6 => {
             let way = one(rng, &["entered", "left"]);
-            (
-                format!("{way}: {}", rng.pick(&names.segments)),
-                "when",
-                rare,
-            )
+            (format!("{way}: {}", rng.pick(&names.segments)), "when", rare)
         }
         7 => match dates(names).next() {
             Some(name) => (date_entry(rng, name), "when", frequent),
             None => ("entered: l1".to_string(), "when", rare),
         },
         _ => {
-            let of = one(
-                rng,
-                &[
-                    "",
-                    ", of: [Order Completed]",
-                    ", of: [Product Viewed, page]",
-                ],
-            );
+            let of = one(rng, &["", ", of: [Order Completed]", ", of: [Product Viewed, page]"]);
             let quiet_for = one(rng, &["10m", "1h", "1d", "7d"]);
             (format!("quiet_for: {quiet_for}{of}"), "when", rare)
         }
     };
-    let per = if outline.is_keyed {
-        ", per: cart_id"
-    } else {
-        ""
-    };
+    let per = if outline.is_keyed { ", per: cart_id" } else { "" };
     let condition = condition.map_or(String::new(), |c| format!(", {word}: '{c}'"));
-    let again = if rng.chance(0.3) && again != rare {
-        String::new()
-    } else {
-        format!(", again: {again}")
-    };
+    let again =
+        if rng.chance(0.3) && again != rare { String::new() } else { format!(", again: {again}") };
     format!("{trigger}{condition}{per}{again}")
 }
 
@@ -169,25 +124,12 @@ fn date_entry(rng: &mut Rng, fact: &str) -> String {
 fn exit(rng: &mut Rng, outline: &Outline) -> String {
     let sight = outline.sight();
     let rule = if rng.chance(0.6) {
-        let on = one(
-            rng,
-            &[
-                "Order Completed",
-                "Product Removed",
-                "[Order Completed, page]",
-                "Nudge",
-            ],
-        );
+        let on =
+            one(rng, &["Order Completed", "Product Removed", "[Order Completed, page]", "Nudge"]);
         match rng.chance(0.4) {
             true => {
-                let sight = Sight {
-                    event: true,
-                    ..sight
-                };
-                format!(
-                    "on: {on}, where: '{}'",
-                    condition(rng, outline.names, sight, 1)
-                )
+                let sight = Sight { event: true, ..sight };
+                format!("on: {on}, where: '{}'", condition(rng, outline.names, sight, 1))
             }
             false => format!("on: {on}"),
         }
@@ -216,12 +158,8 @@ fn step(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, dept
         5..10 => send(rng),
         10 => emit(rng, outline),
         11 => {
-            let values = [
-                "city: '\"Rome\"'",
-                "loyalty: '\"gold\"'",
-                "newsletter: 'false'",
-                "age: '44'",
-            ];
+            let values =
+                ["city: '\"Rome\"'", "loyalty: '\"gold\"'", "newsletter: 'false'", "age: '44'"];
             format!("set: {{ {} }}", one(rng, &values))
         }
         12 | 13 => format!("add_to: {}", one(rng, &["l1", "l2"])),
@@ -238,11 +176,7 @@ fn emit(rng: &mut Rng, outline: &Outline) -> String {
         true => "key",
         false => "'\"c2\"'",
     };
-    let price = if outline.is_by_event {
-        "entry.price"
-    } else {
-        "7.5"
-    };
+    let price = if outline.is_by_event { "entry.price" } else { "7.5" };
     let with = format!("price: {price}, product_id: '\"p1\"', cart_id: {cart}");
     format!("emit: {{ event: Nudge, with: {{ {with} }} }}")
 }
@@ -251,15 +185,9 @@ fn wait_for_event(rng: &mut Rng, outline: &Outline, text: &mut String, indent: u
     let pad = " ".repeat(indent);
     let on = one(rng, &["Order Completed", "page", "[Product Viewed, Nudge]"]);
     let timeout = one(rng, &["1h", "1d"]);
-    let _ = writeln!(
-        text,
-        "{pad}- wait:\n{pad}    on: {on}\n{pad}    timeout: {timeout}"
-    );
+    let _ = writeln!(text, "{pad}- wait:\n{pad}    on: {on}\n{pad}    timeout: {timeout}");
     if rng.chance(0.4) {
-        let sight = Sight {
-            event: true,
-            ..outline.sight()
-        };
+        let sight = Sight { event: true, ..outline.sight() };
         let condition = condition(rng, outline.names, sight, 1);
         let _ = writeln!(text, "{pad}    where: '{condition}'");
     }
@@ -273,10 +201,7 @@ fn wait_for_event(rng: &mut Rng, outline: &Outline, text: &mut String, indent: u
 fn choose(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, depth: u32) {
     let pad = " ".repeat(indent);
     let when = condition(rng, outline.names, outline.sight(), 1);
-    let _ = writeln!(
-        text,
-        "{pad}- choose:\n{pad}    - when: '{when}'\n{pad}      do:"
-    );
+    let _ = writeln!(text, "{pad}- choose:\n{pad}    - when: '{when}'\n{pad}      do:");
     let n = rng.between(1, 2);
     steps(rng, outline, text, indent + 8, n, depth);
     if rng.chance(0.6) {
@@ -287,42 +212,23 @@ fn choose(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, de
 
 fn split(rng: &mut Rng, outline: &Outline, text: &mut String, indent: usize, depth: u32) {
     let pad = " ".repeat(indent);
-    let _ = writeln!(
-        text,
-        "{pad}- split:\n{pad}    - name: a\n{pad}      percent: 45.5"
-    );
+    let _ = writeln!(text, "{pad}- split:\n{pad}    - name: a\n{pad}      percent: 45.5");
     let _ = writeln!(text, "{pad}      do:");
     let n = rng.between(1, 2);
     steps(rng, outline, text, indent + 8, n, depth);
-    let _ = writeln!(
-        text,
-        "{pad}    - {{ name: rest, percent: 20, do: [ end ] }}"
-    );
-    let _ = writeln!(
-        text,
-        "{pad}    - {{ name: control, percent: 34.5, hold_out: true }}"
-    );
+    let _ = writeln!(text, "{pad}    - {{ name: rest, percent: 20, do: [ end ] }}");
+    let _ = writeln!(text, "{pad}    - {{ name: control, percent: 34.5, hold_out: true }}");
 }
 
 fn wait(rng: &mut Rng, outline: &Outline) -> String {
     let duration = one(rng, &["10m", "30m", "1h", "1d", "7d", "90s"]);
     let clock = one(rng, &["\"10:00\"", "\"02:30\"", "\"00:00\""]);
-    let facts = outline
-        .names
-        .facts
-        .iter()
-        .filter(|fact| !fact.2 || outline.is_keyed);
-    let dates: Vec<_> = facts
-        .filter(|fact| matches!(fact.1, Kind::Time | Kind::Date))
-        .collect();
+    let facts = outline.names.facts.iter().filter(|fact| !fact.2 || outline.is_keyed);
+    let dates: Vec<_> = facts.filter(|fact| matches!(fact.1, Kind::Time | Kind::Date)).collect();
     match rng.below(8) {
         0..3 => duration.to_string(),
         3 => format!("{{ until: {clock} }}"),
-        4 => format!(
-            "{{ until: day {} at {} }}",
-            rng.between(1, 4),
-            clock.trim_matches('"')
-        ),
+        4 => format!("{{ until: day {} at {} }}", rng.between(1, 4), clock.trim_matches('"')),
         5 if !dates.is_empty() => {
             let name = &rng.pick(&dates).0;
             let shift = one(rng, &["", " + 1d", " - 14d", " + 7d"]);
@@ -330,10 +236,7 @@ fn wait(rng: &mut Rng, outline: &Outline) -> String {
             format!("{{ until: {name}{shift}{at} }}")
         }
         _ => {
-            let of = one(
-                rng,
-                &[", of: [Product Added]", ", of: [Product Viewed, page]", ""],
-            );
+            let of = one(rng, &[", of: [Product Added]", ", of: [Product Viewed, page]", ""]);
             format!("{{ quiet_for: {duration}{of} }}")
         }
     }
@@ -343,10 +246,7 @@ fn send(rng: &mut Rng) -> String {
     let channel = one(rng, &["email", "email", "sms", "push"]);
     let template = one(rng, &["t1", "t2", "t3"]);
     let purpose = one(rng, &["", "", ", purpose: transactional"]);
-    let tags = one(
-        rng,
-        &["", "", ", tags: [offer]", ", tags: [offer, transactional]"],
-    );
+    let tags = one(rng, &["", "", ", tags: [offer]", ", tags: [offer, transactional]"]);
     let valid_for = one(rng, &["", "", "", ", valid_for: 1h"]);
     let with = one(rng, &["", "", ", with: { at: now, day: 'weekday(now)' }"]);
     format!("send: {{ channel: {channel}, template: {template}{purpose}{tags}{valid_for}{with} }}")

@@ -25,11 +25,7 @@ pub fn random_pack(rng: &mut Rng) -> String {
     if rng.chance(0.6) {
         names.has_sessions = true;
         let gap = ["10m", "30m", "1h"][rng.below(3) as usize];
-        let of = if rng.chance(0.3) {
-            ", of: [Product Viewed, page]"
-        } else {
-            ""
-        };
+        let of = if rng.chance(0.3) { ", of: [Product Viewed, page]" } else { "" };
         let _ = writeln!(text, "sessions: {{ gap: {gap}{of} }}");
     }
     text.push_str("facts:\n");
@@ -58,21 +54,15 @@ pub fn random_pack(rng: &mut Rng) -> String {
 
 fn declarations(rng: &mut Rng) -> String {
     let total = if rng.chance(0.5) { "money" } else { "number" };
-    let default = if rng.chance(0.5) {
-        ", default: EUR"
-    } else {
-        ""
-    };
+    let default = if rng.chance(0.5) { ", default: EUR" } else { "" };
     let mut text = format!(
         "events:\n  Order Completed: {{ order_id: string, total: {total}, gift: boolean }}\n"
     );
     if rng.chance(0.5) {
         text.push_str("  Product Viewed: { product_id: string, price: number, seen_at: time }\n");
     }
-    let _ = writeln!(
-        text,
-        "currency: {{ base: EUR, rates: {{ GBP: 1.17, PLN: 0.2345 }}{default} }}"
-    );
+    let _ =
+        writeln!(text, "currency: {{ base: EUR, rates: {{ GBP: 1.17, PLN: 0.2345 }}{default} }}");
     text
 }
 

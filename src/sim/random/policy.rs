@@ -8,10 +8,7 @@ use std::fmt::Write;
 /// The `policy:` of a random pack.
 pub fn policy(rng: &mut Rng, names: &Names) -> String {
     let mut text = String::from("policy:\n");
-    let zone = one(
-        rng,
-        &["Europe/Warsaw", "America/New_York", "Asia/Kathmandu", "UTC"],
-    );
+    let zone = one(rng, &["Europe/Warsaw", "America/New_York", "Asia/Kathmandu", "UTC"]);
     let _ = writeln!(text, "  time_zone: {zone}");
     if rng.chance(0.4) {
         text.push_str("  consent:\n");
@@ -21,11 +18,7 @@ pub fn policy(rng: &mut Rng, names: &Names) -> String {
     }
     if rng.chance(0.4) {
         let segment = rng.pick(&names.segments);
-        let except = if rng.chance(0.5) {
-            ", except: [transactional]"
-        } else {
-            ""
-        };
+        let except = if rng.chance(0.5) { ", except: [transactional]" } else { "" };
         let _ = writeln!(text, "  suppress:\n    - {{ while: {segment}{except} }}");
     }
     if rng.chance(0.4) {
@@ -41,20 +34,9 @@ pub fn policy(rng: &mut Rng, names: &Names) -> String {
 }
 
 fn consent(rng: &mut Rng) -> String {
-    let whom = one(
-        rng,
-        &["channel: email", "channel: sms", "purpose: marketing"],
-    );
+    let whom = one(rng, &["channel: email", "channel: sms", "purpose: marketing"]);
     let proof = one(rng, &["category: Advertising", "trait: newsletter"]);
-    let default = one(
-        rng,
-        &[
-            "",
-            ", default: granted",
-            ", default: granted",
-            ", default: denied",
-        ],
-    );
+    let default = one(rng, &["", ", default: granted", ", default: granted", ", default: denied"]);
     format!("    - {{ {whom}, {proof}{default} }}\n")
 }
 
@@ -70,37 +52,13 @@ fn quiet_hours(rng: &mut Rng) -> String {
 }
 
 fn cap(rng: &mut Rng) -> String {
-    let about = one(
-        rng,
-        &[
-            "",
-            "",
-            "channel: email, ",
-            "channel: sms, ",
-            "tag: offer, ",
-            "journey: j1, ",
-        ],
-    );
-    let windows = [
-        "per: day",
-        "per: week",
-        "per: month",
-        "over: 1d",
-        "over: 1h",
-        "over: 7d",
-    ];
+    let about =
+        one(rng, &["", "", "channel: email, ", "channel: sms, ", "tag: offer, ", "journey: j1, "]);
+    let windows = ["per: day", "per: week", "per: month", "over: 1d", "over: 1h", "over: 7d"];
     let window = one(rng, &windows);
-    let limits = [
-        "",
-        ", on_limit: drop",
-        ", on_limit: wait",
-        ", on_limit: wait",
-        ", on_limit: exit",
-    ];
+    let limits =
+        ["", ", on_limit: drop", ", on_limit: wait", ", on_limit: wait", ", on_limit: exit"];
     let limit = one(rng, &limits);
     let except = one(rng, &["", "", ", except: [transactional]"]);
-    format!(
-        "    - {{ {about}max: {}, {window}{limit}{except} }}\n",
-        rng.between(1, 3)
-    )
+    format!("    - {{ {about}max: {}, {window}{limit}{except} }}\n", rng.between(1, 3))
 }

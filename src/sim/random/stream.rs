@@ -38,9 +38,7 @@ const ZONES: [&str; 7] = [
 
 /// `n` lines in the order of arrival.
 pub fn random_stream(rng: &mut Rng, n: usize) -> Vec<Vec<u8>> {
-    let start: jiff::Timestamp = one(rng, &STARTS)
-        .parse()
-        .unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let start: jiff::Timestamp = one(rng, &STARTS).parse().unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let mut times = vec![start.as_millisecond()];
     let persons = rng.between(1, 4) as u64;
     let pace = rng.below(3);
@@ -53,9 +51,7 @@ pub fn random_stream(rng: &mut Rng, n: usize) -> Vec<Vec<u8>> {
             0 => b"{\"type\":\"track\",".to_vec(),
             1 => br#"{"type":"track","event":"Product Viewed","userId":"anna"}"#.to_vec(),
             2 | 3 if !lines.is_empty() => rng.pick(&lines).clone(),
-            _ => event(rng, number, persons, shifted)
-                .to_string()
-                .into_bytes(),
+            _ => event(rng, number, persons, shifted).to_string().into_bytes(),
         };
         lines.push(line);
     }
@@ -108,11 +104,7 @@ fn event(rng: &mut Rng, number: usize, persons: u64, time: i64) -> Value {
         put("receivedAt", timestamp(rng, received));
     }
     if rng.chance(0.9) {
-        let id = if rng.chance(0.04) {
-            rng.below(1 + number as u64)
-        } else {
-            number as u64
-        };
+        let id = if rng.chance(0.04) { rng.below(1 + number as u64) } else { number as u64 };
         put("messageId", json!(format!("m{id}")));
     }
     match rng.below(20) {
@@ -121,20 +113,14 @@ fn event(rng: &mut Rng, number: usize, persons: u64, time: i64) -> Value {
             put("traits", traits(rng));
         }
         2..4 => {
-            put(
-                "type",
-                json!(one(rng, &["page", "page", "screen", "group"])),
-            );
+            put("type", json!(one(rng, &["page", "page", "screen", "group"])));
             put("properties", page(rng));
             if rng.chance(0.3) {
                 put("name", json!("Home"));
             }
         }
         _ => {
-            put(
-                "type",
-                json!(if rng.chance(0.01) { "unheard" } else { "track" }),
-            );
+            put("type", json!(if rng.chance(0.01) { "unheard" } else { "track" }));
             let names = [
                 "Product Viewed",
                 "Product Viewed",
@@ -177,31 +163,14 @@ fn properties(rng: &mut Rng) -> Value {
     let mut map = Map::new();
     let mut put = |rng: &mut Rng, name: &str, likely: f64, value: Value| {
         if rng.chance(likely) {
-            let wrong = [
-                json!(null),
-                json!("x"),
-                json!([1, 2]),
-                json!({}),
-                json!(true),
-            ];
-            let value = if rng.chance(0.02) {
-                rng.pick(&wrong).clone()
-            } else {
-                value
-            };
+            let wrong = [json!(null), json!("x"), json!([1, 2]), json!({}), json!(true)];
+            let value = if rng.chance(0.02) { rng.pick(&wrong).clone() } else { value };
             map.insert(name.to_string(), value);
         }
     };
     let product = json!(one(rng, &["p1", "p2", "p3"]));
     put(rng, "product_id", 0.9, product);
-    let prices = [
-        json!(5),
-        json!(10),
-        json!(12.5),
-        json!(0.1),
-        json!(0.3333335),
-        json!(20),
-    ];
+    let prices = [json!(5), json!(10), json!(12.5), json!(0.1), json!(0.3333335), json!(20)];
     let price = rng.pick(&prices).clone();
     put(rng, "price", 0.8, price);
     let quantities = [json!(1), json!(2), json!(3), json!(0.5)];
@@ -237,20 +206,8 @@ fn traits(rng: &mut Rng) -> Value {
         ("city", json!(one(rng, &["Rome", "Oslo"]))),
         ("age", json!(rng.between(20, 40))),
         ("newsletter", json!(rng.chance(0.5))),
-        (
-            "birthday",
-            json!(one(
-                rng,
-                &["1990-03-29", "2000-02-29", "1985-10-25", "2026-04-01"]
-            )),
-        ),
-        (
-            "signed_up",
-            json!(one(
-                rng,
-                &["2026-03-29T00:30:00Z", "2026-10-25T01:30:00+01:00"]
-            )),
-        ),
+        ("birthday", json!(one(rng, &["1990-03-29", "2000-02-29", "1985-10-25", "2026-04-01"]))),
+        ("signed_up", json!(one(rng, &["2026-03-29T00:30:00Z", "2026-10-25T01:30:00+01:00"]))),
         ("timezone", json!(*rng.pick(&ZONES))),
         ("loyalty", json!("gold")),
     ];

@@ -14,7 +14,8 @@
 mod read;
 mod write;
 
-use std::collections::{BTreeMap, HashSet};
+use hashbrown::HashSet;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read, Write};
 
@@ -181,7 +182,7 @@ struct Books {
     london: TimeZone,
     report: Report,
     /// Hashes of the lines so far. At 128 bits two lines of a file do not meet by chance.
-    seen: HashSet<u128>,
+    seen: HashSet<u128, foldhash::fast::FixedState>,
     invoices: Vec<Invoice>,
     by_number: BTreeMap<String, usize>,
 }
@@ -191,7 +192,7 @@ impl Books {
         Books {
             london: TimeZone::posix(LONDON).expect("the rule is well-formed"),
             report: Report::default(),
-            seen: HashSet::new(),
+            seen: HashSet::default(),
             invoices: Vec::new(),
             by_number: BTreeMap::new(),
         }
