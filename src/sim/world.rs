@@ -65,7 +65,7 @@ pub enum Stop {
 /// What must not happen, planted in a port, so that those who watch can be watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sabotage {
-    /// The store loses a record of its first checkpoint.
+    /// The store loses a record of each checkpoint.
     LostRecord,
     /// The sink writes a line twice.
     DoubledLine,

@@ -12,7 +12,7 @@ pub enum Fault {
     Before,
     /// The process dies after it: everything is written, and nobody learns of it.
     After,
-    /// A record is lost in silence. No store may do this; those who watch stores must notice.
+    /// From this commit on, each loses a record in silence. No store may do this; those who watch stores must notice.
     LosesRecord,
 }
 
@@ -73,7 +73,10 @@ impl Store for Memory {
     fn commit(&self, checkpoint: &Checkpoint, mut records: Vec<Record>) -> Result<(), StoreError> {
         let mut held = self.lock();
         held.commits += 1;
-        let fault = held.planted.filter(|(at, _)| *at == held.commits).map(|(_, fault)| fault);
+        let fault = held.planted.and_then(|(at, fault)| {
+            let lasts = fault == Fault::LosesRecord && at < held.commits;
+            (at == held.commits || lasts).then_some(fault)
+        });
         let died = || StoreError::Storage { path: "memory".into(), message: format!("{fault:?}") };
         match fault {
             Some(Fault::Before) => return Err(died()),

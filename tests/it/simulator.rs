@@ -4,6 +4,7 @@
 
 use crate::engine::{facts_of, records_of};
 use crate::oracle::{OPTIONS, difference};
+use kairos::sim::random::shrink_stream;
 use kairos::sim::rng::Rng;
 use kairos::sim::world::{Cut, Sabotage, World, random_history};
 use kairos::sim::{laws, oracle};
@@ -48,18 +49,26 @@ fn check(seed: u64, sabotage: Option<Sabotage>) -> Result<usize, String> {
     laws::hold(&world.plan, &plain).map_err(about)?;
     laws::hold(&world.plan, &ending).map_err(about)?;
     ending.same(&plain).map_err(about)?;
-    if let [lines] = &world.sources[..] {
-        let wanted = oracle::run(&world.pack, lines, &OPTIONS);
-        let facts = ending
-            .persons
-            .iter()
-            .map(|person| (person.id.to_string(), facts_of(&world.plan, person, ending.end)));
-        let found = (records_of(&ending.outputs), facts.collect());
-        if let Some(why) = difference(&(wanted.records, wanted.facts), &found) {
-            return Err(about(why));
-        }
+    if let [lines] = &world.sources[..]
+        && sabotage.is_none()
+        && let Some(why) = against_the_oracle(&world.text, lines)
+    {
+        let lines = shrink_stream(lines, |lines| against_the_oracle(&world.text, lines).is_some());
+        let lines: String = lines.iter().map(|line| String::from_utf8_lossy(line) + "\n").collect();
+        return Err(about(format!("{lines}\n{why}")));
     }
     Ok(ending.resumed)
+}
+
+/// The first difference between the oracle and the undisturbed run.
+fn against_the_oracle(text: &str, lines: &[Vec<u8>]) -> Option<String> {
+    let world = World::new(text, vec![lines.to_vec()]).expect("it compiled before");
+    let ending = world.play(&[Cut::plain()], None).expect("nothing is planted");
+    let wanted = oracle::run(&world.pack, lines, &OPTIONS);
+    let facts = |person| facts_of(&world.plan, person, ending.end);
+    let facts = ending.persons.iter().map(|person| (person.id.to_string(), facts(person)));
+    let found = (records_of(&ending.outputs), facts.collect());
+    difference(&(wanted.records, wanted.facts), &found)
 }
 
 /// Who finds nothing may be blind: what is planted must be found.

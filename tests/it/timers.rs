@@ -27,8 +27,8 @@ fn lines(persons: usize) -> Vec<Vec<u8>> {
 
 #[test]
 fn mass_deadlines_all_fire_for_any_number_of_workers() {
-    // More than two slices of every group.
-    let persons = 5 * TIMERS_PER_GROUP_AND_EPOCH * KEY_GROUPS / 2;
+    // More than a slice of nearly every group.
+    let persons = 6 * TIMERS_PER_GROUP_AND_EPOCH * KEY_GROUPS / 5;
     let world = World::new(PACK, vec![lines(persons)]).expect("a pack");
     let one = world.play(&[Cut::plain()], None).expect("nothing is planted");
     let sent = one.outputs[Stream::Triggers as usize].split(|byte| *byte == b'\n').count() - 1;
