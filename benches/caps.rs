@@ -49,7 +49,8 @@ fn send(plan: &Plan, person: &mut Person, event: &Event, effects: &mut Vec<Effec
 fn caps(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("caps");
     for caps in [1, 5, 20] {
-        let plan = pack::plan(&[SourceFile { path: "bench.yaml".into(), text: pack_of(caps).into() }]);
+        let plan =
+            pack::plan(&[SourceFile { path: "bench.yaml".into(), text: pack_of(caps).into() }]);
         for sends in [10, 200] {
             let mut person = Person::new("user:1".into());
             let mut effects = Vec::new();

@@ -145,6 +145,7 @@ fn main() {
         dedup_horizon: 3_600_000,
         until: None,
         store: None,
+        chunks_per_checkpoint: kairos::dataflow::ingest::CHUNKS_PER_CHECKPOINT,
         keep_persons: false,
     };
     let finished = run(job).join().expect("the run succeeds");

@@ -148,9 +148,8 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         Expr::And(all) => Val::Bool(all.iter().all(|part| cx.holds(part))),
         Expr::Or(all) => Val::Bool(all.iter().any(|part| cx.holds(part))),
         Expr::Choose(three) => eval(&three[if cx.holds(&three[0]) { 1 } else { 2 }], cx),
-        Expr::Compare(comparison, two) => shrinking(*comparison, two, cx).unwrap_or_else(|| {
-            compare(*comparison, &eval(&two[0], cx), &eval(&two[1], cx), cx)
-        }),
+        Expr::Compare(comparison, two) => shrinking(*comparison, two, cx)
+            .unwrap_or_else(|| compare(*comparison, &eval(&two[0], cx), &eval(&two[1], cx), cx)),
         Expr::In(two) => contains(&eval(&two[0], cx), &eval(&two[1], cx)),
         Expr::Arithmetic(operator, two) => {
             arithmetic(*operator, eval(&two[0], cx), eval(&two[1], cx))

@@ -9,12 +9,8 @@ use kairos::sim::random::{random_pack, random_stream, shrink_stream};
 use kairos::sim::rng::Rng;
 use std::collections::BTreeMap;
 
-pub const OPTIONS: oracle::Options = oracle::Options {
-    slack_ms: 5_000,
-    epoch_ms: 10_000,
-    dedup_horizon_ms: 3_600_000,
-    until: None,
-};
+pub const OPTIONS: oracle::Options =
+    oracle::Options { slack_ms: 5_000, epoch_ms: 10_000, dedup_horizon_ms: 3_600_000, until: None };
 
 pub type Facts = BTreeMap<String, BTreeMap<String, String>>;
 

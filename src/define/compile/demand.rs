@@ -102,7 +102,8 @@ impl Compiler<'_> {
                 Kinds::any()
             } else {
                 let kinds = facts_of_kind.iter().enumerate();
-                let touching = kinds.filter(|(_, facts)| facts.iter().any(|f| needs.facts.contains(f)));
+                let touching =
+                    kinds.filter(|(_, facts)| facts.iter().any(|f| needs.facts.contains(f)));
                 touching.map(|(kind, _)| Kind(kind as u16)).collect()
             };
         }
