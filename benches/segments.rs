@@ -33,7 +33,7 @@ fn plan_of(by_category: bool) -> Arc<Plan> {
         facts += &format!("  views_{n}: {{ count: {on}, over: {}h }}\n", n + 1);
         segments += &format!("  keen-{n}: views_{n} >= 1\n");
     }
-    pack::plan(&[SourceFile { path: "bench.yaml".into(), text: facts + &segments }])
+    pack::plan(&[SourceFile { path: "bench.yaml".into(), text: (facts + &segments).into() }])
 }
 
 fn viewed(plan: &Plan, name: &str, at: i64) -> Event {

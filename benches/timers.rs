@@ -46,7 +46,7 @@ fn queue(count: u64) {
     let mut timers = Timers::default();
     for slot in 0..count as u32 {
         let deadline = START + rng.below(DAY as u64) as i64;
-        timers.push(slot as usize % KEY_GROUPS, deadline, slot);
+        timers.push(u64::from(slot), deadline, slot);
     }
     let armed = start.elapsed().as_secs_f64();
     let bytes = (counting::held() - before) as f64 / count as f64;
@@ -58,7 +58,7 @@ fn queue(count: u64) {
     let start = Instant::now();
     while fired < count {
         let until = before + EPOCH;
-        timers.take_due(until, TIMERS_PER_GROUP_AND_EPOCH, &mut due);
+        timers.take_due(until, TIMERS_PER_GROUP_AND_EPOCH, |_, _| true, &mut due);
         let mut last = (usize::MAX, 0);
         for (deadline, slot) in due.drain(..) {
             // Epoch after epoch, and by deadline within a key group.
@@ -67,7 +67,11 @@ fn queue(count: u64) {
             assert!(last.0 != group || last.1 <= deadline, "earliest first");
             last = (group, deadline);
             hash.update(&deadline.to_le_bytes());
-            timers.push(group, deadline + DAY / 2 + i64::from(slot % 1_000) * EPOCH, slot);
+            timers.push(
+                u64::from(slot),
+                deadline + DAY / 2 + i64::from(slot % 1_000) * EPOCH,
+                slot,
+            );
             fired += 1;
         }
         before = until;

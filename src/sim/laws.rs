@@ -120,11 +120,12 @@ fn exited_is_over(decisions: &[Line], journeys: &[Line]) -> Result<(), String> {
     let mut lives: BTreeMap<Instance, (i64, i64)> = BTreeMap::new();
     for line in journeys {
         match text(line, "type") {
-            "kairos.journey.entered" => {
-                if lives.insert(instance(line), (at(line), i64::MAX)).is_some() {
-                    return Err(format!("entered again: {line}"));
-                }
+            "kairos.journey.entered"
+                if lives.insert(instance(line), (at(line), i64::MAX)).is_some() =>
+            {
+                return Err(format!("entered again: {line}"));
             }
+            "kairos.journey.entered" => {}
             "kairos.journey.exited" | "kairos.journey.goal" => match lives.get_mut(&instance(line))
             {
                 Some((_, to)) if *to == i64::MAX => *to = at(line),
