@@ -117,7 +117,7 @@ impl Sink for Meter {
 fn main() {
     let plan = traffic::retail();
     let customers = size::size("CUSTOMERS", 100, 20_000);
-    let events = size::size("EVENTS", 500, 200_000);
+    let events = size::size("EVENTS", 500, 20_000);
     let mut lines: Vec<(Vec<u8>, i64)> = traffic::traffic(&plan, customers, events)
         .into_iter()
         .map(|(line, event)| (line, event.time))
