@@ -92,8 +92,9 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     if let Some(checkpoint) = &checkpoint {
         tell(format_args!("going on after {}", args.place_of(checkpoint)));
     }
-    let mut facts = args.facts.as_deref().map(create).transpose()?;
     let job = args.job(plan.clone(), store, checkpoint)?;
+    // After the job, which makes the output folder: the facts often go there too.
+    let mut facts = args.facts.as_deref().map(create).transpose()?;
     let clock = System::new();
     let run = dataflow::run(job);
     let intake = run.intake.clone();
