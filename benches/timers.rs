@@ -109,7 +109,7 @@ fn persons(count: u64) {
     while begin < START + 2 * DAY {
         while number < count && number / every <= ((begin - START) / EPOCH) as u64 {
             let line = format!(
-                r#"{{"type":"track","event":"Started","userId":"{number}","timestamp":"{}"}}"#,
+                r#"{{"type":"track","event":"Started","userId":"c{number}","timestamp":"{}"}}"#,
                 kairos::time::format(begin)
             );
             let origin = Origin { source: 0, position: number };
