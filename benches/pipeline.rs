@@ -58,7 +58,8 @@ fn main() {
         plan.journeys.len()
     );
     for round in 0..rounds {
-        for workers in [1, 2] {
+        let set = std::env::var("WORKERS").ok().and_then(|text| text.parse().ok());
+        for workers in set.map_or(vec![1, 2], |workers| vec![workers]) {
             let digest = Digest::default();
             let job = Job {
                 plan: plan.clone(),

@@ -63,7 +63,6 @@ impl MessageIds {
         }
         if self.seen.is_empty() {
             self.set = None;
-            self.seen.shrink_to_fit();
         }
     }
 

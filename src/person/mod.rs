@@ -11,6 +11,7 @@ pub mod facts;
 mod instance;
 mod journey;
 pub mod keyed;
+mod members;
 pub mod operator;
 mod policy;
 mod segment;
@@ -29,9 +30,10 @@ use crate::time::NEVER;
 use crate::time::zone::Zone;
 use compact_str::CompactString;
 use dedup::MessageIds;
-use facts::FactState;
+use facts::Facts;
 use facts::session::Sessions;
 use instance::History;
+use members::Members;
 use serde::{Deserialize, Serialize};
 pub use turn::{Frame, Tally};
 
@@ -46,13 +48,11 @@ pub struct Person {
     last_seen: i64,
     /// The person's own time zone, and the event time at which it was said.
     zone: Option<(i64, CompactString)>,
-    /// By fact number, only those that hold something.
-    facts: Vec<(u16, FactState)>,
+    facts: Facts,
     sessions: Sessions,
-    /// One bit for each segment.
-    member: Vec<u64>,
+    member: Members,
     /// Membership as it was last announced; differs from `member` only within an instant.
-    announced: Vec<u64>,
+    announced: Members,
     /// The next instant at which a segment may change by itself.
     recheck: i64,
     instances: Vec<Instance>,
@@ -77,7 +77,7 @@ impl Person {
     }
 
     fn is_member(&self, segment: SegmentId) -> bool {
-        bit(&self.member, segment)
+        self.member.has(segment)
     }
 
     /// The next deadline of any of the person's timers; [`NEVER`] if there is none.
@@ -140,21 +140,5 @@ impl Person {
     pub fn counts(&self) -> (usize, usize) {
         let timers = self.instances.len() + self.watches.len();
         (self.instances.len(), timers + usize::from(self.sessions.is_open()))
-    }
-}
-
-fn bit(bits: &[u64], segment: SegmentId) -> bool {
-    bits.get(segment.0 as usize / 64).is_some_and(|word| word >> (segment.0 % 64) & 1 == 1)
-}
-
-fn set_bit(bits: &mut Vec<u64>, segment: SegmentId, value: bool) {
-    let (word, mask) = (segment.0 as usize / 64, 1u64 << (segment.0 % 64));
-    if bits.len() <= word {
-        bits.resize(word + 1, 0);
-    }
-    if value {
-        bits[word] |= mask;
-    } else {
-        bits[word] &= !mask;
     }
 }

@@ -1,7 +1,7 @@
 //! Membership follows the facts; what changed is announced at the end of the instant.
 
 use super::eval::Cx;
-use super::{Person, bit, set_bit};
+use super::Person;
 use crate::define::plan::{Plan, SegmentId};
 use crate::time::NEVER;
 
@@ -24,7 +24,7 @@ pub(super) fn follow(person: &mut Person, plan: &Plan, segments: &[SegmentId]) -
         let recheck = cx.recheck.get();
         person.recheck = person.recheck.min(recheck);
         if person.is_member(segment) != member {
-            set_bit(&mut person.member, segment, member);
+            person.member.set(segment, member);
             changed = true;
         }
     }
@@ -36,7 +36,7 @@ pub(super) fn put(person: &mut Person, plan: &Plan, list: SegmentId, member: boo
     if person.is_member(list) == member {
         return false;
     }
-    set_bit(&mut person.member, list, member);
+    person.member.set(list, member);
     follow_all(person, plan);
     true
 }
@@ -50,7 +50,7 @@ pub(super) fn announce(person: &mut Person, plan: &Plan) -> Vec<(SegmentId, bool
         .segments_by_name
         .iter()
         .map(|&segment| (segment, person.is_member(segment)))
-        .filter(|&(segment, member)| bit(&person.announced, segment) != member)
+        .filter(|&(segment, member)| person.announced.has(segment) != member)
         .collect();
     person.announced.clone_from(&person.member);
     changes

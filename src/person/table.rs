@@ -39,6 +39,8 @@ pub(super) struct Table {
     /// Upper half of the hash, and the slot.
     index: HashTable<(u32, u32)>,
     store: Option<Arc<dyn Stored>>,
+    /// Where persons are packed, before their length is known.
+    scratch: Vec<u8>,
 }
 
 impl Table {
@@ -114,7 +116,8 @@ impl Table {
     }
 
     pub(super) fn put_packed(&mut self, slot: u32, person: &Person) {
-        self.slots[slot as usize].cell = Cell::Packed(pack(person).into());
+        let bytes = pack_into(person, &mut self.scratch);
+        self.slots[slot as usize].cell = Cell::Packed(bytes.into());
     }
 
     /// The person's bytes as the store keeps them.
@@ -174,6 +177,22 @@ fn spread(mark: u32) -> u64 {
 
 pub(super) fn pack(person: &Person) -> Vec<u8> {
     postcard::to_stdvec(person).expect("a person is plain data")
+}
+
+/// Like [`pack`], into memory that is used again and grows until it is large enough.
+fn pack_into<'a>(person: &Person, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+    loop {
+        match postcard::to_slice(person, scratch) {
+            Ok(bytes) => {
+                let length = bytes.len();
+                return &scratch[..length];
+            }
+            Err(postcard::Error::SerializeBufferFull) => {
+                scratch.resize((scratch.len() * 2).max(4096), 0);
+            }
+            Err(error) => panic!("a person is plain data: {error}"),
+        }
+    }
 }
 
 /// # Panics

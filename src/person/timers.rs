@@ -17,6 +17,8 @@ type Entry = (i64, u32, u32);
 #[derive(Debug)]
 pub struct Timers {
     groups: Vec<BinaryHeap<Reverse<Entry>>>,
+    /// The deadline of each group's first entry, side by side, so that an epoch looks only at the queues that it concerns.
+    first: Vec<i64>,
     /// No entry is earlier than this.
     earliest: i64,
     len: usize,
@@ -25,7 +27,7 @@ pub struct Timers {
 impl Default for Timers {
     fn default() -> Timers {
         let groups = (0..KEY_GROUPS).map(|_| BinaryHeap::new()).collect();
-        Timers { groups, earliest: NEVER, len: 0 }
+        Timers { groups, first: vec![NEVER; KEY_GROUPS], earliest: NEVER, len: 0 }
     }
 }
 
@@ -44,7 +46,9 @@ impl Timers {
     }
 
     pub fn push(&mut self, hash: u64, deadline: i64, slot: u32) {
-        self.groups[group_of(hash)].push(Reverse((deadline, (hash >> 32) as u32, slot)));
+        let group = group_of(hash);
+        self.groups[group].push(Reverse((deadline, (hash >> 32) as u32, slot)));
+        self.first[group] = self.first[group].min(deadline);
         self.earliest = self.earliest.min(deadline);
         self.len += 1;
     }
@@ -62,14 +66,15 @@ impl Timers {
         if self.earliest >= before {
             return;
         }
-        self.earliest = NEVER;
-        for group in &mut self.groups {
+        for (group, first) in self.groups.iter_mut().zip(&mut self.first) {
+            if *first >= before {
+                continue;
+            }
             let mut taken = 0;
             let mut last = (i64::MIN, 0, 0);
             while let Some(&Reverse(entry)) = group.peek() {
                 let (deadline, mark, slot) = entry;
                 if deadline >= before || (taken >= quota && (deadline, mark) != (last.0, last.1)) {
-                    self.earliest = self.earliest.min(deadline);
                     break;
                 }
                 group.pop();
@@ -80,7 +85,9 @@ impl Timers {
                     last = entry;
                 }
             }
+            *first = group.peek().map_or(NEVER, |Reverse(entry)| entry.0);
         }
+        self.earliest = self.first.iter().copied().min().unwrap_or(NEVER);
     }
 }
 

@@ -88,6 +88,5 @@ impl Entries {
         };
         let gone = self.list.partition_point(|entry| entry.time <= now.saturating_sub(reach));
         self.list.drain(..gone);
-        self.list.shrink_to_fit();
     }
 }

@@ -1,7 +1,7 @@
 //! Aggregates over events.
 
 use super::entries::{Entries, Entry};
-use super::{Change, Contribution, FactState};
+use super::{Change, Contribution, FactState, Wide};
 use crate::define::plan::{Aggregate, FoldPlan};
 use crate::event::{Num, Value};
 use crate::limits::VALUES_MAX;
@@ -44,8 +44,8 @@ pub(super) fn empty(plan: &FoldPlan) -> FactState {
 fn fresh(aggregate: Aggregate) -> FactState {
     match aggregate {
         Aggregate::Count => FactState::Count(0),
-        Aggregate::Sum => FactState::Sum(0),
-        Aggregate::Average => FactState::Mean { sum: 0, count: 0 },
+        Aggregate::Sum => FactState::Sum(Wide::default()),
+        Aggregate::Average => FactState::Mean { sum: Wide::default(), count: 0 },
         Aggregate::Min | Aggregate::Max => FactState::Extreme(Value::Missing),
         Aggregate::First | Aggregate::Last => FactState::At(i64::MIN, Value::Missing),
         Aggregate::Distinct => FactState::Distinct(Vec::new()),
@@ -174,8 +174,8 @@ pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a
 fn summary<'a>(state: &FactState) -> Val<'a> {
     let number = match state {
         FactState::Count(count) => Num::whole(*count),
-        FactState::Sum(sum) => i64::try_from(*sum).ok().map(Num),
-        FactState::Mean { sum, count } => Num::mean(*sum, *count),
+        FactState::Sum(sum) => i64::try_from(i128::from(*sum)).ok().map(Num),
+        FactState::Mean { sum, count } => Num::mean(i128::from(*sum), *count),
         FactState::Distinct(values) => Some(Num::count(values.len())),
         _ => None,
     };

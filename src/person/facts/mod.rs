@@ -27,10 +27,9 @@ use serde::{Deserialize, Serialize};
 pub enum FactState {
     /// How many, less the removals.
     Count(i64),
-    /// Millionths. Wider than a number, so that the order of additions does not matter.
-    Sum(i128),
+    Sum(Wide),
     Mean {
-        sum: i128,
+        sum: Wide,
         count: u64,
     },
     /// The smallest or largest value.
@@ -46,6 +45,57 @@ pub enum FactState {
     Entries(Box<Entries>),
     Basket(Box<Basket>),
     Keyed(Box<Keyed>),
+}
+
+/// A sum in millionths. Wider than a number, so that the order of additions does not matter; in two halves, because the
+/// alignment of an `i128` would make every fact half as large again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "i128", into = "i128")]
+pub struct Wide {
+    high: i64,
+    low: u64,
+}
+
+impl From<i128> for Wide {
+    fn from(sum: i128) -> Wide {
+        Wide { high: (sum >> 64) as i64, low: sum as u64 }
+    }
+}
+
+impl From<Wide> for i128 {
+    fn from(sum: Wide) -> i128 {
+        i128::from(sum.high) << 64 | i128::from(sum.low)
+    }
+}
+
+impl std::ops::AddAssign<i128> for Wide {
+    fn add_assign(&mut self, more: i128) {
+        *self = Wide::from(i128::from(*self) + more);
+    }
+}
+
+/// One person's facts, only those that hold something.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Facts {
+    /// Their numbers, in order. Apart from the states, so that looking for one touches little memory.
+    ids: Vec<u16>,
+    states: Vec<FactState>,
+}
+
+impl Facts {
+    fn get(&self, fact: FactId) -> Option<&FactState> {
+        self.ids.binary_search(&fact.0).ok().map(|at| &self.states[at])
+    }
+
+    /// The state of a fact, made if there is none.
+    fn get_or(&mut self, fact: FactId, make: impl FnOnce() -> FactState) -> &mut FactState {
+        let at = self.ids.binary_search(&fact.0).unwrap_or_else(|at| {
+            self.ids.insert(at, fact.0);
+            self.states.insert(at, make());
+            at
+        });
+        &mut self.states[at]
+    }
 }
 
 /// What one event does to one fact.
@@ -72,12 +122,12 @@ pub(super) fn take(person: &mut Person, plan: &Plan, event: &Event) {
         let now = person.now;
         match rule.per {
             None => {
-                let state = state_mut(person, fact, || empty(&rule.rule));
+                let state = person.facts.get_or(fact, || empty(&rule.rule));
                 apply(&rule.rule, state, change, now);
             }
             Some(property) => {
                 let key = event.value(property).key();
-                let state = state_mut(person, fact, || FactState::Keyed(Box::default()));
+                let state = person.facts.get_or(fact, || FactState::Keyed(Box::default()));
                 if let FactState::Keyed(keyed) = state {
                     keyed.apply(&rule.rule, key, change, now);
                 }
@@ -124,30 +174,9 @@ fn apply(rule: &FactRule, state: &mut FactState, change: Change, now: i64) {
     }
 }
 
-/// The state of a fact, made if there is none.
-fn state_mut(
-    person: &mut Person,
-    fact: FactId,
-    make: impl FnOnce() -> FactState,
-) -> &mut FactState {
-    let at = match person.facts.binary_search_by_key(&fact.0, |(known, _)| *known) {
-        Ok(at) => at,
-        Err(at) => {
-            person.facts.insert(at, (fact.0, make()));
-            at
-        }
-    };
-    &mut person.facts[at].1
-}
-
-fn state(person: &Person, fact: FactId) -> Option<&FactState> {
-    let at = person.facts.binary_search_by_key(&fact.0, |(known, _)| *known).ok()?;
-    Some(&person.facts[at].1)
-}
-
 /// The state that an expression means: of a keyed fact, the one for the key at hand.
 fn state_at<'a>(cx: &Cx<'a>, fact: FactId) -> Option<&'a FactState> {
-    match state(cx.person, fact)? {
+    match cx.person.facts.get(fact)? {
         FactState::Keyed(keyed) => keyed.get(cx.key?),
         plain => Some(plain),
     }
@@ -190,7 +219,7 @@ fn sum<'a>(mut numbers: impl Iterator<Item = Option<Num>>) -> Val<'a> {
 
 /// The keys for which a keyed fact holds something, in their order.
 pub(super) fn keys(person: &Person, fact: FactId) -> Vec<CompactString> {
-    match state(person, fact) {
+    match person.facts.get(fact) {
         Some(FactState::Keyed(keyed)) => keyed.keys(),
         _ => Vec::new(),
     }
@@ -199,8 +228,9 @@ pub(super) fn keys(person: &Person, fact: FactId) -> Vec<CompactString> {
 /// Drops what no instant from `now` on can see, so that an idle person is small.
 pub(super) fn prune(person: &mut Person, plan: &Plan) {
     let now = person.now;
-    for (fact, state) in &mut person.facts {
-        let FactRule::Fold(fold) = &plan.facts[*fact as usize].rule else {
+    let facts = &mut person.facts;
+    for (fact, state) in facts.ids.iter().zip(&mut facts.states) {
+        let FactRule::Fold(fold) = &plan.facts[usize::from(*fact)].rule else {
             continue;
         };
         match state {

@@ -1,6 +1,6 @@
 //! Traits and consents: the latest value by event time.
 
-use super::{FactState, state_mut};
+use super::FactState;
 use crate::define::plan::{FactId, FactRule, Plan, PropertyType};
 use crate::event::{Event, Value};
 use crate::person::Person;
@@ -39,7 +39,7 @@ fn set(person: &mut Person, fact: FactId, of: Option<PropertyType>, at: i64, val
     if value.is_missing() {
         return;
     }
-    let state = state_mut(person, fact, || FactState::At(i64::MIN, Value::Missing));
+    let state = person.facts.get_or(fact, || FactState::At(i64::MIN, Value::Missing));
     if let FactState::At(known_at, known) = state
         && *known_at <= at
     {
