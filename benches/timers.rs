@@ -20,8 +20,8 @@ use kairos::decode::Decoder;
 use kairos::define::ast::SourceFile;
 use kairos::event::Origin;
 use kairos::limits::{KEY_GROUPS, TIMERS_PER_GROUP_AND_EPOCH};
-use kairos::person::Timers;
 use kairos::person::keyed::Keyed;
+use kairos::person::{Timers, Worth};
 use kairos::sim::rng::Rng;
 use std::time::Instant;
 use xxhash_rust::xxh3::Xxh3;
@@ -58,7 +58,7 @@ fn queue(count: u64) {
     let start = Instant::now();
     while fired < count {
         let until = before + EPOCH;
-        timers.take_due(until, TIMERS_PER_GROUP_AND_EPOCH, |_, _| true, &mut due);
+        timers.take_due(until, TIMERS_PER_GROUP_AND_EPOCH, |_, _| Worth::Due, &mut due);
         let mut last = (usize::MAX, 0);
         for (deadline, slot) in due.drain(..) {
             // Epoch after epoch, and by deadline within a key group.

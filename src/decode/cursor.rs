@@ -47,12 +47,31 @@ pub(super) struct Cursor<'a> {
     fresh: bool,
     /// Whether the last string has escapes.
     escaped: bool,
+    /// Whether the text has neither backslashes nor control characters, so that strings end at the next quote.
+    clean: bool,
+    /// Where the block of the text that was looked at last starts, and its quotes, a bit for each byte.
+    block: usize,
+    quotes: u64,
     fault: Option<Fault>,
 }
 
 impl<'a> Cursor<'a> {
     pub(super) fn new(text: &'a str) -> Cursor<'a> {
-        Cursor { text, at: 0, depth: 0, fresh: false, escaped: false, fault: None }
+        // Nearly all lines are clean, and looking at all bytes at once is a matter of a few instructions.
+        let clean =
+            !text.bytes().fold(false, |dirty, byte| dirty | (byte == b'\\') | (byte < 0x20));
+        let quotes = quotes(text.as_bytes(), 0);
+        Cursor {
+            text,
+            at: 0,
+            depth: 0,
+            fresh: false,
+            escaped: false,
+            clean,
+            block: 0,
+            quotes,
+            fault: None,
+        }
     }
 
     /// The first byte that is not white space, not yet taken; 0 at the end.
@@ -60,7 +79,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn peek(&mut self) -> u8 {
         let bytes = self.text.as_bytes();
         while let Some(&byte) = bytes.get(self.at) {
-            if !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
+            if byte > b' ' || !matches!(byte, b' ' | b'\t' | b'\n' | b'\r') {
                 return byte;
             }
             self.at += 1;
@@ -108,11 +127,26 @@ impl<'a> Cursor<'a> {
         if !self.more(b'}') {
             return None;
         }
+        self.peek();
+        let start = self.at + 1;
+        let end = self.name_end()?;
+        Some(&self.text[start..end])
+    }
+
+    /// Passes over the name of the next member; false behind the end of the object.
+    #[inline]
+    fn member(&mut self) -> bool {
+        self.more(b'}') && self.name_end().is_some()
+    }
+
+    /// Passes over a name and its colon; gives the place of the closing quote.
+    #[inline]
+    fn name_end(&mut self) -> Option<usize> {
         if self.peek() == b'"' {
-            let key = self.string();
+            let end = self.string_end()?;
             if self.peek() == b':' {
                 self.at += 1;
-                return Some(key);
+                return Some(end);
             }
         }
         self.fail(Fault::Syntax);
@@ -167,11 +201,11 @@ impl<'a> Cursor<'a> {
     pub(super) fn pass(&mut self) {
         match self.peek() {
             b'"' => {
-                self.string();
+                self.string_end();
             }
             b'{' => {
                 self.open();
-                while self.raw_key().is_some() {
+                while self.member() {
                     self.pass();
                 }
             }
@@ -237,26 +271,89 @@ impl<'a> Cursor<'a> {
     /// What is between the quotes of the string whose opening quote comes next.
     #[inline]
     fn string(&mut self) -> &'a str {
-        let bytes = self.text.as_bytes();
+        let start = self.at + 1;
+        match self.string_end() {
+            Some(end) => &self.text[start..end],
+            None => "",
+        }
+    }
+
+    /// Passes over the string whose opening quote comes next; gives the place of its closing quote.
+    #[inline]
+    fn string_end(&mut self) -> Option<usize> {
         let start = self.at + 1;
         self.escaped = false;
-        let mut at = plain(bytes, start);
+        let end = if self.clean { self.next_quote(start) } else { self.dirty_end(start) };
+        match end {
+            Some(end) => self.at = end + 1,
+            None => self.fail(Fault::Syntax),
+        }
+        end
+    }
+
+    /// The place of the first quote from `start` on. The quotes of 64 bytes are found at once, and each byte is looked
+    /// at once in its life, because cursors only go forward.
+    #[inline]
+    fn next_quote(&mut self, start: usize) -> Option<usize> {
+        let mut block = start & !63;
+        if block != self.block {
+            (self.block, self.quotes) = (block, quotes(self.text.as_bytes(), block));
+        }
+        let mut ahead = self.quotes >> (start & 63) << (start & 63);
+        while ahead == 0 {
+            block += 64;
+            if block >= self.text.len() {
+                return None;
+            }
+            ahead = quotes(self.text.as_bytes(), block);
+            (self.block, self.quotes) = (block, ahead);
+        }
+        Some(block + ahead.trailing_zeros() as usize)
+    }
+
+    /// The end of a string in a text that has backslashes or control characters.
+    fn dirty_end(&mut self, start: usize) -> Option<usize> {
+        let bytes = self.text.as_bytes();
+        let mut at = start;
         loop {
-            match bytes.get(at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
+            match bytes.get(at)? {
+                b'"' => return Some(at),
+                b'\\' => {
                     self.escaped = true;
-                    at = escape(bytes, at + 1).map_or(bytes.len(), |at| plain(bytes, at));
+                    at = escape(bytes, at + 1)?;
                 }
-                _ => {
-                    self.fail(Fault::Syntax);
-                    return "";
-                }
+                0..0x20 => return None,
+                _ => at += 1,
             }
         }
-        self.at = at + 1;
-        &self.text[start..at]
     }
+}
+
+/// The quotes among the 64 bytes from `start` on, a bit for each byte, the first in the lowest.
+#[inline]
+fn quotes(bytes: &[u8], start: usize) -> u64 {
+    let rest = bytes.get(start..).unwrap_or_default();
+    if let Some(block) = rest.first_chunk() {
+        return quotes_of(block);
+    }
+    let mut block = [0; 64];
+    block[..rest.len()].copy_from_slice(rest);
+    quotes_of(&block)
+}
+
+#[inline]
+fn quotes_of(block: &[u8; 64]) -> u64 {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
+    // Brings the top bits of eight bytes together: each is moved to its own place in the highest byte.
+    const TOGETHER: u64 = 0x0002_0408_1020_4081;
+    let (words, _) = block.as_chunks::<8>();
+    words.iter().rev().fold(0, |mask, word| {
+        // A byte is zero if neither its low bits carry into the top bit nor the top bit is set.
+        let word = u64::from_le_bytes(*word) ^ QUOTES;
+        let zeros = !(((word & LOW) + LOW) | word | LOW);
+        mask << 8 | zeros.wrapping_mul(TOGETHER) >> 56
+    })
 }
 
 /// The end of the number that starts at `start`; `None` if it is none.
@@ -279,34 +376,6 @@ fn number_end(bytes: &[u8], start: usize) -> Option<usize> {
         end = digits(end)?;
     }
     Some(end)
-}
-
-/// The place of the first byte from `at` on that is a quote, a backslash or a control character, or the end.
-#[inline]
-fn plain(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = 0x0101_0101_0101_0101;
-    const TOPS: u64 = ONES << 7;
-    // Eight bytes at a time: a byte is zero, or below 0x20, if subtracting borrows from its top bit. A borrow can
-    // also mark a byte above a true mark, never one below it, and only the lowest mark is looked at.
-    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
-    while let Some(word) = bytes.get(at..at + 8) {
-        let word = u64::from_le_bytes(word.try_into().expect("eight bytes were taken"));
-        let quote = is_zero(word ^ (ONES * b'"' as u64));
-        let backslash = is_zero(word ^ (ONES * b'\\' as u64));
-        let control = word.wrapping_sub(ONES * 0x20) & !word;
-        let marks = (quote | backslash | control) & TOPS;
-        if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while let Some(&byte) = bytes.get(at) {
-        if byte == b'"' || byte == b'\\' || byte < 0x20 {
-            break;
-        }
-        at += 1;
-    }
-    at
 }
 
 /// The place behind the escape whose backslash stands before `at`; `None` if it is none.

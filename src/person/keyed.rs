@@ -114,18 +114,14 @@ impl Keyed {
                 .cmp(&(b.hash, b.time, b.origin))
                 .then_with(|| a.leaf.cmp(&b.leaf))
         });
-        let mut rest = &*events;
-        while let Some(first) = rest.first() {
-            let same = |event: &&Event| event.hash == first.hash && event.leaf == first.leaf;
-            let (own, others) = rest.split_at(rest.iter().take_while(same).count());
-            rest = others;
-            let slot = self.table.find_or_add(&first.leaf, first.hash);
-            self.counts.events += own.len() as u64;
+        self.counts.events += events.len() as u64;
+        for own in events.chunk_by(|a, b| a.hash == b.hash && a.leaf == b.leaf) {
+            let slot = self.table.find_or_add(&own[0].leaf, own[0].hash);
             self.step(&frame, slot, own, false, emit);
         }
         let mut due = std::mem::take(&mut self.due);
-        let is_live = |deadline, slot| self.table.slot(slot).armed == deadline;
-        self.timers.take_due(next_watermark, TIMERS_PER_GROUP_AND_EPOCH, is_live, &mut due);
+        let worth = |deadline, slot| self.table.worth(deadline, next_watermark, slot);
+        self.timers.take_due(next_watermark, TIMERS_PER_GROUP_AND_EPOCH, worth, &mut due);
         for (deadline, slot) in due.drain(..) {
             if self.table.slot(slot).armed == deadline {
                 self.step(&frame, slot, &[], true, emit);
@@ -151,13 +147,13 @@ impl Keyed {
         let deadline = person.next_deadline(frame.plan);
         let idle_from = person.last_seen.saturating_add(self.idle);
         let idle = idle_from < frame.next_watermark;
+        let wake = if idle { deadline } else { deadline.min(idle_from) };
         if idle {
             person.tidy(frame);
             self.table.put_packed(slot, &person);
         } else {
-            self.table.put(slot, person);
+            self.table.put(slot, person, wake);
         }
-        let wake = if idle { deadline } else { deadline.min(idle_from) };
         if wake < self.table.slot(slot).armed {
             self.table.slot_mut(slot).armed = wake;
             self.timers.push(hash, wake, slot);
@@ -208,10 +204,10 @@ impl Keyed {
     }
 
     fn write(&mut self, slot: u32) {
-        let (hash, armed) = (self.table.slot(slot).hash, self.table.slot(slot).armed);
+        let (hash, deadline) = (self.table.slot(slot).hash, self.table.deadline(slot));
         let person = self.table.bytes(slot);
         let id = self.table.id(slot).to_owned();
-        self.written.push(Record { id, hash, deadline: armed, person });
+        self.written.push(Record { id, hash, deadline, person });
         self.table.slot_mut(slot).frozen = false;
     }
 

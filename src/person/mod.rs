@@ -11,7 +11,6 @@ pub mod facts;
 mod instance;
 mod journey;
 pub mod keyed;
-mod members;
 pub mod operator;
 mod policy;
 mod segment;
@@ -21,10 +20,10 @@ mod turn;
 
 pub use effect::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 pub use instance::Instance;
-pub use timers::Timers;
+pub use timers::{Timers, Worth};
 
 use crate::define::plan::expr::BasketField;
-use crate::define::plan::{FactId, Plan, SegmentId, SendId};
+use crate::define::plan::{FactId, Plan, SegmentId, SegmentSet, SendId};
 use crate::event::Value;
 use crate::time::NEVER;
 use crate::time::zone::Zone;
@@ -33,7 +32,6 @@ use dedup::MessageIds;
 use facts::Facts;
 use facts::session::Sessions;
 use instance::History;
-use members::Members;
 use serde::{Deserialize, Serialize};
 pub use turn::{Frame, Tally};
 
@@ -50,9 +48,9 @@ pub struct Person {
     zone: Option<(i64, CompactString)>,
     facts: Facts,
     sessions: Sessions,
-    member: Members,
+    member: SegmentSet,
     /// Membership as it was last announced; differs from `member` only within an instant.
-    announced: Members,
+    announced: SegmentSet,
     /// The next instant at which a segment may change by itself.
     recheck: i64,
     instances: Vec<Instance>,

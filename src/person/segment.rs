@@ -1,21 +1,23 @@
 //! Membership follows the facts; what changed is announced at the end of the instant.
 
-use super::eval::Cx;
 use super::Person;
-use crate::define::plan::{Plan, SegmentId};
+use super::eval::Cx;
+use crate::define::plan::{Plan, SegmentId, SegmentSet};
 use crate::time::NEVER;
 
 /// Asks every condition again, and finds the next instant at which one may change by itself. Tells whether any answer
 /// changed.
 pub(super) fn follow_all(person: &mut Person, plan: &Plan) -> bool {
     person.recheck = NEVER;
-    follow(person, plan, &plan.conditions)
+    follow(person, plan, plan.conditions.clone())
 }
 
-/// Asks some conditions again, in their order; the others keep their answers. Tells whether any answer changed.
-pub(super) fn follow(person: &mut Person, plan: &Plan, segments: &[SegmentId]) -> bool {
+/// Asks some conditions again, and those that read an answer that has changed; the others keep theirs. Tells whether any
+/// changed.
+pub(super) fn follow(person: &mut Person, plan: &Plan, mut asked: SegmentSet) -> bool {
     let mut changed = false;
-    for &segment in segments {
+    // A segment comes after those that it reads, so that nobody is asked twice.
+    while let Some(segment) = asked.pop_first() {
         let Some(condition) = &plan.segments[segment.0 as usize].condition else {
             continue;
         };
@@ -25,6 +27,7 @@ pub(super) fn follow(person: &mut Person, plan: &Plan, segments: &[SegmentId]) -
         person.recheck = person.recheck.min(recheck);
         if person.is_member(segment) != member {
             person.member.set(segment, member);
+            asked.extend(&plan.readers_of_segment[segment.0 as usize]);
             changed = true;
         }
     }
@@ -37,7 +40,7 @@ pub(super) fn put(person: &mut Person, plan: &Plan, list: SegmentId, member: boo
         return false;
     }
     person.member.set(list, member);
-    follow_all(person, plan);
+    follow(person, plan, plan.readers_of_segment[list.0 as usize].clone());
     true
 }
 

@@ -3,8 +3,9 @@
 //! A person who is doing something is live. One who has done nothing for a while is packed into the bytes that the
 //! store would keep, a few hundred of them. One who is only in the store is read when something happens.
 
-use super::Person;
+use super::{Person, Worth};
 use crate::store::Persons as Stored;
+use crate::time::NEVER;
 use compact_str::CompactString;
 use hashbrown::HashTable;
 use std::sync::Arc;
@@ -12,7 +13,8 @@ use std::sync::Arc;
 /// Where a person is.
 #[derive(Debug)]
 enum Cell {
-    Live(Box<Person>),
+    /// With the instant before which nothing has to be done.
+    Live(Box<Person>, i64),
     Packed(Box<[u8]>),
     /// The identifier; the rest is in the store.
     Stored(Box<str>),
@@ -65,7 +67,7 @@ impl Table {
         if let Some(slot) = self.find(id, hash) {
             return slot;
         }
-        self.add(Cell::Live(Box::new(Person::new(id.clone()))), hash)
+        self.add(Cell::Live(Box::new(Person::new(id.clone())), NEVER), hash)
     }
 
     pub(super) fn find(&self, id: &str, hash: u64) -> Option<u32> {
@@ -83,13 +85,7 @@ impl Table {
 
     fn add(&mut self, cell: Cell, hash: u64) -> u32 {
         let slot = u32::try_from(self.slots.len()).expect("a worker has fewer than 2^32 persons");
-        self.slots.push(Slot {
-            cell,
-            armed: crate::time::NEVER,
-            hash,
-            dirty: false,
-            frozen: false,
-        });
+        self.slots.push(Slot { cell, armed: NEVER, hash, dirty: false, frozen: false });
         let mark = mark(hash);
         self.index.insert_unique(spread(mark), (mark, slot), |&(mark, _)| spread(mark));
         slot
@@ -98,7 +94,7 @@ impl Table {
     /// Takes a person out to be worked on; [`Table::put`] brings it back.
     pub(super) fn take(&mut self, slot: u32) -> Box<Person> {
         match std::mem::replace(&mut self.slots[slot as usize].cell, Cell::Out) {
-            Cell::Live(person) => person,
+            Cell::Live(person, _) => person,
             Cell::Packed(bytes) => Box::new(unpack(&bytes)),
             Cell::Stored(id) => Box::new(self.read(slot, &id)),
             Cell::Out => unreachable!("a person is worked on once at a time"),
@@ -111,8 +107,29 @@ impl Table {
         unpack(&bytes)
     }
 
-    pub(super) fn put(&mut self, slot: u32, person: Box<Person>) {
-        self.slots[slot as usize].cell = Cell::Live(person);
+    pub(super) fn put(&mut self, slot: u32, person: Box<Person>, wake: i64) {
+        self.slots[slot as usize].cell = Cell::Live(person, wake);
+    }
+
+    /// When the person is due, as far as that is known without looking at the person: what a restart goes on from.
+    pub(super) fn deadline(&self, slot: u32) -> i64 {
+        let slot = &self.slots[slot as usize];
+        if let Cell::Live(_, wake) = slot.cell { wake } else { slot.armed }
+    }
+
+    /// What an entry of the timers is worth; one that is early moves. Looks at no person.
+    pub(super) fn worth(&mut self, deadline: i64, before: i64, slot: u32) -> Worth {
+        let slot = &mut self.slots[slot as usize];
+        if slot.armed != deadline {
+            return Worth::Nothing;
+        }
+        match slot.cell {
+            Cell::Live(_, wake) if wake >= before => {
+                slot.armed = wake;
+                if wake == NEVER { Worth::Nothing } else { Worth::Later(wake) }
+            }
+            _ => Worth::Due,
+        }
     }
 
     pub(super) fn put_packed(&mut self, slot: u32, person: &Person) {
@@ -123,7 +140,7 @@ impl Table {
     /// The person's bytes as the store keeps them.
     pub(super) fn bytes(&self, slot: u32) -> Vec<u8> {
         match &self.slots[slot as usize].cell {
-            Cell::Live(person) => pack(person),
+            Cell::Live(person, _) => pack(person),
             Cell::Packed(bytes) => bytes.to_vec(),
             Cell::Stored(_) | Cell::Out => unreachable!("only touched persons are written"),
         }
@@ -136,7 +153,7 @@ impl Table {
     /// A copy of the person, wherever it is.
     pub(super) fn view(&self, slot: u32) -> Person {
         match &self.slots[slot as usize].cell {
-            Cell::Live(person) => (**person).clone(),
+            Cell::Live(person, _) => (**person).clone(),
             Cell::Packed(bytes) => unpack(bytes),
             Cell::Stored(id) => self.read(slot, id),
             Cell::Out => unreachable!("a person is worked on once at a time"),
@@ -157,7 +174,7 @@ impl Table {
 impl Cell {
     fn id(&self) -> &str {
         match self {
-            Cell::Live(person) => &person.id,
+            Cell::Live(person, _) => &person.id,
             Cell::Packed(bytes) => packed_id(bytes),
             Cell::Stored(id) => id,
             Cell::Out => "",

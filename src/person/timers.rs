@@ -8,10 +8,22 @@ use crate::limits::KEY_GROUPS;
 use crate::time::NEVER;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 /// Deadline, upper half of the person's hash, and the person's place (slot). Slots depend on what happened before a
 /// restart; the hash puts equal deadlines into an order that does not.
 type Entry = (i64, u32, u32);
+
+/// What an entry that has come up is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worth {
+    /// The person is due.
+    Due,
+    /// The person's deadline has moved later meanwhile.
+    Later(i64),
+    /// The person has another entry.
+    Nothing,
+}
 
 /// Deadlines with the places of their persons.
 #[derive(Debug)]
@@ -54,13 +66,13 @@ impl Timers {
     }
 
     /// Takes what is due before `before`, at most `quota` of each group (and those that cannot be told from the last one),
-    /// earliest first within a group, and appends it to `due` as (deadline, slot). An entry that is not live any more is
-    /// thrown away and does not count: whether it is still there depends on when the run was last started.
+    /// earliest first within a group, and appends it to `due` as (deadline, slot). An entry that has moved, or is worth
+    /// nothing any more, does not count: whether it is there depends on when the run was last started.
     pub fn take_due(
         &mut self,
         before: i64,
         quota: usize,
-        is_live: impl Fn(i64, u32) -> bool,
+        mut worth: impl FnMut(i64, u32) -> Worth,
         due: &mut Vec<(i64, u32)>,
     ) {
         if self.earliest >= before {
@@ -72,14 +84,20 @@ impl Timers {
             }
             let mut taken = 0;
             let mut last = (i64::MIN, 0, 0);
-            while let Some(&Reverse(entry)) = group.peek() {
+            while let Some(mut top) = group.peek_mut() {
+                let Reverse(entry) = *top;
                 let (deadline, mark, slot) = entry;
                 if deadline >= before || (taken >= quota && (deadline, mark) != (last.0, last.1)) {
                     break;
                 }
-                group.pop();
+                let worth = if entry == last { Worth::Nothing } else { worth(deadline, slot) };
+                if let Worth::Later(deadline) = worth {
+                    top.0.0 = deadline;
+                    continue;
+                }
+                PeekMut::pop(top);
                 self.len -= 1;
-                if entry != last && is_live(deadline, slot) {
+                if worth == Worth::Due {
                     due.push((deadline, slot));
                     taken += 1;
                     last = entry;
@@ -101,7 +119,8 @@ mod tests {
 
     fn take(timers: &mut Timers, before: i64, quota: usize) -> Vec<(i64, u32)> {
         let mut due = Vec::new();
-        timers.take_due(before, quota, |_, slot| slot != 1_000, &mut due);
+        let worth = |_, slot| if slot == 1_000 { Worth::Nothing } else { Worth::Due };
+        timers.take_due(before, quota, worth, &mut due);
         due
     }
 

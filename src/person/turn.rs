@@ -6,7 +6,7 @@
 use super::effect::{Cause, Change, Effect, ExitReason, Outcome, Reason};
 use super::instance::Phase;
 use super::{Person, dates, facts, journey, policy, segment};
-use crate::define::plan::{JourneyId, Op, Plan, SendId};
+use crate::define::plan::{JourneyId, Op, Plan, SegmentSet, SendId};
 use crate::event::Event;
 use crate::limits::{EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX};
 use crate::time::NEVER;
@@ -105,12 +105,15 @@ impl Turn<'_> {
         let (plan, now) = (self.plan, self.person.now);
         let late = event.time < now;
         let moved = self.move_zone(event);
+        let mut asked = SegmentSet::default();
         if event.about_person {
-            facts::take_traits(self.person, plan, event);
+            self.changed |= facts::take_traits(self.person, plan, event, &mut asked);
         }
-        facts::take(self.person, plan, event);
-        if let Some(sessions) = &plan.sessions {
-            self.person.sessions.take(sessions, event, late);
+        facts::take(self.person, plan, event, &mut asked);
+        if let Some(sessions) = &plan.sessions
+            && self.person.sessions.take(sessions, event, late)
+        {
+            asked.extend(&plan.readers_of_session);
         }
         if !plan.watches.is_empty() {
             dates::hear(self.person, plan, event);
@@ -118,12 +121,11 @@ impl Turn<'_> {
                 dates::look_up(self.person, plan);
             }
         }
-        if moved || event.about_person {
+        if moved {
             self.changed = true;
             segment::follow_all(self.person, plan);
         } else {
-            let touched = &plan.segments_of_kind[event.kind.0 as usize];
-            self.changed |= segment::follow(self.person, plan, touched);
+            self.changed |= segment::follow(self.person, plan, asked);
         }
         if !self.person.instances.is_empty() {
             journey::exit_by_event(self, event);
@@ -221,7 +223,7 @@ impl Turn<'_> {
         let number = self.person.sessions.count;
         if let Some(session) = self.person.sessions.close() {
             self.effects.push(Effect::Session { time: self.person.now, number, session });
-            segment::follow_all(self.person, self.plan);
+            segment::follow(self.person, self.plan, self.plan.readers_of_session.clone());
             self.changed = true;
         }
     }

@@ -184,7 +184,7 @@ impl Formatter {
     }
 
     /// A function of what the message is about, so that a replay repeats it. A deferral is not the message's last word
-    /// and has its instant in addition.
+    /// and has its instant in addition. These are the parts; the id is their hash.
     fn decision_id(&self, about: &About, decision: &Decision) -> String {
         let journey = &self.plan.journeys[about.journey.0 as usize];
         let step = &journey.program[decision.place as usize].path;
@@ -194,7 +194,7 @@ impl Formatter {
         };
         let (key, number) = (about.key.unwrap_or(""), about.number.to_string());
         [about.person, &journey.name, &journey.version, key, step, &number, &deferred]
-            .join("\u{1f}")
+            .join(SEPARATOR)
     }
 
     fn message(&self, out: &mut Vec<u8>, about: &About, decision: &Decision) {
@@ -262,13 +262,13 @@ impl Formatter {
     fn values_field<'v>(
         &self,
         out: &mut Vec<u8>,
-        name: &str,
+        name: &'static str,
         values: impl Iterator<Item = (&'v str, &'v Value)>,
     ) {
         field(out, name);
         out.push(b'{');
         for (name, value) in values {
-            field(out, name);
+            named_field(out, name);
             write_value(out, value);
         }
         out.push(b'}');
@@ -296,8 +296,10 @@ impl Formatter {
             match std::str::from_utf8(&reject.raw) {
                 Ok(text) => text_field(out, "raw", text),
                 Err(_) => {
-                    let hex: String = reject.raw.iter().map(|byte| format!("{byte:02x}")).collect();
-                    text_field(out, "raw_hex", &hex);
+                    field(out, "raw_hex");
+                    out.push(b'"');
+                    out.extend(reject.raw.iter().flat_map(|byte| hex(*byte)));
+                    out.push(b'"');
                 }
             }
             out.push(b'}');
@@ -325,11 +327,14 @@ struct About<'a> {
     number: u32,
 }
 
+/// Stands between the parts of an id.
+const SEPARATOR: &str = "\u{1f}";
+
 /// Opens an envelope up to its `data`; the id is a hash of the parts.
 fn envelope(out: &mut Vec<u8>, kind: &str, id: &[&str], at: i64, person: &str) {
-    let hash = xxhash_rust::xxh3::xxh3_128(id.join("\u{1f}").as_bytes());
+    let hash = hash_of(id, out);
     out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":\"");
-    write!(out, "{hash:032x}").expect("writing to memory");
+    out.extend(hash.to_be_bytes().iter().flat_map(|byte| hex(*byte)));
     out.extend_from_slice(b"\",\"source\":\"kairos\",\"type\":\"kairos.");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(b"\",\"time\":\"");
@@ -339,36 +344,69 @@ fn envelope(out: &mut Vec<u8>, kind: &str, id: &[&str], at: i64, person: &str) {
     out.extend_from_slice(b",\"datacontenttype\":\"application/json\",\"data\":{");
 }
 
+/// The hash of the parts; they stand for a moment where the line will.
+fn hash_of(parts: &[&str], out: &mut Vec<u8>) -> u128 {
+    let start = out.len();
+    for (at, part) in parts.iter().enumerate() {
+        if at > 0 {
+            out.extend_from_slice(SEPARATOR.as_bytes());
+        }
+        out.extend_from_slice(part.as_bytes());
+    }
+    let hash = xxhash_rust::xxh3::xxh3_128(&out[start..]);
+    out.truncate(start);
+    hash
+}
+
+/// Two digits.
+fn hex(byte: u8) -> [u8; 2] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
+}
+
 fn close(out: &mut Vec<u8>) {
     out.extend_from_slice(b"}}");
 }
 
-/// Begins a field of the object that is open: a comma if it is not the first, then the name.
-fn field(out: &mut Vec<u8>, name: &str) {
-    if out.last() != Some(&b'{') {
-        out.push(b',');
-    }
+/// Begins a field of the object that is open: a comma if it is not the first, then the name, which is ours and needs no
+/// escapes.
+fn field(out: &mut Vec<u8>, name: &'static str) {
+    comma(out);
+    out.push(b'"');
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Like [`field`], of a name that a pack gives.
+fn named_field(out: &mut Vec<u8>, name: &str) {
+    comma(out);
     json(out, name);
     out.push(b':');
 }
 
-fn text_field(out: &mut Vec<u8>, name: &str, text: &str) {
+fn comma(out: &mut Vec<u8>) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+}
+
+fn text_field(out: &mut Vec<u8>, name: &'static str, text: &str) {
     field(out, name);
     json(out, text);
 }
 
-fn optional_field(out: &mut Vec<u8>, name: &str, text: Option<&str>) {
+fn optional_field(out: &mut Vec<u8>, name: &'static str, text: Option<&str>) {
     if let Some(text) = text {
         text_field(out, name, text);
     }
 }
 
-fn number_field(out: &mut Vec<u8>, name: &str, number: impl std::fmt::Display) {
+fn number_field(out: &mut Vec<u8>, name: &'static str, number: impl std::fmt::Display) {
     field(out, name);
     write!(out, "{number}").expect("writing to memory");
 }
 
-fn time_field(out: &mut Vec<u8>, name: &str, at: i64) {
+fn time_field(out: &mut Vec<u8>, name: &'static str, at: i64) {
     field(out, name);
     out.push(b'"');
     time::write(out, at);

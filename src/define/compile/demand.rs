@@ -1,7 +1,7 @@
-//! What an event touches: for each kind of event the facts to update and the segments to ask again.
+//! What touches what: for each kind of event the facts to update, for each fact the segments to ask again.
 
-use super::{Compiler, FactId, FactRule, Kind, Kinds, SegmentId, SessionPlan};
-use crate::define::plan::{EnterTrigger, ExitRule, Expr};
+use super::{Compiler, FactId, FactRule, Kind, Kinds, SegmentId};
+use crate::define::plan::{EnterTrigger, ExitRule, Expr, SegmentSet};
 use std::collections::BTreeSet;
 
 /// What an expression depends on.
@@ -109,32 +109,11 @@ impl Compiler<'_> {
         }
     }
 
-    /// For each kind, the segments that such an event can move, directly or through other segments.
-    pub(super) fn segments_of_kind(
-        &self,
-        facts_of_kind: &[Vec<FactId>],
-        sessions: Option<&SessionPlan>,
-    ) -> Vec<Vec<SegmentId>> {
-        let needs: Vec<Needs> =
-            self.segments.iter().map(|segment| needs_of(&segment.condition)).collect();
-        facts_of_kind
-            .iter()
-            .enumerate()
-            .map(|(kind, facts)| {
-                let in_session = sessions.is_some_and(|plan| plan.of.has(Kind(kind as u16)));
-                let mut moved: Vec<SegmentId> = Vec::new();
-                for (at, needs) in needs.iter().enumerate() {
-                    let by_segment = |id: &SegmentId| needs.segments.contains(&id.0);
-                    if facts.iter().any(|fact| needs.facts.contains(fact))
-                        || (needs.sessions && in_session)
-                        || moved.iter().any(by_segment)
-                    {
-                        moved.push(SegmentId(at as u16));
-                    }
-                }
-                moved
-            })
-            .collect()
+    /// The segments whose conditions read what `reads` tells of.
+    pub(super) fn readers(&self, reads: impl Fn(&Needs) -> bool) -> SegmentSet {
+        let segments = self.segments.iter().enumerate();
+        let readers = segments.filter(|(_, segment)| reads(&needs_of(&segment.condition)));
+        readers.map(|(at, _)| SegmentId(at as u16)).collect()
     }
 }
 

@@ -284,7 +284,6 @@ impl<'a> Compiler<'a> {
         }
         let facts_of_kind = self.facts_of_kind();
         self.when_kinds(&facts_of_kind);
-        let segments_of_kind = self.segments_of_kind(&facts_of_kind, sessions.as_ref());
         let mut segments_by_name: Vec<SegmentId> =
             (0..self.segments.len()).map(|at| SegmentId(at as u16)).collect();
         segments_by_name.sort_by_key(|id| &self.segments[id.0 as usize].name);
@@ -299,7 +298,13 @@ impl<'a> Compiler<'a> {
                 .map(|(at, _)| FactId(at as u16))
                 .collect(),
             segments_by_name,
-            segments_of_kind,
+            readers_of_fact: (0..self.facts.len())
+                .map(|at| self.readers(|needs| needs.facts.contains(&FactId(at as u16))))
+                .collect(),
+            readers_of_segment: (0..self.segments.len())
+                .map(|at| self.readers(|needs| needs.segments.contains(&(at as u16))))
+                .collect(),
+            readers_of_session: self.readers(|needs| needs.sessions),
             conditions,
             entered_by_kind: self.entered_by_kind(),
             watches: self.watches(),

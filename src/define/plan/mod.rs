@@ -4,10 +4,12 @@
 pub mod expr;
 mod inputs;
 mod journeys;
+mod set;
 
 pub use expr::Expr;
 pub use inputs::{Consumer, Inputs, PropertyPath, Rates};
 pub use journeys::{Arm, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, SendPlan};
+pub use set::SegmentSet;
 
 pub use super::ast::{Again, Aggregate, OnLimit, PropertyType, Window};
 use crate::event::Kind;
@@ -49,10 +51,12 @@ pub struct Plan {
     pub segments: Vec<SegmentPlan>,
     /// Segments in the order of their names, the order of announcements.
     pub segments_by_name: Vec<SegmentId>,
-    /// For each [`Kind`] the segments to ask again after such an event, in order of evaluation.
-    pub segments_of_kind: Vec<Vec<SegmentId>>,
-    /// All segments with a condition, in order of evaluation.
-    pub conditions: Vec<SegmentId>,
+    /// For each fact, each segment, and for sessions: the segments whose conditions read it.
+    pub readers_of_fact: Vec<SegmentSet>,
+    pub readers_of_segment: Vec<SegmentSet>,
+    pub readers_of_session: SegmentSet,
+    /// All segments with a condition.
+    pub conditions: SegmentSet,
     pub journeys: Vec<JourneyPlan>,
     /// For each [`Kind`] the journeys that such an event can make enter.
     pub entered_by_kind: Vec<Vec<JourneyId>>,

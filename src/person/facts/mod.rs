@@ -14,7 +14,7 @@ pub(super) use traits::{set_named, take_traits};
 use super::Person;
 use super::eval::{Cx, Val};
 use crate::define::plan::expr::BasketField;
-use crate::define::plan::{FactId, FactPlan, FactRule, Plan};
+use crate::define::plan::{FactId, FactPlan, FactRule, Plan, SegmentSet};
 use crate::event::{Event, Num, Value};
 use basket::Basket;
 use compact_str::CompactString;
@@ -111,14 +111,16 @@ enum Contribution {
     Products(Vec<basket::Product>),
 }
 
-/// Lets an event change the facts that it touches. Their conditions and values see only the event.
-pub(super) fn take(person: &mut Person, plan: &Plan, event: &Event) {
+/// Lets an event change the facts that it touches, and adds to `asked` the segments that read them. The facts' conditions
+/// and values see only the event.
+pub(super) fn take(person: &mut Person, plan: &Plan, event: &Event, asked: &mut SegmentSet) {
     for &fact in &plan.facts_of_kind[event.kind.0 as usize] {
         let rule = &plan.facts[fact.0 as usize];
         let cx = Cx { event: Some(event), ..Cx::of(plan, person, event.time) };
         let Some(change) = change_of(rule, event, &cx) else {
             continue;
         };
+        asked.extend(&plan.readers_of_fact[fact.0 as usize]);
         let now = person.now;
         match rule.per {
             None => {

@@ -39,10 +39,15 @@ impl Sessions {
     }
 
     /// Takes an event into the open session or begins one. A late event joins the open session if it is near enough and
-    /// otherwise changes nothing: what was closed stays closed.
-    pub(in crate::person) fn take(&mut self, plan: &SessionPlan, event: &Event, late: bool) {
+    /// otherwise changes nothing: what was closed stays closed. Tells whether anything changed.
+    pub(in crate::person) fn take(
+        &mut self,
+        plan: &SessionPlan,
+        event: &Event,
+        late: bool,
+    ) -> bool {
         if !plan.of.has(event.kind) {
-            return;
+            return false;
         }
         let joins = |open: &Open| {
             event.time >= open.start.saturating_sub(plan.gap)
@@ -50,7 +55,7 @@ impl Sessions {
         };
         match &mut self.open {
             Some(open) if joins(open) => open.join(plan, event),
-            _ if late => {}
+            _ if late => return false,
             _ => {
                 let mut open = Open {
                     start: event.time,
@@ -64,6 +69,7 @@ impl Sessions {
                 self.count += 1;
             }
         }
+        true
     }
 
     pub(in crate::person) fn close(&mut self) -> Option<Box<Open>> {
