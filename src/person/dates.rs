@@ -12,10 +12,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Watch {
     pub(super) journey: JourneyId,
+    #[serde(with = "crate::time::instant")]
     pub(super) deadline: i64,
     /// The last instant at which it fired; a date does not fire twice at one.
+    #[serde(with = "crate::time::instant")]
     fired: i64,
     /// The latest event of a silence's set; its time names the silence.
+    #[serde(with = "crate::time::instant")]
     heard: i64,
 }
 

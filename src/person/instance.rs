@@ -29,8 +29,10 @@ pub struct Instance {
     /// The event that last moved it, if not the entering one.
     pub(super) moved_by: Option<Cause>,
     /// When it last sent something; `i64::MIN` if never.
+    #[serde(with = "crate::time::instant")]
     pub(super) last_sent: i64,
     /// The next instant at which an exit's `when` may turn by itself.
+    #[serde(with = "crate::time::instant")]
     pub(super) recheck: i64,
 }
 

@@ -5,7 +5,7 @@ use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
 use super::{Effect, Person, Timers, facts};
 use crate::define::plan::Plan;
-use crate::event::Event;
+use crate::event::{Event, leaf_hash};
 use crate::limits::TIMERS_PER_GROUP_AND_EPOCH;
 use crate::store::{Persons as Stored, Record};
 use crate::time::{HOUR, NEVER};
@@ -139,7 +139,7 @@ impl Keyed {
         let mut person = self.table.take(slot);
         let tally = person.run(frame, events, &mut self.effects);
         self.count(tally);
-        let hash = self.table.slot(slot).hash;
+        let hash = leaf_hash(&person.id);
         if !self.effects.is_empty() {
             emit(&person.id, hash, &mut self.effects);
             self.effects.clear();
@@ -204,9 +204,10 @@ impl Keyed {
     }
 
     fn write(&mut self, slot: u32) {
-        let (hash, deadline) = (self.table.slot(slot).hash, self.table.deadline(slot));
+        let deadline = self.table.deadline(slot);
         let person = self.table.bytes(slot);
         let id = self.table.id(slot).to_owned();
+        let hash = leaf_hash(&id);
         self.written.push(Record { id, hash, deadline, person });
         self.table.slot_mut(slot).frozen = false;
     }
@@ -225,7 +226,7 @@ impl Keyed {
 
     /// A copy of a person, for those who only look.
     pub fn person(&self, id: &str) -> Option<Person> {
-        let slot = self.table.find(id, crate::event::leaf_hash(id))?;
+        let slot = self.table.find(id, leaf_hash(id))?;
         Some(self.table.view(slot))
     }
 
@@ -244,6 +245,6 @@ impl Person {
     /// Drops what no later instant can see.
     fn tidy(&mut self, frame: &Frame) {
         self.message_ids.forget(frame.next_watermark, frame.dedup_horizon);
-        facts::prune(self, frame.plan);
+        facts::prune(self, frame.plan, frame.next_watermark);
     }
 }

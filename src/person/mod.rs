@@ -41,8 +41,10 @@ pub struct Person {
     /// The leaf by which the person is known, such as `user:42`.
     pub id: CompactString,
     /// The last instant at which anything happened; time never goes back for a person.
+    #[serde(with = "crate::time::instant")]
     now: i64,
     /// The latest event's time of taking in, from which idleness is counted.
+    #[serde(with = "crate::time::instant")]
     last_seen: i64,
     /// The person's own time zone, and the event time at which it was said.
     zone: Option<(i64, CompactString)>,
@@ -52,6 +54,7 @@ pub struct Person {
     /// Membership as it was last announced; differs from `member` only within an instant.
     announced: SegmentSet,
     /// The next instant at which a segment may change by itself.
+    #[serde(with = "crate::time::instant")]
     recheck: i64,
     instances: Vec<Instance>,
     /// Instances so far; numbers the next one.

@@ -4,6 +4,7 @@
 //! store would keep, a few hundred of them. One who is only in the store is read when something happens.
 
 use super::{Person, Worth};
+use crate::event::leaf_hash;
 use crate::store::Persons as Stored;
 use crate::time::NEVER;
 use compact_str::CompactString;
@@ -27,7 +28,6 @@ pub(super) struct Slot {
     cell: Cell,
     /// The deadline of the person's live entry in the timers.
     pub(super) armed: i64,
-    pub(super) hash: u64,
     /// Touched since the last checkpoint began.
     pub(super) dirty: bool,
     /// Belongs to the checkpoint under way and is not written yet.
@@ -85,7 +85,7 @@ impl Table {
 
     fn add(&mut self, cell: Cell, hash: u64) -> u32 {
         let slot = u32::try_from(self.slots.len()).expect("a worker has fewer than 2^32 persons");
-        self.slots.push(Slot { cell, armed: NEVER, hash, dirty: false, frozen: false });
+        self.slots.push(Slot { cell, armed: NEVER, dirty: false, frozen: false });
         let mark = mark(hash);
         self.index.insert_unique(spread(mark), (mark, slot), |&(mark, _)| spread(mark));
         slot
@@ -96,14 +96,14 @@ impl Table {
         match std::mem::replace(&mut self.slots[slot as usize].cell, Cell::Out) {
             Cell::Live(person, _) => person,
             Cell::Packed(bytes) => Box::new(unpack(&bytes)),
-            Cell::Stored(id) => Box::new(self.read(slot, &id)),
+            Cell::Stored(id) => Box::new(self.read(&id)),
             Cell::Out => unreachable!("a person is worked on once at a time"),
         }
     }
 
-    fn read(&self, slot: u32, id: &str) -> Person {
+    fn read(&self, id: &str) -> Person {
         let store = self.store.as_ref().expect("only a store makes stored persons");
-        let bytes = store.read(self.slots[slot as usize].hash, id);
+        let bytes = store.read(leaf_hash(id), id);
         unpack(&bytes)
     }
 
@@ -155,7 +155,7 @@ impl Table {
         match &self.slots[slot as usize].cell {
             Cell::Live(person, _) => (**person).clone(),
             Cell::Packed(bytes) => unpack(bytes),
-            Cell::Stored(id) => self.read(slot, id),
+            Cell::Stored(id) => self.read(id),
             Cell::Out => unreachable!("a person is worked on once at a time"),
         }
     }

@@ -3,6 +3,7 @@
 //! Nothing here but [`clock`] reads a clock.
 
 pub mod clock;
+pub mod instant;
 pub mod zone;
 
 use jiff::Timestamp;

@@ -228,8 +228,7 @@ pub(super) fn keys(person: &Person, fact: FactId) -> Vec<CompactString> {
 }
 
 /// Drops what no instant from `now` on can see, so that an idle person is small.
-pub(super) fn prune(person: &mut Person, plan: &Plan) {
-    let now = person.now;
+pub(super) fn prune(person: &mut Person, plan: &Plan, now: i64) {
     let facts = &mut person.facts;
     for (fact, state) in facts.ids.iter().zip(&mut facts.states) {
         let FactRule::Fold(fold) = &plan.facts[usize::from(*fact)].rule else {
