@@ -13,7 +13,8 @@ pub const NESTING_MAX: usize = 64;
 /// with more of them in one window is a machine.
 pub const ENTRIES_MAX: usize = 4096;
 
-/// Keys (carts, orders) that one keyed fact remembers per person. The one touched longest ago goes.
+/// Keys (carts, orders) that one keyed fact remembers per person. The one touched longest ago goes, but none of which an
+/// instance is open: so they can be as many more as there are instances.
 pub const KEYS_MAX: usize = 32;
 
 /// Different values that an all-time `distinct` or `top` remembers per person. New ones are not counted beyond it.

@@ -10,6 +10,7 @@ mod cli;
 mod engine;
 mod kill;
 mod language_examples;
+mod limits;
 mod mistakes;
 mod mistakes_syntax;
 mod online_retail;

@@ -33,17 +33,19 @@ impl Keyed {
         keys
     }
 
-    /// An event with a key changes that key's state; a reset without one changes all.
+    /// An event with a key changes that key's state; a reset without one changes all. A key that is `in_use` is not
+    /// forgotten.
     pub(super) fn apply(
         &mut self,
         rule: &FactRule,
         key: Option<CompactString>,
         change: Change,
         now: i64,
+        in_use: impl Fn(&str) -> bool,
     ) {
         match key {
             Some(key) => {
-                let state = self.state_mut(rule, key, change.time);
+                let state = self.state_mut(rule, key, change.time, in_use);
                 apply(rule, state, change, now);
             }
             None if change.reset => {
@@ -56,15 +58,23 @@ impl Keyed {
         }
     }
 
-    fn state_mut(&mut self, rule: &FactRule, key: CompactString, time: i64) -> &mut FactState {
+    fn state_mut(
+        &mut self,
+        rule: &FactRule,
+        key: CompactString,
+        time: i64,
+        in_use: impl Fn(&str) -> bool,
+    ) -> &mut FactState {
         if let Some(at) = self.states.iter().position(|state| state.key == key) {
             let found = &mut self.states[at];
             found.touched = found.touched.max(time);
             return &mut found.state;
         }
         if self.states.len() >= KEYS_MAX {
-            let oldest = (0..self.states.len()).min_by_key(|&at| self.states[at].touched);
-            self.states.remove(oldest.expect("the list is full"));
+            let idle = (0..self.states.len()).filter(|&at| !in_use(&self.states[at].key));
+            if let Some(oldest) = idle.min_by_key(|&at| self.states[at].touched) {
+                self.states.remove(oldest);
+            }
         }
         let mut state = empty(rule);
         if let Some(reset) = self.reset {

@@ -131,7 +131,11 @@ pub(super) fn take(person: &mut Person, plan: &Plan, event: &Event, asked: &mut 
                 let key = event.value(property).key();
                 let state = person.facts.get_or(fact, || FactState::Keyed(Box::default()));
                 if let FactState::Keyed(keyed) = state {
-                    keyed.apply(&rule.rule, key, change, now);
+                    let instances = &person.instances;
+                    let in_use = |key: &str| {
+                        instances.iter().any(|instance| instance.key.as_deref() == Some(key))
+                    };
+                    keyed.apply(&rule.rule, key, change, now, in_use);
                 }
             }
         }
