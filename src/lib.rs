@@ -32,6 +32,9 @@ pub mod define;
 
 // The flow.
 
+// Kafka as a port.
+pub mod broker;
+
 // Lines of files, standard input or memory, in chunks.
 pub mod source;
 
