@@ -4,10 +4,11 @@
 //! to, whether it is late) needs only the highest time before the chunk, which the chunks hand on in their order.
 
 use crate::decode::{Decoder, is_blank};
-use crate::epoch::Timeline;
+use crate::epoch::{Epochs, Span, Timeline};
 use crate::event::{Event, Origin, Reject};
 use crate::source::{Chunk, Source, SourceError};
 use crate::store::Resume;
+use crate::time::NEVER;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -168,11 +169,28 @@ impl Intake {
         best.map(|(_, at)| at)
     }
 
+    fn ended_at(&self) -> i64 {
+        self.end.load(Ordering::Acquire)
+    }
+
     fn finish(&self) {
         let high = self.feeds.iter().map(|feed| lock(&feed.progress).high).max();
         let high = high.filter(|high| *high != i64::MIN);
         let end = high.max(self.until).unwrap_or(0);
         self.end.store(end, Ordering::Release);
+    }
+}
+
+impl Epochs for Intake {
+    fn span(&self, epoch: u64) -> Span {
+        let end = self.timeline.end(epoch).min(self.ended_at().saturating_add(1));
+        Span { begin: self.timeline.begin(epoch), end, clock: i64::MIN }
+    }
+
+    /// After the input, time goes to its end and no further.
+    fn of_timer(&self, deadline: i64, next: u64, frontier: Option<u64>) -> Option<u64> {
+        let never = deadline == NEVER || frontier.is_none() && deadline > self.ended_at();
+        (!never).then(|| self.timeline.epoch_of(deadline).max(next))
     }
 }
 

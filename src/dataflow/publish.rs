@@ -95,6 +95,7 @@ impl Publisher {
             }
             for batch in &mut self.pending {
                 batch.lines.retain(|line| line.place.epoch >= before);
+                batch.stirred.clear();
             }
             self.pending.retain(|batch| !batch.is_empty());
         }

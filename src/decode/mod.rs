@@ -92,6 +92,7 @@ impl Decoder {
         values.retain(|(slot, _)| *slot < CONTEXT_ZONE);
         Ok(Event {
             time,
+            taken: time,
             origin,
             hash: leaf_hash(&leaf),
             leaf,

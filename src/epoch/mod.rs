@@ -4,6 +4,28 @@
 //! epoch an event belongs to is a function of its own time and of the highest time before it in its source: there is no
 //! reorder buffer, the dataflow's frontier is one.
 
+/// What an epoch is in event time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Span {
+    /// The watermark when it begins: events before it are late.
+    pub begin: i64,
+    /// The watermark when it is over: timers before it have fired.
+    pub end: i64,
+    /// The clock when it was announced, by which it shows how far behind it is; `i64::MIN` for history, which is never
+    /// behind.
+    pub clock: i64,
+}
+
+/// Tells what epochs are to those that work through them.
+pub trait Epochs: Send + Sync {
+    /// The span of an epoch that has been announced.
+    fn span(&self, epoch: u64) -> Span;
+
+    /// The first epoch from `next` on in which a timer with this deadline is due; `None` if there is none yet, or will be
+    /// none. `frontier` is the first epoch that may still get events, `None` after the input.
+    fn of_timer(&self, deadline: i64, next: u64, frontier: Option<u64>) -> Option<u64>;
+}
+
 /// How event time is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Timeline {

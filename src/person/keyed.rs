@@ -5,6 +5,7 @@ use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
 use super::{Effect, Person, Timers, facts};
 use crate::define::plan::Plan;
+use crate::epoch::Span;
 use crate::event::{Event, leaf_hash};
 use crate::limits::TIMERS_PER_GROUP_AND_EPOCH;
 use crate::store::{Persons as Stored, Record};
@@ -97,21 +98,20 @@ impl Keyed {
         self.timers.len()
     }
 
-    /// One epoch: events between the watermarks (and late ones), and the timers before the next watermark, as many as one
-    /// epoch takes. What is left over is first in the next epoch.
-    pub fn epoch(
-        &mut self,
-        events: &mut [Event],
-        watermark: i64,
-        next_watermark: i64,
-        emit: &mut Emit,
-    ) {
+    /// One epoch: its events (late ones too), and the timers before the watermark at its end, as many as one epoch takes. What is left over is first in the next epoch.
+    pub fn epoch(&mut self, events: &mut [Event], span: Span, emit: &mut Emit) {
         let plan = self.plan.clone();
-        let frame =
-            Frame { plan: &plan, dedup_horizon: self.dedup_horizon, watermark, next_watermark };
+        let next_watermark = span.end;
+        let frame = Frame {
+            plan: &plan,
+            dedup_horizon: self.dedup_horizon,
+            watermark: span.begin,
+            next_watermark,
+            clock: span.clock,
+        };
         events.sort_unstable_by(|a, b| {
-            (a.hash, a.time, a.origin)
-                .cmp(&(b.hash, b.time, b.origin))
+            (a.hash, a.taken, a.time, a.origin)
+                .cmp(&(b.hash, b.taken, b.time, b.origin))
                 .then_with(|| a.leaf.cmp(&b.leaf))
         });
         self.counts.events += events.len() as u64;

@@ -317,6 +317,7 @@ pub fn reason_text(plan: &Plan, reason: Reason) -> String {
         Reason::QuietHours => "quiet hours".into(),
         Reason::Cap(at) => format!("cap {}", plan.policy.caps[at as usize].name),
         Reason::Limit => "limit".into(),
+        Reason::CatchingUp => "catching up".into(),
     }
 }
 

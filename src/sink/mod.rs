@@ -69,12 +69,14 @@ pub struct Line {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Batch {
     pub lines: Vec<Line>,
+    /// Epochs in which something happened, be it that nothing is said of it.
+    pub stirred: Vec<u64>,
     bytes: Vec<u8>,
 }
 
 impl Batch {
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.lines.is_empty() && self.stirred.is_empty()
     }
 
     /// Bytes of all lines together.
