@@ -4,6 +4,10 @@
 //! epoch an event belongs to is a function of its own time and of the highest time before it in its source: there is no
 //! reorder buffer, the dataflow's frontier is one.
 
+pub mod log;
+pub mod schedule;
+pub mod sequencer;
+
 /// What an epoch is in event time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Span {
