@@ -1,6 +1,7 @@
 //! Effects and rejects → CloudEvents 1.0 in structured mode, written without a tree in between.
 
 use super::labels::Labels;
+use super::sources::Sources;
 use super::{Batch, Place, Stream};
 use crate::define::plan::{FactId, JourneyId, Op, Plan};
 use crate::event::{Reject, Value};
@@ -12,13 +13,12 @@ use std::sync::Arc;
 /// Turns effects into lines. One for each worker; all give the same bytes.
 pub struct Formatter {
     plan: Arc<Plan>,
-    sources: Arc<Vec<String>>,
+    sources: Arc<Sources>,
     labels: Arc<Labels>,
 }
 
 impl Formatter {
-    /// `sources` are the names of inputs, as causes and rejects show them.
-    pub fn new(plan: Arc<Plan>, sources: Arc<Vec<String>>, labels: Arc<Labels>) -> Formatter {
+    pub fn new(plan: Arc<Plan>, sources: Arc<Sources>, labels: Arc<Labels>) -> Formatter {
         Formatter { plan, sources, labels }
     }
 
@@ -249,8 +249,7 @@ impl Formatter {
                 out.push(b',');
             }
             out.push(b'{');
-            text_field(out, "source", self.source(cause.origin.source));
-            number_field(out, "position", cause.origin.position);
+            self.sources.write(out, cause.origin);
             if !cause.message_id.is_empty() {
                 text_field(out, "message_id", &cause.message_id);
             }
@@ -274,10 +273,6 @@ impl Formatter {
         out.push(b'}');
     }
 
-    fn source(&self, source: u16) -> &str {
-        self.sources.get(source as usize).map_or("", String::as_str)
-    }
-
     /// Adds the line of a reject; its bytes go in as text if they are UTF-8, else in hexadecimal.
     pub fn reject(&self, epoch: u64, reject: &Reject, batch: &mut Batch) {
         let place = Place {
@@ -288,8 +283,7 @@ impl Formatter {
         };
         batch.add(place, Stream::Rejects, self.labels.reject(reject.reason), |out| {
             out.push(b'{');
-            text_field(out, "source", self.source(reject.origin.source));
-            number_field(out, "position", reject.origin.position);
+            self.sources.write(out, reject.origin);
             text_field(out, "reason", reject.reason.as_str());
             text_field(out, "detail", &reject.detail);
             number_field(out, "bytes", reject.bytes);
@@ -391,7 +385,7 @@ fn comma(out: &mut Vec<u8>) {
     }
 }
 
-fn text_field(out: &mut Vec<u8>, name: &'static str, text: &str) {
+pub(super) fn text_field(out: &mut Vec<u8>, name: &'static str, text: &str) {
     field(out, name);
     json(out, text);
 }
@@ -402,7 +396,7 @@ fn optional_field(out: &mut Vec<u8>, name: &'static str, text: Option<&str>) {
     }
 }
 
-fn number_field(out: &mut Vec<u8>, name: &'static str, number: impl std::fmt::Display) {
+pub(super) fn number_field(out: &mut Vec<u8>, name: &'static str, number: impl std::fmt::Display) {
     field(out, name);
     write!(out, "{number}").expect("writing to memory");
 }
