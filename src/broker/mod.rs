@@ -4,6 +4,9 @@
 //! What is here is all that Kairos wants of a broker. Whatever is asynchronous, batched or retried inside a client stays
 //! behind it.
 
+pub mod model;
+pub mod murmur2;
+
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
