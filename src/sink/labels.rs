@@ -16,13 +16,14 @@ pub struct Labels {
     reasons: Vec<Reason>,
 }
 
-const REASONS: [crate::event::Reason; 11] = {
+const REASONS: [crate::event::Reason; 12] = {
     use crate::event::Reason::*;
     [
         TooLong,
         NotUtf8,
         NotJson,
         TooDeep,
+        NotMapped,
         NotAnEvent,
         NoIdentifier,
         NoTimestamp,
