@@ -73,7 +73,7 @@ impl Formatter {
                             key: key.as_deref(),
                             number: *number,
                         };
-                        self.journey(out, *time, &about, change, index);
+                        self.journey(out, *time, &about, change);
                     });
                 }
                 Effect::Decision(decision) => {
@@ -83,7 +83,7 @@ impl Formatter {
         }
     }
 
-    fn journey(&self, out: &mut Vec<u8>, time: i64, about: &About, change: &Change, index: u32) {
+    fn journey(&self, out: &mut Vec<u8>, time: i64, about: &About, change: &Change) {
         let plan = &self.plan.journeys[about.journey.0 as usize];
         let kind = match change {
             Change::Entered { .. } => "journey.entered",
@@ -96,17 +96,21 @@ impl Formatter {
             Change::Set { .. } => "journey.set",
             Change::Regret { .. } => "journey.regret",
         };
-        let (when, number, nth) = (time.to_string(), about.number.to_string(), index.to_string());
-        envelope(
-            out,
-            kind,
-            &[about.person, kind, &plan.name, &number, &when, &nth],
-            time,
-            about.person,
-        );
-        self.about(out, about);
         let path = |place: u16| plan.program.get(place as usize).map(|at| at.path.as_str());
         let segment = |id: crate::define::plan::SegmentId| &self.plan.segments[id.0 as usize].name;
+        // What tells two changes of one kind at one instant apart; the cutting of epochs may not.
+        let detail = match change {
+            Change::Entered { .. } | Change::Exited { .. } => "",
+            Change::Reached { place }
+            | Change::Emitted { place, .. }
+            | Change::Set { place, .. } => path(*place).unwrap_or(""),
+            Change::Added(list) | Change::Removed(list) => segment(*list),
+            Change::Regret { by, .. } => &by.message_id,
+        };
+        let (when, number) = (time.to_string(), about.number.to_string());
+        let id = [about.person, kind, &plan.name, &number, &when, detail];
+        envelope(out, kind, &id, time, about.person);
+        self.about(out, about);
         match change {
             Change::Entered { by } => self.inputs_field(out, &[by]),
             Change::Reached { place } => optional_field(out, "step", path(*place)),

@@ -175,7 +175,6 @@ impl Committer {
         }
         transaction.begins = self.begins_for(&transaction);
         let record = transaction.to_bytes();
-        let mut pause = PATIENCE.0;
         loop {
             match self.attempt(group, &record) {
                 Ok(()) => break,
@@ -185,18 +184,8 @@ impl Committer {
                 Err(error) => tracing::warn!(%error, "a transaction failed; looking at the log"),
             }
             self.producers = [None, None];
-            match self.judge(&transaction) {
-                Ok(true) => break,
-                Ok(false) => {}
-                Err(RunError::Broker(error @ BrokerError::Unavailable { .. })) => {
-                    tracing::warn!(%error, "the broker cannot be reached; trying again");
-                    std::thread::sleep(pause);
-                    pause = (pause * 2).min(PATIENCE.1);
-                }
-                Err(error) => return Err(error),
-            }
-            if self.control.is_stopped() {
-                return Err(RunError::Stopped);
+            if self.patiently(|committer| committer.judge(&transaction))? {
+                break;
             }
         }
         self.after = transaction.last();
@@ -274,20 +263,30 @@ impl Committer {
 
     /// The end of the log; everything later is after it.
     fn log_end(&mut self) -> Result<i64, RunError> {
-        let partition = std::slice::from_ref(&self.log.partition);
+        self.log.after = self.after;
+        self.patiently(|committer| {
+            let ends = committer.broker.ends(std::slice::from_ref(&committer.log.partition))?;
+            Ok(ends.first().copied().unwrap_or(0))
+        })
+    }
+
+    /// Does something again and again while the broker cannot be reached.
+    fn patiently<T>(
+        &mut self,
+        mut doing: impl FnMut(&mut Committer) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
         let mut pause = PATIENCE.0;
         loop {
-            match self.broker.ends(partition) {
-                Ok(ends) => {
-                    self.log.after = self.after;
-                    return Ok(ends.first().copied().unwrap_or(0));
-                }
-                Err(error @ BrokerError::Unavailable { .. }) if !self.control.is_stopped() => {
-                    tracing::warn!(%error, "the end of the log cannot be asked; trying again");
+            match doing(self) {
+                Err(RunError::Broker(error @ BrokerError::Unavailable { .. })) => {
+                    if self.control.is_stopped() {
+                        return Err(RunError::Stopped);
+                    }
+                    tracing::warn!(%error, "the broker cannot be reached; trying again");
                     std::thread::sleep(pause);
                     pause = (pause * 2).min(PATIENCE.1);
                 }
-                Err(error) => return Err(error.into()),
+                result => return result,
             }
         }
     }

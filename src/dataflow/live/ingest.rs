@@ -4,6 +4,7 @@
 
 use super::{Announced, Shared};
 use crate::broker::{BrokerError, Feed, Record};
+use crate::decode::adapter::NoEvent;
 use crate::epoch::Timeline;
 use crate::epoch::log::Read;
 use crate::event::{Event, Origin, Reject};
@@ -23,18 +24,8 @@ const STASH_MAX: usize = 100_000;
 /// In a backlog, a partition is not read further ahead of the one that is behind most than so many milliseconds.
 const AHEAD_MAX: i64 = 60_000;
 
-/// Why a record gives neither an event nor a reject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Skipped {
-    /// It has no payload.
-    Tombstone,
-    /// The configuration or the pack says to pass it over.
-    Ignored,
-}
-
 /// Reads the records of one partition: what they say, as events.
-pub type Reader =
-    Box<dyn FnMut(Record<'_>, Origin) -> Result<Result<Event, Reject>, Skipped> + Send>;
+pub type Reader = Box<dyn FnMut(Record<'_>, Origin) -> Result<Event, NoEvent> + Send>;
 
 /// A partition on its way to the worker that reads it.
 pub struct Lane {
@@ -141,7 +132,12 @@ impl Ingest {
             // Offsets count from 0; position 0 is nowhere.
             let origin = Origin { source: number, position: offset as u64 + 1 };
             let high = read.high;
-            if let Ok(mut item) = reader(record, origin) {
+            let item = match reader(record, origin) {
+                Ok(event) => Some(Ok(event)),
+                Err(NoEvent::Rejected(reject)) => Some(Err(reject)),
+                Err(NoEvent::Tombstone | NoEvent::PassedOver) => None,
+            };
+            if let Some(mut item) = item {
                 let earliest = timeline.floor(high.saturating_sub(timeline.slack));
                 let time = match &mut item {
                     Ok(event) => {

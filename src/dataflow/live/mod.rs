@@ -19,7 +19,7 @@ mod publish;
 mod recover;
 mod run;
 
-pub use ingest::{Lane, Reader, Skipped};
+pub use ingest::{Lane, Reader};
 pub use run::{LiveJob, LiveRun, Readers, start};
 
 use crate::broker::Partition;

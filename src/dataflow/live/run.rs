@@ -55,6 +55,8 @@ pub struct LiveJob {
     /// Topics that are read, in the order that breaks ties.
     pub inputs: Vec<String>,
     pub readers: Readers,
+    /// Whether any reader looks at the headers of records.
+    pub headers: bool,
     pub topics: Topics,
     pub workers: usize,
     pub timeline: Timeline,
@@ -210,6 +212,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         clock: job.clock,
         inputs: job.inputs,
         readers: job.readers,
+        headers: job.headers,
         workers: job.workers,
         timeline: job.timeline,
         dedup_horizon: job.dedup_horizon,
@@ -314,7 +317,7 @@ fn open_lanes(job: &LiveJob, resume: &Resume, shared: &Shared) -> Result<(), Bro
     let partitions = resume.begins.partitions.iter().zip(&resume.places);
     let from: Vec<_> =
         partitions.map(|((partition, _), place)| (partition.clone(), place.from.offset)).collect();
-    let feeds = job.broker.feeds(&from, true)?;
+    let feeds = job.broker.feeds(&from, job.headers)?;
     for (at, (feed, place)) in feeds.into_iter().zip(&resume.places).enumerate() {
         let reader = (job.readers)(&from[at].0);
         let lane = Lane::new(at as u16, feed, reader, place);
@@ -333,6 +336,7 @@ struct Setup {
     clock: Arc<dyn Clock>,
     inputs: Vec<String>,
     readers: Readers,
+    headers: bool,
     workers: usize,
     timeline: Timeline,
     dedup_horizon: i64,
@@ -407,7 +411,7 @@ impl Setup {
         let starts = self.broker.starts(partitions)?;
         let from: Vec<_> = partitions.iter().cloned().zip(starts).collect();
         let first = super::lock(&self.shared.partitions).len();
-        let feeds = self.broker.feeds(&from, true)?;
+        let feeds = self.broker.feeds(&from, self.headers)?;
         let lane = |(at, feed): (usize, Box<dyn crate::broker::Feed>)| {
             let (partition, start) = &from[at];
             self.sources.add(partition.clone());
