@@ -4,6 +4,7 @@
 //! What is here is all that Kairos wants of a broker. Whatever is asynchronous, batched or retried inside a client stays
 //! behind it.
 
+pub mod kafka;
 pub mod model;
 pub mod murmur2;
 

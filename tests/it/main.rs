@@ -6,7 +6,10 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod broker;
 mod cli;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod engine;
 mod kill;
 mod language_examples;
