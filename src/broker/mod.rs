@@ -4,6 +4,8 @@
 //! What is here is all that Kairos wants of a broker. Whatever is asynchronous, batched or retried inside a client stays
 //! behind it.
 
+pub mod kafka_plain;
+
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
