@@ -5,6 +5,8 @@
 //! behind it.
 
 pub mod kafka_plain;
+pub mod model;
+pub mod murmur2;
 
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,6 @@
 //! What went wrong, as the user reads it: `error: …`, then `hint: …`, and the exit code. Never prints.
 
+use crate::broker::BrokerError;
 use crate::dataflow::RunError;
 use crate::sink::SinkError;
 use crate::source::SourceError;
@@ -91,6 +92,12 @@ impl From<RunError> for Failure {
             RunError::Source(error) => error.into(),
             RunError::Sink(error) => error.into(),
             RunError::Store(error) => error.into(),
+            RunError::Broker(BrokerError::Fenced) => {
+                Failure::failed(BrokerError::Fenced.to_string())
+                    .hint("only one instance of a name may run; give this one another name")
+            }
+            RunError::Broker(error) => split(Failure::failed(error.to_string())),
+            RunError::Log(message) => split(Failure::failed(message)),
             RunError::Stopped => Failure { code: STOPPED, ..Failure::failed("stopped") },
             RunError::Worker(message) => {
                 let message = format!("a worker failed: {message}");

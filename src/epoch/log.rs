@@ -67,8 +67,8 @@ pub struct Transaction {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Begins {
     pub terms: Terms,
-    /// By their numbers.
-    pub partitions: Vec<Partition>,
+    /// By their numbers, each with the offset at which it was first read.
+    pub partitions: Vec<(Partition, i64)>,
 }
 
 impl Transaction {
@@ -123,7 +123,7 @@ mod tests {
         let entries = vec![Entry { number: 2, span, backlog: true, read }];
         let terms = Terms { plan: 1, slack: 2, step: 3, dedup_horizon: 4 };
         let partition = Partition { topic: "events".into(), number: 1 };
-        let begins = Some(Begins { terms, partitions: vec![partition] });
+        let begins = Some(Begins { terms, partitions: vec![(partition, 6)] });
         let transaction = Transaction { after: 1, entries, begins, lines: 4, hash: 5 };
         let bytes = transaction.to_bytes();
         assert_eq!(Transaction::from_bytes(&bytes), Ok(transaction));

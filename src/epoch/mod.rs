@@ -40,6 +40,11 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// The beginning of the step in which a time lies.
+    pub fn floor(&self, time: i64) -> i64 {
+        time.div_euclid(self.step).saturating_mul(self.step)
+    }
+
     /// The epoch in which what is due at `time` happens.
     pub fn epoch_of(&self, time: i64) -> u64 {
         u64::try_from(time.div_euclid(self.step)).unwrap_or(0)

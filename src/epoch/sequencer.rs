@@ -174,6 +174,13 @@ impl Sequencer {
         self.probes.drain(..done);
     }
 
+    /// The partition that holds the watermark of a backlog back.
+    pub fn holding(&self, readings: &[Read]) -> Option<usize> {
+        let clock = self.clock()?;
+        let behind = |at: &usize| self.reached.get(*at).is_none_or(|it| *it < clock - BEHIND);
+        (0..readings.len()).filter(behind).min_by_key(|at| readings[*at].high)
+    }
+
     fn live_watermark(&self) -> i64 {
         self.caught_up_to().map_or(i64::MIN, |clock| clock.saturating_sub(self.timeline.slack))
     }
@@ -187,8 +194,7 @@ impl Sequencer {
         if bound == i64::MIN {
             return i64::MIN;
         }
-        let bound = bound.saturating_sub(self.timeline.slack);
-        bound.div_euclid(self.timeline.step).saturating_mul(self.timeline.step)
+        self.timeline.floor(bound.saturating_sub(self.timeline.slack))
     }
 }
 

@@ -5,9 +5,12 @@ pub mod files;
 mod format;
 mod labels;
 pub mod memory;
+mod sources;
+pub mod topics;
 
 pub use format::{Formatter, reason_text, write_value};
 pub use labels::Labels;
+pub use sources::Sources;
 
 use serde::{Deserialize, Serialize};
 

@@ -11,6 +11,7 @@ mod engine;
 mod kill;
 mod language_examples;
 mod limits;
+mod live;
 mod mistakes;
 mod mistakes_syntax;
 mod online_retail;
