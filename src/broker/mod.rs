@@ -5,6 +5,7 @@
 //! behind it.
 
 pub mod kafka;
+pub mod kafka_plain;
 pub mod model;
 pub mod murmur2;
 

@@ -30,6 +30,8 @@ pub struct Intake {
     /// Bytes read, for progress bars.
     pub bytes: AtomicU64,
     pub lines: AtomicU64,
+    /// Events that the pack ignores.
+    pub ignored: AtomicU64,
     /// The earliest event time read; `i64::MAX` before there is one.
     pub start: AtomicI64,
 }
@@ -123,6 +125,7 @@ impl Intake {
             end: AtomicI64::new(i64::MAX),
             bytes: AtomicU64::new(0),
             lines: AtomicU64::new(0),
+            ignored: AtomicU64::new(0),
             start: AtomicI64::new(i64::MAX),
         }
     }
@@ -263,7 +266,7 @@ impl Ingest {
 
     fn decode(&self, feed: usize, number: u64, chunk: &Chunk, is_there: bool) -> Decoded {
         let mut events = Vec::with_capacity(chunk.bytes.len() / 512 + 1);
-        let mut lines = 0;
+        let (mut lines, mut ignored) = (0, 0);
         for (line, bytes) in chunk.lines() {
             lines += 1;
             if is_blank(bytes) {
@@ -276,8 +279,13 @@ impl Ingest {
                 }
                 reject
             });
+            if event.as_ref().is_ok_and(|event| self.decoder.ignores(event)) {
+                ignored += 1;
+                continue;
+            }
             events.push(event);
         }
+        self.intake.ignored.fetch_add(ignored, Ordering::Relaxed);
         self.intake.lines.fetch_add(lines, Ordering::Relaxed);
         let start = events.iter().flatten().map(|event| event.time).min();
         self.intake.start.fetch_min(start.unwrap_or(i64::MAX), Ordering::Relaxed);

@@ -45,6 +45,8 @@ pub enum NoEvent {
     Tombstone,
     /// The mapping's `when` passes it over.
     PassedOver,
+    /// The pack ignores who did it.
+    Ignored,
     /// It could not be taken in; `raw` holds the payload as it came.
     Rejected(Reject),
 }
@@ -84,9 +86,8 @@ impl Adapter {
         let payload = record.payload.ok_or(NoEvent::Tombstone)?;
         let refused = |why| NoEvent::Rejected(reject(payload, origin, why));
         if self.format == Format::Segment {
-            return decoder
-                .decode_arrived(payload, origin, record.timestamp)
-                .map_err(NoEvent::Rejected);
+            let event = decoder.decode_arrived(payload, origin, record.timestamp);
+            return event.map_err(NoEvent::Rejected).and_then(|event| counting(decoder, event));
         }
         decoder.bounded(payload).map_err(refused)?;
         self.buffer.clear();
@@ -96,7 +97,8 @@ impl Adapter {
             Line::PassedOver => return Err(NoEvent::PassedOver),
         };
         let event = decoder.decode_arrived(line, origin, record.timestamp);
-        event.map_err(|wrong| refused((wrong.reason, wrong.detail)))
+        let event = event.map_err(|wrong| refused((wrong.reason, wrong.detail)))?;
+        counting(decoder, event)
     }
 
     fn line<'a>(&mut self, payload: &'a [u8], record: &Record<'_>) -> Result<Line<'a>, Refused> {
@@ -106,6 +108,11 @@ impl Adapter {
             Format::Mapping(mapping) => mapping.line(payload, record, &mut self.buffer),
         }
     }
+}
+
+/// The event, unless the pack ignores it.
+fn counting(decoder: &Decoder, event: Event) -> Result<Event, NoEvent> {
+    if decoder.ignores(&event) { Err(NoEvent::Ignored) } else { Ok(event) }
 }
 
 #[cfg(test)]

@@ -46,6 +46,8 @@ pub struct Decoder {
     money: Money,
     /// What is read, by slot.
     paths: Vec<PropertyPath>,
+    /// Leaves whose events do not count, by their hashes.
+    ignored: hashbrown::HashMap<u64, String, foldhash::fast::FixedState>,
     /// Bytes beyond which a line is not looked at.
     line_bytes_max: usize,
 }
@@ -64,6 +66,7 @@ impl Decoder {
             wanted: Wanted::new(inputs),
             money: Money::new(inputs),
             paths: inputs.paths.clone(),
+            ignored: inputs.ignored.iter().map(|leaf| (leaf_hash(leaf), leaf.clone())).collect(),
             line_bytes_max: LINE_BYTES_MAX,
         }
     }
@@ -95,6 +98,12 @@ impl Decoder {
     ) -> Result<Event, Reject> {
         let arrival = arrival.filter(|arrival| (TIME_MIN..TIME_MAX).contains(arrival));
         self.event(line, origin, arrival).map_err(|refused| reject(line, origin, refused))
+    }
+
+    /// Whether the pack ignores who did this: then the event does not count, as if it had not been there.
+    pub fn ignores(&self, event: &Event) -> bool {
+        !self.ignored.is_empty()
+            && self.ignored.get(&event.hash).is_some_and(|leaf| *leaf == event.leaf)
     }
 
     /// Whether a line or record is too long to be looked at.

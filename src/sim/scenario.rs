@@ -183,6 +183,7 @@ impl Stage {
         event[holder] = properties;
         let origin = Origin { source: 0, position: self.lines };
         match self.decoder.decode(event.to_string().as_bytes(), origin) {
+            Ok(event) if self.decoder.ignores(&event) => {}
             Ok(event) => self.events.push(event),
             Err(reject) => {
                 return Err(format!("rejected: {}: {}", reject.reason.as_str(), reject.detail));

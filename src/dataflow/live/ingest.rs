@@ -135,7 +135,7 @@ impl Ingest {
             let item = match reader(record, origin) {
                 Ok(event) => Some(Ok(event)),
                 Err(NoEvent::Rejected(reject)) => Some(Err(reject)),
-                Err(NoEvent::Tombstone | NoEvent::PassedOver) => None,
+                Err(NoEvent::Tombstone | NoEvent::PassedOver | NoEvent::Ignored) => None,
             };
             if let Some(mut item) = item {
                 let earliest = timeline.floor(high.saturating_sub(timeline.slack));

@@ -252,6 +252,22 @@ fn a_longer_record_is_rejected_before_it_is_read() {
     }
 }
 
+#[test]
+fn who_is_ignored_is_ignored_in_any_form() {
+    let (decoder, _) = decoder_of("ignore: [ user:u, anonymous:b ]\nsessions: { gap: 30m }");
+    let said = |format: Format, payload: &str| {
+        let record = record(payload.as_bytes(), &[]);
+        Adapter::new(format).event(&decoder, &record, Origin::default()).map(|event| event.leaf)
+    };
+    assert_eq!(said(Format::Segment, r#"{"event":"x","userId":"u"}"#), Err(NoEvent::Ignored));
+    assert_eq!(said(Format::Segment, r#"{"event":"x","userId":"b"}"#), Ok("user:b".into()));
+    let cloud = r#"{"specversion":"1.0","type":"x","subject":"anonymous:b"}"#;
+    assert_eq!(said(Format::CloudEvents, cloud), Err(NoEvent::Ignored));
+    let mapping = mapping(&[("event", "'x'"), ("user_id", "message")]);
+    assert_eq!(said(mapping.clone(), "\"u\""), Err(NoEvent::Ignored));
+    assert_eq!(said(mapping, "\"v\""), Ok("user:v".into()));
+}
+
 fn formats() -> Vec<Format> {
     vec![
         Format::Segment,
