@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use kairos::broker::model::{Call, CommitFault, Model};
 use kairos::broker::{Broker, Topic};
-use kairos::dataflow::live::{LiveJob, LiveRun, start};
+use kairos::dataflow::live::{Bounds, LiveJob, LiveRun, start};
 use kairos::dataflow::{Job, RunError, run};
 use kairos::decode::Decoder;
 use kairos::decode::adapter::{Adapter, Format};
@@ -123,6 +123,7 @@ impl World {
             dedup_horizon: HOUR,
             store: kept.map(|kept| (Arc::new(kept.clone()) as Arc<_>, kept.checkpoint())),
             checkpoint_every: Duration::ZERO,
+            bounds: Bounds::default(),
         }
     }
 

@@ -71,7 +71,9 @@ impl Committer {
             } else {
                 self.compare(&group)?;
             }
-            let last = group.bundles.last().map_or(0, |bundle| bundle.announced.entry.number);
+            let end = &group.bundles.last().expect("a group is not empty").announced.entry;
+            let last = end.number;
+            super::lock(&self.shared.committed).clone_from(&end.read);
             if group.checkpoint {
                 self.log.offset = self.log_end()?;
                 self.shared.log_offset.store(self.log.offset, Ordering::Release);

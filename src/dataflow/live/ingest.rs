@@ -17,10 +17,6 @@ use std::sync::atomic::Ordering;
 /// Records that one feed hands over in one turn.
 const RECORDS_PER_TURN: usize = 512;
 
-/// Events that a worker may hold beyond what has been announced; only the partition that holds the next epoch up is read
-/// beyond it.
-const STASH_MAX: usize = 100_000;
-
 /// In a backlog, a partition is not read further ahead of the one that is behind most than so many milliseconds.
 const AHEAD_MAX: i64 = 60_000;
 
@@ -103,12 +99,14 @@ impl Ingest {
         // The partition that is behind most comes first. A dry one holds nobody back.
         self.lanes.sort_by_key(|lane| (lane.read.high, lane.number));
         let behind = self.lanes.iter().find(|lane| !lane.dry).map_or(i64::MAX, |it| it.read.high);
+        // Only the partition that holds the next epoch up is read beyond what there is room for.
+        let room = self.shared.bounds.events / self.shared.arrivals.len();
         let mut any = false;
         for at in 0..self.lanes.len() {
             let lane = &self.lanes[at];
             let ahead = !live && lane.read.high > behind.saturating_add(AHEAD_MAX);
             let wanted = holding == usize::from(lane.number);
-            if wanted || (self.stashed < STASH_MAX && !ahead) {
+            if wanted || (self.stashed < room && !ahead) {
                 any |= self.read_lane(at)?;
             }
         }

@@ -20,7 +20,7 @@ mod recover;
 mod run;
 
 pub use ingest::{Lane, Reader};
-pub use run::{LiveJob, LiveRun, Readers, start};
+pub use run::{Bounds, LiveJob, LiveRun, Readers, start};
 
 use crate::broker::Partition;
 use crate::epoch::log::{Entry, Read};
@@ -30,9 +30,6 @@ use crate::store::Place;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-
-/// Epochs that may be under way: announced, and their transactions not committed.
-const EPOCHS_IN_FLIGHT_MAX: u64 = 24;
 
 /// An epoch, as it is made known to the stages.
 #[derive(Clone, Debug)]
@@ -46,6 +43,7 @@ pub(super) struct Announced {
 
 /// What the threads of a live run share.
 pub(super) struct Shared {
+    bounds: Bounds,
     pub schedule: Arc<Schedule>,
     sequencer: Mutex<Sequencer>,
     /// How far each partition has been read, by its number.
@@ -56,6 +54,8 @@ pub(super) struct Shared {
     queues: Vec<Mutex<VecDeque<Announced>>>,
     /// Feeds of new partitions, for the workers to take.
     arrivals: Vec<Mutex<Vec<Lane>>>,
+    /// How far the committed epochs have read.
+    committed: Mutex<Vec<Read>>,
     /// Epochs announced, and those whose outputs are safe.
     announced: AtomicU64,
     settled: AtomicU64,
@@ -93,8 +93,11 @@ impl Shared {
         partitions: Vec<(Partition, i64)>,
         from: Vec<Read>,
         workers: usize,
+        bounds: Bounds,
     ) -> Shared {
         Shared {
+            bounds,
+            committed: Mutex::new(from.clone()),
             schedule: Arc::new(Schedule::default()),
             watermark: AtomicI64::new(sequencer.last().span.end),
             sequencer: Mutex::new(sequencer),
@@ -124,6 +127,12 @@ impl Shared {
     /// All partitions, by their numbers.
     fn partitions(&self) -> Vec<Partition> {
         lock(&self.partitions).iter().map(|(partition, _)| partition.clone()).collect()
+    }
+
+    /// How far has been read for good, for those who watch lag in the cluster.
+    fn progress(&self) -> Vec<(Partition, i64)> {
+        let read = lock(&self.committed).clone();
+        self.partitions().into_iter().zip(read.into_iter().map(|read| read.offset)).collect()
     }
 
     /// Makes the run end once everything announced so far is safe.
@@ -160,7 +169,7 @@ impl Shared {
     /// shall end with a checkpoint, and told its number.
     fn sequence(&self, checkpoint: impl FnOnce(u64, bool) -> bool) -> bool {
         let mut sequencer = lock(&self.sequencer);
-        if self.ended.load(Ordering::Acquire) || self.in_flight() >= EPOCHS_IN_FLIGHT_MAX {
+        if self.ended.load(Ordering::Acquire) || self.in_flight() >= self.bounds.epochs {
             return false;
         }
         let earliest = self.timers.iter().map(|timer| timer.load(Ordering::Acquire)).min();

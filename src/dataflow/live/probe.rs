@@ -17,6 +17,9 @@ const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(200);
 /// Between two looks for new partitions.
 const LOOK_AGAIN: Duration = Duration::from_secs(10);
 
+/// Between two times that the cluster is told how far has been read.
+const TELL_AGAIN: Duration = Duration::from_secs(5);
+
 /// Makes lanes of partitions that were not there before.
 pub(super) type Opener = Box<dyn FnMut(&[Partition]) -> Result<Vec<Lane>, BrokerError> + Send>;
 
@@ -26,6 +29,8 @@ pub(super) struct Prober {
     pub clock: Arc<dyn Clock>,
     pub shared: Arc<Shared>,
     pub topics: Vec<String>,
+    /// Under which the cluster is told how far has been read.
+    pub group: String,
     pub open: Opener,
     /// Whether the broker answers; time stands still while it does not.
     pub answers: Arc<AtomicBool>,
@@ -35,6 +40,7 @@ impl Prober {
     /// Probes until told to stop. An unreachable broker holds time; it is asked until it answers.
     pub(super) fn run(mut self, stopped: &dyn Fn() -> bool) {
         let mut looked = self.clock.now();
+        let mut told = self.clock.now();
         while !stopped() {
             let clock = self.clock.wall();
             let partitions = self.shared.partitions();
@@ -47,6 +53,13 @@ impl Prober {
                 Err(error) => {
                     self.note(false, &error.to_string());
                     std::thread::sleep(PAUSE_AFTER_ERROR);
+                }
+            }
+            if self.clock.now() > told + TELL_AGAIN {
+                told = self.clock.now();
+                if let Err(error) = self.broker.tell_progress(&self.group, &self.shared.progress())
+                {
+                    tracing::debug!(%error, "the cluster cannot be told how far has been read");
                 }
             }
             if self.clock.now() > looked + LOOK_AGAIN {

@@ -67,6 +67,22 @@ pub struct LiveJob {
     pub store: Option<(Arc<dyn Store>, Option<Checkpoint>)>,
     /// Between two checkpoints.
     pub checkpoint_every: Duration,
+    pub bounds: Bounds,
+}
+
+/// How much may be under way at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Epochs announced whose transactions are not committed.
+    pub epochs: u64,
+    /// Events read beyond what has been announced, of all workers together.
+    pub events: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { epochs: 24, events: 200_000 }
+    }
 }
 
 impl LiveJob {
@@ -184,7 +200,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
     let entries = resume.records.iter().flat_map(|record| record.entries.clone()).collect();
     let sequencer = Sequencer::new(job.timeline, job.backlog, resume.entry.clone(), entries);
     let from = resume.places.iter().map(|place| place.from).collect();
-    let shared = Arc::new(Shared::new(sequencer, partitions, from, job.workers));
+    let shared = Arc::new(Shared::new(sequencer, partitions, from, job.workers, job.bounds));
     open_lanes(&job, &resume, &shared)?;
     let answers = Arc::new(AtomicBool::new(true));
     let every = job.store.is_some().then_some(u64::MAX);
@@ -206,6 +222,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
     };
     let setup = Setup {
         key: job.key(),
+        name: job.name,
         read: resume.entry.read,
         plan: job.plan,
         broker: job.broker,
@@ -328,6 +345,7 @@ fn open_lanes(job: &LiveJob, resume: &Resume, shared: &Shared) -> Result<(), Bro
 
 /// What the threads of a run need.
 struct Setup {
+    name: String,
     key: RunKey,
     /// How far the epoch before the first one had read.
     read: Vec<crate::epoch::log::Read>,
@@ -401,6 +419,7 @@ impl Setup {
             shared: self.shared.clone(),
             topics: self.inputs.clone(),
             answers: self.answers.clone(),
+            group: self.name.clone(),
             open: Box::new(move |partitions| opener.open(partitions)),
         };
         std::thread::spawn(move || prober.run(&|| setup.control.is_stopped()))
