@@ -242,3 +242,21 @@ fn canaries_sing() {
     early.commit().unwrap();
     assert_eq!(committed(&open), ["early", "late"]);
 }
+
+/// The contract's tests notice what no broker may do.
+#[test]
+fn the_contract_notices() {
+    let notices = |set: &dyn Fn(&Model), test: fn(&dyn World)| {
+        let world = Modelled::new(set);
+        let test = std::panic::AssertUnwindSafe(|| test(&world));
+        assert!(std::panic::catch_unwind(test).is_err());
+    };
+    let stop_fencing: &dyn Fn(&Model) = &Model::stop_fencing;
+    notices(stop_fencing, crate::contract::a_later_producer_shuts_out_the_earlier);
+    notices(stop_fencing, crate::contract::a_shut_out_producer_that_begins_anew_is_fenced);
+    notices(stop_fencing, crate::contract::aborted_records_do_not_come);
+    let lose = |model: &Model| model.plant_commit(Some((1, CommitFault::LosesRecord)));
+    notices(&lose, crate::contract::records_come_in_order_each_once);
+    notices(&lose, crate::contract::a_transaction_is_seen_as_a_whole);
+    notices(&lose, crate::contract::keys_choose_partitions_as_in_java);
+}

@@ -2,7 +2,7 @@
 //! for its answer, a bounded time.
 
 use super::context::Context;
-use super::failure::{by_code, explain, passes};
+use super::failure::{by_code, explain, passes, unknown};
 use super::{ANSWER, list};
 use crate::broker::{BrokerError, Partition, Topic};
 use crate::time::clock::Clock;
@@ -16,6 +16,9 @@ use std::sync::Arc;
 use std::task::{Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
+
+/// How long a topic or partition may be unknown that is asked for: one that has just been made is not known everywhere.
+const LEARNT: Duration = Duration::from_secs(1);
 
 /// Before a question is asked again whose answer was that the cluster does not know yet.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -34,7 +37,7 @@ pub(super) fn partitions(
     };
     match found.error().map(Code::from) {
         None => {}
-        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => return Ok(Vec::new()),
+        Some(code) if unknown(code) => return Ok(Vec::new()),
         Some(code) => return Err(by_code(&doing(), code, &code.to_string())),
     }
     let mut numbers: Vec<i32> = found.partitions().iter().map(MetadataPartition::id).collect();
@@ -55,7 +58,8 @@ pub(super) fn offsets(
     }
     serve(asker);
     let asked = list(partitions.iter().map(|partition| (partition, which)))?;
-    let until = clock.now() + ANSWER;
+    let begun = clock.now();
+    let until = begun + ANSWER;
     loop {
         let left = until.saturating_sub(clock.now());
         let error = match asker.offsets_for_times(asked.clone(), left) {
@@ -65,8 +69,12 @@ pub(super) fn offsets(
             },
             Err(error) => error,
         };
-        let may_pass = error.rdkafka_error_code().is_some_and(passes);
-        if !may_pass || clock.now() + AGAIN >= until {
+        let last = match error.rdkafka_error_code() {
+            Some(code) if unknown(code) => begun + LEARNT,
+            Some(code) if passes(code) => until,
+            _ => begun,
+        };
+        if clock.now() + AGAIN >= last {
             return Err(explain("ask for offsets", &error));
         }
         std::thread::sleep(AGAIN);

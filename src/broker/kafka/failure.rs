@@ -30,7 +30,7 @@ pub(super) fn by_code(doing: &str, code: Code, message: &str) -> BrokerError {
     let (doing, message) = (doing.to_string(), message.to_string());
     if fenced(code) {
         BrokerError::Fenced
-    } else if refused(code) {
+    } else if refused(code) || unknown(code) {
         BrokerError::Refused { doing, message }
     } else {
         BrokerError::Unavailable { doing, message }
@@ -58,9 +58,6 @@ fn refused(code: Code) -> bool {
             | Code::InvalidRecord
             | Code::InvalidTimestamp
             | Code::UnsupportedForMessageFormat
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::UnknownTopicOrPartition
             | Code::InvalidTopic
             | Code::InvalidArgument
             | Code::InvalidConfig
@@ -75,14 +72,16 @@ fn refused(code: Code) -> bool {
     )
 }
 
-/// Whether a partition's error goes away when it has a leader again, or the broker has learnt of the topic.
+/// Whether a broker does not know the topic or the partition.
+pub(super) fn unknown(code: Code) -> bool {
+    matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition)
+}
+
+/// Whether an error goes away when the partition has a leader again, or the broker is back.
 pub(super) fn passes(code: Code) -> bool {
     matches!(
         code,
-        Code::UnknownTopicOrPartition
-            | Code::UnknownTopic
-            | Code::UnknownPartition
-            | Code::LeaderNotAvailable
+        Code::LeaderNotAvailable
             | Code::NotLeaderForPartition
             | Code::ReplicaNotAvailable
             | Code::KafkaStorageError

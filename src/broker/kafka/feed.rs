@@ -90,6 +90,7 @@ fn consumer(
             ("fetch.queue.backoff.ms", "2"),
             // What an idle partition's last stable offset is, becomes known as often.
             ("fetch.wait.max.ms", "20"),
+            ("topic.metadata.propagation.max.ms", "5000"),
             ("fetch.error.backoff.ms", "50"),
             ("check.crcs", "true"),
         ],

@@ -38,6 +38,7 @@ pub(super) fn open(
             ("linger.ms", "0"),
             ("transaction.timeout.ms", "15000"),
             ("message.timeout.ms", "10000"),
+            ("topic.metadata.propagation.max.ms", "5000"),
             ("queue.buffering.max.messages", "500000"),
             ("queue.buffering.max.kbytes", "131072"),
         ],
