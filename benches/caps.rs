@@ -26,7 +26,7 @@ fn pack_of(caps: usize) -> String {
     let mut text = String::from("policy:\n  time_zone: Europe/Warsaw\n  caps:\n");
     for cap in 0..caps {
         let window = windows[cap % windows.len()];
-        text += &format!("    - {{ name: cap {cap}, max: 100000, {window} }}\n");
+        text += &format!("    - {{ name: cap {cap}, max: 1000, {window} }}\n");
     }
     text + "journeys:\n  ping:\n    enter: { on: Ping, again: always }\n    \
             steps: [ { send: { channel: email, template: ping } } ]\n"

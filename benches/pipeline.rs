@@ -33,6 +33,10 @@ fn main() {
     let customers = number("CUSTOMERS", 2_000, 1_000_000);
     let hours = number("HOURS", 48, 48);
     let rounds = number("ROUNDS", 1, 3);
+    let workers = match number("WORKERS", 0, 0) {
+        0 => vec![1, 2],
+        workers => vec![workers as usize],
+    };
     let pack = std::env::var("PACK").unwrap_or("dataflows/retail".into());
     let files = kairos::define::files::read_pack(Path::new(&pack)).expect("the pack is there");
     let (parsed, mistakes) = kairos::define::parse::parse(&files);
@@ -58,8 +62,7 @@ fn main() {
         plan.journeys.len()
     );
     for round in 0..rounds {
-        let set = std::env::var("WORKERS").ok().and_then(|text| text.parse().ok());
-        for workers in set.map_or(vec![1, 2], |workers| vec![workers]) {
+        for &workers in &workers {
             let digest = Digest::default();
             let job = Job {
                 plan: plan.clone(),

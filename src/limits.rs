@@ -47,3 +47,7 @@ pub const KEY_GROUPS: usize = 256;
 
 /// Persons of one key group whose timers are worked off in one epoch; the rest is first in the next one.
 pub const TIMERS_PER_GROUP_AND_EPOCH: usize = 512;
+
+/// Persons of one worker of whom more than the identifier is in memory. Beyond it, those whom the store holds unchanged go
+/// out of memory with each checkpoint; without a store nobody does.
+pub const PERSONS_IN_MEMORY_MAX: usize = 4_000_000;

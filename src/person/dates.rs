@@ -38,13 +38,15 @@ pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
     }
 }
 
-/// Dates are looked up again, because their facts or the person's zone may have changed.
+/// Dates are looked up again, because their facts or the person's zone may have changed; and once more when a window
+/// loses what a date was read from.
 pub(super) fn look_up(person: &mut Person, plan: &Plan) {
     for &journey in &plan.watches {
         if matches!(trigger(plan, journey), EnterTrigger::Date { .. }) {
             let fired = person.watches.iter().find(|w| w.journey == journey).map(|w| w.fired);
             let after = person.now.max(fired.map_or(i64::MIN, |fired| fired.saturating_add(1)));
-            let next = next_date(person, plan, journey, after);
+            let (next, recheck) = next_date(person, plan, journey, after);
+            person.recheck = person.recheck.min(recheck);
             if next != NEVER || fired.is_some() {
                 watch_mut(person, journey).deadline = next;
             }
@@ -64,7 +66,7 @@ pub(super) fn due(person: &mut Person, plan: &Plan, now: i64) -> Vec<(i64, Journ
         person.watches[at].fired = now;
         person.watches[at].deadline = match trigger(plan, journey) {
             EnterTrigger::Date { yearly: true, .. } => {
-                next_date(person, plan, journey, now.saturating_add(1))
+                next_date(person, plan, journey, now.saturating_add(1)).0
             }
             _ => NEVER,
         };
@@ -85,30 +87,33 @@ fn watch_mut(person: &mut Person, journey: JourneyId) -> &mut Watch {
     &mut person.watches[at]
 }
 
-/// The first instant from `after` on at which the date comes; [`NEVER`] if the fact is missing or it came once.
-fn next_date(person: &Person, plan: &Plan, journey: JourneyId, after: i64) -> i64 {
+/// The first instant from `after` on at which the date comes ([`NEVER`] if the fact is missing or it came once), and the
+/// instant at which the fact may change by itself.
+fn next_date(person: &Person, plan: &Plan, journey: JourneyId, after: i64) -> (i64, i64) {
     let EnterTrigger::Date { fact, is_date, yearly, offset_days, at } = trigger(plan, journey)
     else {
-        return NEVER;
+        return (NEVER, NEVER);
     };
     let cx = super::eval::Cx::of(plan, person, person.now);
-    let Value::Time(time) = facts::read(&cx, *fact).into_value() else {
-        return NEVER;
+    let value = facts::read(&cx, *fact).into_value();
+    let recheck = cx.recheck.get();
+    let Value::Time(time) = value else {
+        return (NEVER, recheck);
     };
     let zone = person.zone(plan);
     let day = local_day(&zone, time, *is_date);
     let instant = |day: i64| zone.at(day + offset_days, *at);
-    if !yearly {
-        return Some(instant(day)).filter(|&at| at >= after).unwrap_or(NEVER);
-    }
-    let this_year = year_of(zone.day(after));
-    // An offset of at most a year can move a return into the year before or after.
-    let years = this_year.saturating_sub(2)..=this_year.saturating_add(3);
-    years
-        .filter(|&year| year > year_of(day))
-        .map(|year| instant(anniversary(day, year)))
-        .find(|&at| at >= after)
-        .unwrap_or(NEVER)
+    let comes = |at: &i64| *at >= after;
+    let next = if *yearly {
+        let this_year = year_of(zone.day(after));
+        // An offset of at most a year can move a return into the year before or after.
+        let years = this_year.saturating_sub(2)..=this_year.saturating_add(3);
+        let later = years.filter(|&year| year > year_of(day));
+        later.map(|year| instant(anniversary(day, year))).find(comes)
+    } else {
+        Some(instant(day)).filter(comes)
+    };
+    (next.unwrap_or(NEVER), recheck)
 }
 
 /// The calendar day that a date or a time means for this person.

@@ -325,7 +325,6 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
                 let now = turn.person.now;
                 facts::set_named(turn.person, turn.plan, name, now, &value);
                 turn.set_zone(name, &value);
-                dates::look_up(turn.person, turn.plan);
                 segment::follow_all(turn.person, turn.plan);
                 turn.changed = true;
                 turn.note(at, Change::Set { place, value });

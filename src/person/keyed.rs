@@ -7,7 +7,7 @@ use super::{Effect, Person, Timers, facts};
 use crate::define::plan::Plan;
 use crate::epoch::Span;
 use crate::event::{Event, leaf_hash};
-use crate::limits::TIMERS_PER_GROUP_AND_EPOCH;
+use crate::limits::{PERSONS_IN_MEMORY_MAX, TIMERS_PER_GROUP_AND_EPOCH};
 use crate::store::{Persons as Stored, Record};
 use crate::time::{HOUR, NEVER};
 use std::sync::Arc;
@@ -42,6 +42,8 @@ pub struct Keyed {
     dedup_horizon: i64,
     /// A person who has done nothing for so long is packed.
     idle: i64,
+    /// Persons in memory beyond which those whom the store holds go out of it.
+    most_held: usize,
     table: Table,
     timers: Timers,
     counts: Counts,
@@ -63,6 +65,7 @@ impl Keyed {
             dedup_horizon,
             // Until then a session may still be open and message ids be remembered; both end with a timer anyway.
             idle: gap.max(dedup_horizon).clamp(HOUR / 2, 24 * HOUR) + 1,
+            most_held: PERSONS_IN_MEMORY_MAX,
             tracked: store.is_some(),
             table: Table::with_store(store),
             timers: Timers::default(),
@@ -180,9 +183,14 @@ impl Keyed {
         }
     }
 
-    /// Begins a checkpoint of the state as it is now: everybody touched since the last one will be written as they are.
+    /// Begins a checkpoint of the state as it is now: everybody touched since the last one will be written as they are. The
+    /// last one is safe in the store by now, and who has not changed since can be read from there again: if too many
+    /// persons are in memory, they go out of it.
     pub fn freeze(&mut self) {
         assert!(self.frozen.is_empty(), "one checkpoint at a time");
+        if self.tracked {
+            self.table.release(self.most_held);
+        }
         self.frozen = std::mem::take(&mut self.dirty);
         for &slot in &self.frozen {
             let slot = self.table.slot_mut(slot);
@@ -212,18 +220,6 @@ impl Keyed {
         self.table.slot_mut(slot).frozen = false;
     }
 
-    /// After a checkpoint is safe: packed persons that have not changed since need only their identifiers in memory, if
-    /// there are more persons than `most`.
-    pub fn release(&mut self, most: usize) {
-        let mut over = self.table.len().saturating_sub(most);
-        for slot in 0..self.table.len() as u32 {
-            if over == 0 {
-                return;
-            }
-            over -= usize::from(self.table.release(slot));
-        }
-    }
-
     /// A copy of a person, for those who only look.
     pub fn person(&self, id: &str) -> Option<Person> {
         let slot = self.table.find(id, leaf_hash(id))?;
@@ -246,5 +242,80 @@ impl Person {
     fn tidy(&mut self, frame: &Frame) {
         self.message_ids.forget(frame.next_watermark, frame.dedup_horizon);
         facts::prune(self, frame.plan, frame.next_watermark);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::define::ast::SourceFile;
+    use crate::define::compile::{Keep, compile};
+    use crate::define::parse::parse;
+    use crate::event::Origin;
+    use crate::store::memory::Memory;
+    use crate::store::{Checkpoint, RunKey, Store};
+
+    const PACK: &str = "facts: { seen: { count: Seen } }\n\
+        segments: { often: seen > 1 }\n\
+        journeys: { j: { enter: { on: Seen }, steps: [ { wait: 2d }, { send: { channel: email, template: t } } ] } }\n";
+
+    /// Plays four days of three persons, with a checkpoint after each epoch; gives what came out, and the fewest persons
+    /// that were held after one.
+    fn play(most_held: usize) -> (Vec<String>, usize, Vec<Person>) {
+        let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: PACK.into() }]);
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        let plan = Arc::new(compile(&pack, Keep::All).unwrap());
+        let store = Memory::default();
+        let mut keyed = Keyed::new(plan.clone(), HOUR, Some(Arc::new(store.clone())));
+        keyed.most_held = most_held;
+        let decoder = crate::decode::Decoder::new(&plan.inputs);
+        let (mut effects, mut fewest) = (Vec::new(), usize::MAX);
+        for half_day in 0..8 {
+            let at = 1_772_442_000_000 + half_day * 12 * HOUR;
+            let seen = |id| {
+                let line = format!(r#"{{"event":"Seen","userId":"{id}","timestamp":{at}}}"#);
+                decoder.decode(line.as_bytes(), Origin::default()).unwrap()
+            };
+            let mut events: Vec<Event> =
+                if half_day % 5 == 0 { ["a", "b", "c"].map(seen).into() } else { Vec::new() };
+            keyed.epoch(&mut events, at, at + 12 * HOUR, &mut |id, _, new| {
+                effects.extend(new.iter().map(|effect| format!("{half_day} {id} {effect:?}")));
+            });
+            keyed.freeze();
+            if half_day > 0 {
+                fewest = fewest.min(keyed.table.held());
+            }
+            let records = keyed.write_slice(usize::MAX).unwrap();
+            let checkpoint = Checkpoint {
+                epoch: half_day as u64,
+                run: RunKey {
+                    plan: 0,
+                    timeline: crate::epoch::Timeline { slack: 0, step: 12 * HOUR },
+                    dedup_horizon: HOUR,
+                    until: None,
+                    sources: Vec::new(),
+                },
+                sources: Vec::new(),
+                outputs: Vec::new(),
+                counts: std::collections::BTreeMap::new(),
+                ended: false,
+            };
+            store.commit(&checkpoint, records).unwrap();
+        }
+        effects.sort();
+        let mut persons: Vec<Person> = keyed.persons().collect();
+        persons.sort_by(|a, b| a.id.cmp(&b.id));
+        (effects, fewest, persons)
+    }
+
+    #[test]
+    fn persons_out_of_memory_go_on_as_if_they_were_in_it() {
+        let (effects, all, persons) = play(usize::MAX);
+        assert_eq!((all, persons.len()), (3, 3));
+        assert!(effects.iter().any(|effect| effect.contains("Send")), "{effects:?}");
+        let (same, none, ends) = play(0);
+        assert_eq!(none, 0, "everybody was only in the store at some time");
+        assert_eq!((effects, persons), (same, ends));
+        assert_eq!(play(2).1, 2);
     }
 }

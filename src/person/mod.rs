@@ -53,7 +53,7 @@ pub struct Person {
     member: SegmentSet,
     /// Membership as it was last announced; differs from `member` only within an instant.
     announced: SegmentSet,
-    /// The next instant at which a segment may change by itself.
+    /// The next instant at which a segment, or the fact of a date, may change by itself.
     #[serde(with = "crate::time::instant")]
     recheck: i64,
     instances: Vec<Instance>,

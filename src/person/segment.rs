@@ -1,14 +1,15 @@
 //! Membership follows the facts; what changed is announced at the end of the instant.
 
-use super::Person;
 use super::eval::Cx;
+use super::{Person, dates};
 use crate::define::plan::{Plan, SegmentId, SegmentSet};
 use crate::time::NEVER;
 
-/// Asks every condition again, and finds the next instant at which one may change by itself. Tells whether any answer
-/// changed.
+/// Asks every condition again and looks up every date, and finds the next instant at which one may change by itself. Tells
+/// whether any answer changed.
 pub(super) fn follow_all(person: &mut Person, plan: &Plan) -> bool {
     person.recheck = NEVER;
+    dates::look_up(person, plan);
     follow(person, plan, plan.conditions.clone())
 }
 

@@ -41,6 +41,10 @@ pub(super) struct Table {
     /// Upper half of the hash, and the slot.
     index: HashTable<(u32, u32)>,
     store: Option<Arc<dyn Stored>>,
+    /// Persons of whom more than the identifier is in memory.
+    held: usize,
+    /// The slot at which the next release begins.
+    hand: usize,
     /// Where persons are packed, before their length is known.
     scratch: Vec<u8>,
 }
@@ -52,6 +56,12 @@ impl Table {
 
     pub(super) fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Persons of whom more than the identifier is in memory.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.held
     }
 
     pub(super) fn slot(&self, slot: u32) -> &Slot {
@@ -67,6 +77,7 @@ impl Table {
         if let Some(slot) = self.find(id, hash) {
             return slot;
         }
+        self.held += 1;
         self.add(Cell::Live(Box::new(Person::new(id.clone())), NEVER), hash)
     }
 
@@ -96,7 +107,10 @@ impl Table {
         match std::mem::replace(&mut self.slots[slot as usize].cell, Cell::Out) {
             Cell::Live(person, _) => person,
             Cell::Packed(bytes) => Box::new(unpack(&bytes)),
-            Cell::Stored(id) => Box::new(self.read(&id)),
+            Cell::Stored(id) => {
+                self.held += 1;
+                Box::new(self.read(&id))
+            }
             Cell::Out => unreachable!("a person is worked on once at a time"),
         }
     }
@@ -160,14 +174,21 @@ impl Table {
         }
     }
 
-    /// A person who is packed and unchanged since it was written needs no memory but the identifier.
-    pub(super) fn release(&mut self, slot: u32) -> bool {
-        let found = &mut self.slots[slot as usize];
-        if found.dirty || found.frozen || !matches!(found.cell, Cell::Packed(_)) {
-            return false;
+    /// Persons who are packed and unchanged since a checkpoint that is safe need no memory but the identifier: lets go of
+    /// them until no more than `most` are held. It begins where it ended the last time, so that nobody who is read again
+    /// is soon let go of again.
+    pub(super) fn release(&mut self, most: usize) {
+        for _ in 0..self.slots.len() {
+            if self.held <= most {
+                return;
+            }
+            self.hand = (self.hand + 1) % self.slots.len();
+            let found = &mut self.slots[self.hand];
+            if !found.dirty && !found.frozen && matches!(found.cell, Cell::Packed(_)) {
+                found.cell = Cell::Stored(found.cell.id().into());
+                self.held -= 1;
+            }
         }
-        found.cell = Cell::Stored(found.cell.id().into());
-        true
     }
 }
 

@@ -123,7 +123,7 @@ impl Turn<'_> {
         }
         if !plan.watches.is_empty() {
             dates::hear(self.person, plan, event);
-            if moved || event.about_person || plan.dates_of_kind[event.kind.0 as usize] {
+            if event.about_person || plan.dates_of_kind[event.kind.0 as usize] {
                 dates::look_up(self.person, plan);
             }
         }

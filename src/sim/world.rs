@@ -156,6 +156,14 @@ pub fn random_history(rng: &mut Rng) -> Vec<Cut> {
     history
 }
 
+/// A history in which checkpoints matter: its runs take one after each line, and are stopped at one that is not the first,
+/// so that the next run goes on from those before it.
+pub fn history_of_checkpoints(rng: &mut Rng) -> Vec<Cut> {
+    let cut = |rng: &mut Rng| Cut { chunk: 1, checkpoint: 1, ..Cut::random(rng) };
+    let stopped = |rng: &mut Rng| Cut { stop: Some(Stop::Sync(2 + rng.below(4))), ..cut(rng) };
+    vec![stopped(rng), stopped(rng), cut(rng)]
+}
+
 impl World {
     /// A world over lines that come in as `sources`.
     ///

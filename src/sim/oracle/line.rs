@@ -109,9 +109,7 @@ pub fn read(pack: &Pack, bytes: &[u8]) -> Option<Line> {
         Some(id) => format!("user:{id}"),
         None => format!("anonymous:{}", identifier("anonymousId")?),
     };
-    let timestamp = json.get("timestamp").and_then(event_time)?;
-    let received = json.get("receivedAt").and_then(event_time).unwrap_or(timestamp);
-    let event = read_event(pack, &json, timestamp.min(received))?;
+    let event = read_event(pack, &json, event_time(&json)?)?;
     let message_id = json.get("messageId").and_then(Json::text).filter(|id| !id.is_empty());
     Some(Line { person, message_id: message_id.map(str::to_string), event })
 }
@@ -192,8 +190,13 @@ fn time(json: &Json) -> Option<i64> {
     }
 }
 
+/// The first of an event's times that is there, never later than its arrival; none if that one cannot be read.
 fn event_time(json: &Json) -> Option<i64> {
-    time(json).filter(|time| TIMES.contains(time))
+    let said = ["timestamp", "originalTimestamp", "receivedAt"];
+    let said = said.iter().filter_map(|name| json.get(name)).find(|json| **json != Json::Null);
+    let said = time(said?)?;
+    let received = json.get("receivedAt").and_then(time).unwrap_or(said);
+    Some(said.min(received)).filter(|time| TIMES.contains(time))
 }
 
 /// Reads properties with the types that `events:` declares for an event.
@@ -209,7 +212,12 @@ impl Declared<'_> {
         let mut declared = events.filter(|event| current_name(&event.name.node) == self.name);
         declared.find_map(|event| {
             let property = event.properties.iter().find(|(name, _)| name.node == path);
-            property.map(|(_, of_type)| of_type.node)
+            let of_type = property.map(|(_, of_type)| of_type.node);
+            // Where amounts are declared, so is the currency that they are in.
+            let mut types = event.properties.iter().map(|(_, of_type)| of_type.node);
+            let is_currency =
+                path == "currency" && types.any(|of_type| of_type == PropertyType::Money);
+            of_type.or(is_currency.then_some(PropertyType::String))
         })
     }
 

@@ -98,7 +98,9 @@ fn event(rng: &mut Rng, number: usize, persons: u64, time: i64) -> Value {
         2 => put("anonymousId", json!("a1")),
         _ => put("userId", json!("bert")),
     };
-    put("timestamp", timestamp(rng, time));
+    let names =
+        if rng.chance(0.05) { ["originalTimestamp", "receivedAt"] } else { ["timestamp"; 2] };
+    put(one(rng, &names), timestamp(rng, time));
     if rng.chance(0.1) {
         let received = time + rng.between(-5_000, 5_000);
         put("receivedAt", timestamp(rng, received));
