@@ -278,7 +278,8 @@ mod tests {
             };
             let mut events: Vec<Event> =
                 if half_day % 5 == 0 { ["a", "b", "c"].map(seen).into() } else { Vec::new() };
-            keyed.epoch(&mut events, at, at + 12 * HOUR, &mut |id, _, new| {
+            let span = Span { begin: at, end: at + 12 * HOUR, clock: i64::MIN };
+            keyed.epoch(&mut events, span, &mut |id, _, new| {
                 effects.extend(new.iter().map(|effect| format!("{half_day} {id} {effect:?}")));
             });
             keyed.freeze();
@@ -299,6 +300,7 @@ mod tests {
                 outputs: Vec::new(),
                 counts: std::collections::BTreeMap::new(),
                 ended: false,
+                live: None,
             };
             store.commit(&checkpoint, records).unwrap();
         }
