@@ -47,3 +47,6 @@ pub const KEY_GROUPS: usize = 256;
 
 /// Persons of one key group whose timers are worked off in one epoch; the rest is first in the next one.
 pub const TIMERS_PER_GROUP_AND_EPOCH: usize = 512;
+
+/// Readers that wait for one worker to hand over a person; further ones are told to come again.
+pub const WANTED_MAX: usize = 1024;

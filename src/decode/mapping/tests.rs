@@ -27,7 +27,10 @@ fn mistakes_are_said_with_their_places() {
         ("lower(message.id)", "0..5: there is no function lower() | write text.lowerAscii()"),
         ("message.id.trimm()", "11..16: there is no function trimm() | did you mean \"trim\"?"),
         ("message.list.map(key)", "13..16: map() is written otherwise | write list.map(x, …)"),
-        ("message.list.map(x, y)", "20..21: there is no `y` | write message.y, or \"y\" if the text itself is meant"),
+        (
+            "message.list.map(x, y)",
+            "20..21: there is no `y` | write message.y, or \"y\" if the text itself is meant",
+        ),
     ] {
         assert_eq!(said(&[("event", expression)]), [format!("event {expected}")], "{expression}");
     }
