@@ -53,8 +53,14 @@ pub mod person;
 // Effects → lines of the outputs, epoch by epoch.
 pub mod sink;
 
+// Figures that operators watch.
+pub mod metrics;
+
 // The stages wired together, and the workers' loop.
 pub mod dataflow;
+
+// Reads over HTTP, the live page, health.
+pub mod serve;
 
 // Beside the flow.
 

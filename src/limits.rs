@@ -51,3 +51,5 @@ pub const TIMERS_PER_GROUP_AND_EPOCH: usize = 512;
 /// Persons of one worker of whom more than the identifier is in memory. Beyond it, those whom the store holds unchanged go
 /// out of memory with each checkpoint; without a store nobody does.
 pub const PERSONS_IN_MEMORY_MAX: usize = 4_000_000;
+/// Readers that wait for one worker to hand over a person; further ones are told to come again.
+pub const WANTED_MAX: usize = 1024;

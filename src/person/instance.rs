@@ -1,7 +1,7 @@
 //! An instance: one run through a journey.
 
 use super::effect::Cause;
-use crate::define::plan::JourneyId;
+use crate::define::plan::{JourneyId, Plan};
 use crate::event::Value;
 use crate::time::NEVER;
 use compact_str::CompactString;
@@ -56,8 +56,8 @@ pub(super) enum Phase {
 }
 
 impl Instance {
-    /// The next instant at which it has to be looked at.
-    pub(super) fn deadline(&self) -> i64 {
+    /// The next instant at which it has to be looked at; [`NEVER`] if nothing but an event can move it.
+    pub fn deadline(&self) -> i64 {
         let until = match self.phase {
             Phase::Waiting { until }
             | Phase::Quiet { until }
@@ -67,6 +67,30 @@ impl Instance {
         };
         // An exit that was not asked yet is asked within the instant, not by a timer.
         if self.recheck == i64::MIN { until } else { until.min(self.recheck) }
+    }
+
+    /// The path of the step at which it stands, such as `4.2.1`; empty at the end.
+    pub fn step<'a>(&self, plan: &'a Plan) -> &'a str {
+        let program = &plan.journeys[usize::from(self.journey.0)].program;
+        program.get(usize::from(self.place)).map_or("", |op| op.path.as_str())
+    }
+
+    /// What it does while nothing happens, in a word.
+    pub fn doing(&self) -> &'static str {
+        match self.phase {
+            Phase::Running => "running",
+            Phase::Waiting { .. } => "waiting",
+            Phase::Quiet { .. } => "waiting for silence",
+            Phase::Listening { .. } => "waiting for an event",
+            Phase::Pending { .. } => "about to send",
+            Phase::Deferred { .. } => "message deferred",
+            Phase::Done => "done",
+        }
+    }
+
+    /// Whether it belongs to a hold-out share, whose messages are not sent.
+    pub fn is_held_out(&self) -> bool {
+        self.hold_out
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -17,6 +17,7 @@ mod segment;
 mod table;
 mod timers;
 mod turn;
+pub mod views;
 
 pub use effect::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 pub use instance::Instance;

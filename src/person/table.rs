@@ -218,7 +218,7 @@ pub(super) fn pack(person: &Person) -> Vec<u8> {
 }
 
 /// Like [`pack`], into memory that is used again and grows until it is large enough.
-fn pack_into<'a>(person: &Person, scratch: &'a mut Vec<u8>) -> &'a [u8] {
+pub(super) fn pack_into<'a>(person: &Person, scratch: &'a mut Vec<u8>) -> &'a [u8] {
     loop {
         match postcard::to_slice(person, scratch) {
             Ok(bytes) => {
@@ -240,7 +240,7 @@ pub(super) fn unpack(bytes: &[u8]) -> Person {
 }
 
 /// The identifier at the beginning of a packed person: its length as a varint (identifiers are short: at most two bytes), then its text.
-fn packed_id(bytes: &[u8]) -> &str {
+pub(super) fn packed_id(bytes: &[u8]) -> &str {
     let (length, rest) = postcard::take_from_bytes::<u32>(bytes).expect("packed by us");
     std::str::from_utf8(&rest[..length as usize]).expect("identifiers are text")
 }
