@@ -11,6 +11,10 @@ use crate::decode::adapter::{Adapter, Format};
 use crate::define::compile::Keep;
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
+use crate::metrics::Metrics;
+use crate::metrics::outputs::Outputs;
+use crate::person::views::Views;
+use crate::serve::{ServeConfig, Server, Shared};
 use crate::sink::Stream;
 use crate::sink::topics::Topics;
 use crate::store::Store;
@@ -42,6 +46,9 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     }
     let checkpoint_epoch = checkpoint.as_ref().map(|checkpoint| checkpoint.epoch);
     let clock = Arc::new(System::new());
+    let workers = config.kairos.worker_threads();
+    let metrics = Arc::new(Metrics::new(clock.clone(), workers));
+    let views = Arc::new(Views::new(crate::person::views::Bounds::default(), workers));
     let job = LiveJob {
         name: config.kairos.name.clone(),
         readers: readers(&config, &plan),
@@ -51,7 +58,7 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
         clock: clock.clone(),
         inputs: config.inputs.iter().map(|input| input.topic.clone()).collect(),
         topics,
-        workers: config.kairos.worker_threads(),
+        workers,
         timeline: Timeline { slack: config.time.slack_ms, step: config.time.step_ms },
         backlog: config.time.backlog,
         dedup_horizon: config.time.dedup_minutes * MINUTE,
@@ -60,23 +67,45 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
         bounds: Bounds {
             epochs: config.limits.epochs_in_flight,
             events: config.limits.events_in_flight,
+            heavy_per_minute: u32::try_from(config.limits.heavy_identifier_per_minute)
+                .unwrap_or(u32::MAX),
         },
+        metrics: metrics.clone(),
+        views: views.clone(),
     };
     tracing::info!(name = job.name, checkpoint = checkpoint_epoch, "starting");
+    let shown = job.plan.clone();
     let run = start(job)?;
-    watch(&run, &stopping, &*clock)?;
-    let counts = run.join()?;
+    let control = run.control.clone();
+    let outputs = Outputs::new(shown, run.labels.clone(), Box::new(move || control.counts()));
+    let shared = Arc::new(Shared::new(metrics.clone(), views, outputs));
+    let server = serve(&config, shared)?;
+    watch(&run, &stopping, &*clock, &metrics)?;
+    let ended = run.join();
+    if let Err(error) = &ended {
+        metrics.health.fail(&error.to_string());
+    }
+    if let Some(server) = server {
+        server.stop();
+    }
+    let counts = ended?;
     tracing::info!(events = counts.events, persons = counts.persons, "stopped");
     Ok(0)
 }
 
 /// Watches over the run until it ends: says when it has caught up or falls behind, and lets it end when it is asked to.
-fn watch(run: &LiveRun, stopping: &interrupt::Interrupt, clock: &dyn Clock) -> Result<(), Failure> {
+fn watch(
+    run: &LiveRun,
+    stopping: &interrupt::Interrupt,
+    clock: &dyn Clock,
+    metrics: &Metrics,
+) -> Result<(), Failure> {
     let mut live = false;
     let mut asked = None;
     while !run.is_finished() {
         if run.is_live() != live {
             live = !live;
+            metrics.health.set_caught_up(live);
             match live {
                 true => tracing::info!("caught up: decisions are made as events come"),
                 false => tracing::warn!("behind: the backlog is read in order of time"),
@@ -101,6 +130,17 @@ fn watch(run: &LiveRun, stopping: &interrupt::Interrupt, clock: &dyn Clock) -> R
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(())
+}
+
+/// Answers over HTTP, if the configuration has an address for it.
+fn serve(config: &Config, shared: Arc<Shared>) -> Result<Option<Server>, Failure> {
+    let Some(address) = config.http.address else { return Ok(None) };
+    let token = config.http.token.as_ref().map(|token| token.reveal().to_owned());
+    let server = Server::start(ServeConfig { address, token }, shared);
+    server.map(Some).map_err(|error| {
+        Failure::failed(error.to_string())
+            .hint("choose another address in [http], or \"off\" for none")
+    })
 }
 
 fn log_to(config: &Config) {

@@ -3,6 +3,7 @@
 
 use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
+use super::views::{Keeper, Wanted};
 use super::{Effect, Person, Timers, facts};
 use crate::define::plan::Plan;
 use crate::epoch::Span;
@@ -55,6 +56,10 @@ pub struct Keyed {
     tracked: bool,
     due: Vec<(i64, u32)>,
     effects: Vec<Effect>,
+    /// Hands persons over to those who only look, in a live run.
+    keeper: Option<Keeper>,
+    /// Whether every person that changes is handed over; else only who is asked for.
+    shown: bool,
 }
 
 impl Keyed {
@@ -75,6 +80,28 @@ impl Keyed {
             written: Vec::new(),
             due: Vec::new(),
             effects: Vec::new(),
+            keeper: None,
+            shown: false,
+        }
+    }
+
+    /// Hands persons over to those who only look.
+    pub fn show_to(&mut self, keeper: Keeper) {
+        self.keeper = Some(keeper);
+    }
+
+    /// Whether every person that changes is handed over: at the live edge. In a backlog it would cost more than it is worth.
+    pub fn show(&mut self, shown: bool) {
+        self.shown = shown;
+    }
+
+    /// Answers those who ask for persons that nobody has handed over.
+    pub fn answer(&mut self, wanted: Vec<Wanted>, watermark: i64) {
+        for wanted in wanted {
+            let person = self.person(&wanted.id);
+            if let Some(keeper) = &mut self.keeper {
+                keeper.answer(wanted, person.as_ref(), watermark);
+            }
         }
     }
 
@@ -101,7 +128,8 @@ impl Keyed {
         self.timers.len()
     }
 
-    /// One epoch: its events (late ones too), and the timers before the watermark at its end, as many as one epoch takes. What is left over is first in the next epoch.
+    /// One epoch: its events (late ones too), and the timers before the watermark at its end, as many as one epoch takes.
+    /// What is left over is first in the next epoch.
     pub fn epoch(&mut self, events: &mut [Event], span: Span, emit: &mut Emit) {
         let plan = self.plan.clone();
         let next_watermark = span.end;
@@ -146,6 +174,11 @@ impl Keyed {
         if !self.effects.is_empty() {
             emit(&person.id, hash, &mut self.effects);
             self.effects.clear();
+        }
+        match &mut self.keeper {
+            Some(keeper) if self.shown => keeper.touched(&person, frame.next_watermark),
+            Some(keeper) => keeper.stale(&person.id),
+            None => {}
         }
         let deadline = person.next_deadline(frame.plan);
         let idle_from = person.last_seen.saturating_add(self.idle);

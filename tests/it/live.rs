@@ -10,6 +10,8 @@ use kairos::decode::adapter::{Adapter, Format};
 use kairos::epoch::Timeline;
 use kairos::epoch::log::Transaction;
 use kairos::epoch::sequencer::Backlog;
+use kairos::metrics::Metrics;
+use kairos::person::views::Views;
 use kairos::sim::random::{random_pack, random_stream};
 use kairos::sim::rng::Rng;
 use kairos::sink::Stream;
@@ -124,6 +126,8 @@ impl World {
             store: kept.map(|kept| (Arc::new(kept.clone()) as Arc<_>, kept.checkpoint())),
             checkpoint_every: Duration::ZERO,
             bounds: Bounds::default(),
+            metrics: Arc::new(Metrics::new(clock.clone(), workers)),
+            views: Arc::new(Views::new(Default::default(), workers)),
         }
     }
 

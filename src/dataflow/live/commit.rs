@@ -13,7 +13,9 @@ use crate::broker::{Broker, BrokerError, Producer};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::{Control, RunError};
 use crate::epoch::log::{Begins, Transaction};
+use crate::sink::Stream;
 use crate::sink::topics::{Outlet, Topics};
+use crate::time::clock::Clock;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,6 +32,9 @@ const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::fr
 /// The thread of transactions, and what it needs.
 pub(super) struct Committer {
     pub broker: Arc<dyn Broker>,
+    pub clock: Arc<dyn Clock>,
+    /// Milliseconds that timers are late by design.
+    pub slack: i64,
     pub shared: Arc<Shared>,
     pub control: Arc<Control>,
     pub coordinator: Arc<Coordinator>,
@@ -177,6 +182,7 @@ impl Committer {
         }
         transaction.begins = self.begins_for(&transaction);
         let record = transaction.to_bytes();
+        let begun = self.clock.now();
         loop {
             match self.attempt(group, &record) {
                 Ok(()) => break,
@@ -185,11 +191,13 @@ impl Committer {
                 }
                 Err(error) => tracing::warn!(%error, "a transaction failed; looking at the log"),
             }
+            self.shared.metrics.transactions_failed.add(1);
             self.producers = [None, None];
             if self.patiently(|committer| committer.judge(&transaction))? {
                 break;
             }
         }
+        self.measure(group, begun);
         self.after = transaction.last();
         if let Some(begins) = transaction.begins {
             self.begins = begins;
@@ -199,6 +207,36 @@ impl Committer {
             self.control.count(bundle.lines.iter().map(|said| said.label));
         }
         Ok(())
+    }
+
+    /// Notes how long it took from what happened to what everybody can see.
+    fn measure(&self, group: &Group, begun: Duration) {
+        let metrics = &self.shared.metrics;
+        let (now, wall) = (self.clock.now(), self.clock.wall());
+        metrics.transactions_committed.add(1);
+        metrics.transaction_time.record(micros(now.saturating_sub(begun)));
+        metrics.epochs_in_flight.set(self.shared.in_flight());
+        for bundle in &group.bundles {
+            let span = bundle.announced.entry.span;
+            metrics.epoch_time.record(micros(now.saturating_sub(bundle.announced.at)));
+            if !bundle.announced.live {
+                continue;
+            }
+            for said in &bundle.lines {
+                // At the live edge events are ahead of the watermark, and timers behind it.
+                let by_timer = said.time < span.end;
+                match said.stream {
+                    Stream::Decisions if by_timer => {
+                        metrics.timer_lateness.record_millis(wall - said.time - self.slack);
+                    }
+                    Stream::Decisions => metrics.event_to_decision.record_millis(wall - said.time),
+                    Stream::Triggers if !by_timer => {
+                        metrics.event_to_trigger.record_millis(wall - said.time);
+                    }
+                    _ => {}
+                }
+            }
+        }
     }
 
     /// What a transaction has to say of the run and its partitions, if that is new.
@@ -237,6 +275,7 @@ impl Committer {
         self.is_ours(open.last(), transaction)?;
         for at in [0, 1] {
             self.producers[at] = Some(self.broker.producer(&self.ids[at])?);
+            self.shared.metrics.producers_renewed.add(1);
         }
         let all = read_log(&*self.broker, &self.log, Until::End)?;
         let committed = self.is_ours(all.last(), transaction)?;
@@ -292,4 +331,8 @@ impl Committer {
             }
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -8,6 +8,7 @@ use crate::decode::adapter::NoEvent;
 use crate::epoch::Timeline;
 use crate::epoch::log::Read;
 use crate::event::{Event, Origin, Reject};
+use crate::metrics::heavy::Heavy;
 use crate::store::Place;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -81,11 +82,14 @@ pub(super) struct Ingest {
     lanes: Vec<Lane>,
     stash: BTreeMap<i64, Vec<Held>>,
     stashed: usize,
+    heavy: Heavy,
 }
 
 impl Ingest {
     pub(super) fn new(shared: Arc<Shared>, timeline: Timeline, worker: usize) -> Ingest {
-        Ingest { shared, timeline, worker, lanes: Vec::new(), stash: BTreeMap::new(), stashed: 0 }
+        let heavy = Heavy::new(shared.bounds.heavy_per_minute);
+        let (lanes, stash) = (Vec::new(), BTreeMap::new());
+        Ingest { shared, timeline, worker, lanes, stash, stashed: 0, heavy }
     }
 
     /// Reads what there is and what there is room for; tells whether there was anything.
@@ -124,12 +128,14 @@ impl Ingest {
         let (number, mut read) = (lane.number, lane.read);
         let (reader, left, left_until) = (&mut lane.reader, &lane.left, lane.left_until);
         let (stash, stashed) = (&mut self.stash, &mut self.stashed);
-        let mut count = 0;
+        let (heavy, metrics) = (&mut self.heavy, &*self.shared.metrics);
+        let (mut count, mut bytes) = (0, 0);
         let taken = lane.feed.poll(&mut |record| {
             let offset = record.offset;
             // Offsets count from 0; position 0 is nowhere.
             let origin = Origin { source: number, position: offset as u64 + 1 };
             let high = read.high;
+            bytes += record.payload.map_or(0, <[u8]>::len);
             let item = match reader(record, origin) {
                 Ok(event) => Some(Ok(event)),
                 Err(NoEvent::Rejected(reject)) => Some(Err(reject)),
@@ -140,6 +146,8 @@ impl Ingest {
                 let time = match &mut item {
                     Ok(event) => {
                         event.taken = event.time.max(earliest);
+                        let weight = heavy.feed(event.hash, event.time);
+                        metrics.heavy(weight, || event.leaf.clone());
                         read.high = high.max(event.time);
                         event.taken
                     }
@@ -160,6 +168,9 @@ impl Ingest {
             }
         })?;
         read.offset = read.offset.max(lane.feed.position());
+        let counters = &self.shared.metrics.workers[self.worker];
+        counters.events_read.add(taken as u64);
+        counters.bytes_read.add(bytes as u64);
         lane.dry = taken == 0;
         if read != lane.read {
             lane.read = read;

@@ -26,15 +26,21 @@ use crate::broker::Partition;
 use crate::epoch::log::{Entry, Read};
 use crate::epoch::schedule::Schedule;
 use crate::epoch::sequencer::{Probe, Sequencer};
+use crate::metrics::{Lag, Metrics};
 use crate::store::Place;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 /// An epoch, as it is made known to the stages.
 #[derive(Clone, Debug)]
 pub(super) struct Announced {
     pub entry: Arc<Entry>,
+    /// The clock's time at which it was announced.
+    pub at: Duration,
+    /// Whether it is at the live edge, so that what it takes says something of latency.
+    pub live: bool,
     /// Whether a checkpoint is taken after it.
     pub checkpoint: bool,
     /// Nothing comes after it.
@@ -43,6 +49,7 @@ pub(super) struct Announced {
 
 /// What the threads of a live run share.
 pub(super) struct Shared {
+    metrics: Arc<Metrics>,
     bounds: Bounds,
     pub schedule: Arc<Schedule>,
     sequencer: Mutex<Sequencer>,
@@ -94,8 +101,10 @@ impl Shared {
         from: Vec<Read>,
         workers: usize,
         bounds: Bounds,
+        metrics: Arc<Metrics>,
     ) -> Shared {
         Shared {
+            metrics,
             bounds,
             committed: Mutex::new(from.clone()),
             schedule: Arc::new(Schedule::default()),
@@ -117,6 +126,18 @@ impl Shared {
             log_offset: AtomicI64::new(0),
             begun: AtomicBool::new(false),
         }
+    }
+
+    /// How far each partition is behind what the broker said.
+    fn lags(&self, probe: &Probe) -> Vec<Lag> {
+        let readings = lock(&self.readings).clone();
+        let partitions = self.partitions().into_iter().zip(readings).zip(&probe.ends);
+        let lag = |((partition, read), end): ((Partition, Read), &i64)| {
+            let records = u64::try_from(end - read.offset).unwrap_or(0);
+            let since = if read.high == i64::MIN { 0 } else { probe.clock - read.high };
+            Lag { partition, records, millis: if records == 0 { 0 } else { since.max(0) } }
+        };
+        partitions.map(lag).collect()
     }
 
     /// Takes in what the broker said.
@@ -167,7 +188,7 @@ impl Shared {
 
     /// Announces the next epoch, if there is something for one and room for it. `checkpoint` is asked whether the epoch
     /// shall end with a checkpoint, and told its number.
-    fn sequence(&self, checkpoint: impl FnOnce(u64, bool) -> bool) -> bool {
+    fn sequence(&self, at: Duration, checkpoint: impl FnOnce(u64, bool) -> bool) -> bool {
         let mut sequencer = lock(&self.sequencer);
         if self.ended.load(Ordering::Acquire) || self.in_flight() >= self.bounds.epochs {
             return false;
@@ -185,8 +206,11 @@ impl Shared {
                 return false;
             }
         }
-        self.live.store(sequencer.is_live(), Ordering::Release);
+        let live = sequencer.is_live();
+        self.live.store(live, Ordering::Release);
         let entry = Arc::new(sequencer.last().clone());
+        self.metrics.set_watermark(entry.span.end);
+        self.metrics.epochs.add(1);
         self.schedule.announce(entry.number, entry.span);
         self.watermark.store(entry.span.end, Ordering::Release);
         self.announced.fetch_add(1, Ordering::AcqRel);
@@ -197,7 +221,7 @@ impl Shared {
         }
         for queue in &self.queues {
             let entry = entry.clone();
-            lock(queue).push_back(Announced { entry, checkpoint, last });
+            lock(queue).push_back(Announced { entry, at, live, checkpoint, last });
         }
         true
     }

@@ -20,6 +20,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(10);
 /// Between two times that the cluster is told how far has been read.
 const TELL_AGAIN: Duration = Duration::from_secs(5);
 
+/// Between two looks at how far each partition is behind.
+const MEASURE_AGAIN: Duration = Duration::from_millis(500);
+
 /// Makes lanes of partitions that were not there before.
 pub(super) type Opener = Box<dyn FnMut(&[Partition]) -> Result<Vec<Lane>, BrokerError> + Send>;
 
@@ -41,13 +44,19 @@ impl Prober {
     pub(super) fn run(mut self, stopped: &dyn Fn() -> bool) {
         let mut looked = self.clock.now();
         let mut told = self.clock.now();
+        let mut measured = Duration::ZERO;
         while !stopped() {
             let clock = self.clock.wall();
             let partitions = self.shared.partitions();
             match self.broker.ends(&partitions) {
                 Ok(ends) => {
                     self.note(true, "");
-                    self.shared.probe(Probe { clock, ends });
+                    let probe = Probe { clock, ends };
+                    if self.clock.now() > measured + MEASURE_AGAIN {
+                        measured = self.clock.now();
+                        self.shared.metrics.set_lags(self.shared.lags(&probe));
+                    }
+                    self.shared.probe(probe);
                     std::thread::sleep(PAUSE);
                 }
                 Err(error) => {
@@ -72,6 +81,7 @@ impl Prober {
     }
 
     fn note(&self, answers: bool, why: &str) {
+        self.shared.metrics.health.set_broker_answers(answers);
         if self.answers.swap(answers, Ordering::AcqRel) != answers {
             match answers {
                 true => tracing::info!("the broker answers again; time goes on"),

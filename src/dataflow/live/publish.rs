@@ -27,6 +27,8 @@ pub(super) struct Said {
     pub stream: Output,
     /// What it is counted as.
     pub label: u32,
+    /// The instant of which it speaks.
+    pub time: i64,
     start: usize,
     end: usize,
 }
@@ -105,8 +107,8 @@ impl Publisher {
                 let (line, text) = self.pending.line(lying);
                 let start = bytes.len();
                 bytes.extend_from_slice(text);
-                let (stream, label) = (line.stream, line.label);
-                lines.push(Said { stream, label, start, end: bytes.len() });
+                let (stream, label, time) = (line.stream, line.label, line.place.time);
+                lines.push(Said { stream, label, time, start, end: bytes.len() });
             }
             let happened = !lines.is_empty() || stirred.contains(&number);
             let counts = happened || announced.checkpoint || announced.entry.read != self.read;

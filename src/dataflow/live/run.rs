@@ -14,7 +14,9 @@ use crate::define::plan::Plan;
 use crate::epoch::log::{Begins, Entry, Terms, Transaction};
 use crate::epoch::sequencer::{Backlog, Sequencer};
 use crate::epoch::{Epochs, Span, Timeline};
+use crate::metrics::Metrics;
 use crate::person::keyed::{Counts, Keyed};
+use crate::person::views::{Keeper, Views};
 use crate::sink::topics::{Outlet, Topics};
 use crate::sink::{Batch, Formatter, Labels, Sources};
 use crate::store::{Checkpoint, Live, Place, RunKey, Store};
@@ -68,6 +70,9 @@ pub struct LiveJob {
     /// Between two checkpoints.
     pub checkpoint_every: Duration,
     pub bounds: Bounds,
+    pub metrics: Arc<Metrics>,
+    /// Persons for those who only look.
+    pub views: Arc<Views>,
 }
 
 /// How much may be under way at once.
@@ -77,11 +82,13 @@ pub struct Bounds {
     pub epochs: u64,
     /// Events read beyond what has been announced, of all workers together.
     pub events: usize,
+    /// Events a minute beyond which an identifier is reported as a machine.
+    pub heavy_per_minute: u32,
 }
 
 impl Default for Bounds {
     fn default() -> Bounds {
-        Bounds { epochs: 24, events: 200_000 }
+        Bounds { epochs: 24, events: 200_000, heavy_per_minute: 50_000 }
     }
 }
 
@@ -200,13 +207,22 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
     let entries = resume.records.iter().flat_map(|record| record.entries.clone()).collect();
     let sequencer = Sequencer::new(job.timeline, job.backlog, resume.entry.clone(), entries);
     let from = resume.places.iter().map(|place| place.from).collect();
-    let shared = Arc::new(Shared::new(sequencer, partitions, from, job.workers, job.bounds));
+    let shared = Arc::new(Shared::new(
+        sequencer,
+        partitions,
+        from,
+        job.workers,
+        job.bounds,
+        job.metrics.clone(),
+    ));
     open_lanes(&job, &resume, &shared)?;
     let answers = Arc::new(AtomicBool::new(true));
     let every = job.store.is_some().then_some(u64::MAX);
     let coordinator = Arc::new(Coordinator::new(job.workers, every, None));
     let committer = Committer {
         broker: job.broker.clone(),
+        clock: job.clock.clone(),
+        slack: job.timeline.slack,
         shared: shared.clone(),
         control: control.clone(),
         coordinator: coordinator.clone(),
@@ -235,6 +251,8 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         dedup_horizon: job.dedup_horizon,
         store: job.store.map(|(store, _)| store),
         checkpoint_every: job.checkpoint_every,
+        metrics: job.metrics,
+        views: job.views,
         terms: committer.begins.terms.clone(),
         labels: labels.clone(),
         sources,
@@ -360,6 +378,8 @@ struct Setup {
     dedup_horizon: i64,
     store: Option<Arc<dyn Store>>,
     checkpoint_every: Duration,
+    metrics: Arc<Metrics>,
+    views: Arc<Views>,
     terms: Terms,
     labels: Arc<Labels>,
     sources: Arc<Sources>,
@@ -452,9 +472,12 @@ impl Setup {
                     continue;
                 };
                 let checkpoint = setup.checkpoint(parts.epoch, &parts.counts);
+                let begun = setup.clock.now();
+                let bytes = parts.records.iter().map(|record| record.person.len() as u64).sum();
                 if let Err(error) = store.commit(&checkpoint, parts.records) {
                     return setup.control.fail(error.into());
                 }
+                setup.metrics.checkpoint(setup.clock.now().saturating_sub(begun), bytes);
                 setup.coordinator.commit();
             }
         })
@@ -490,6 +513,7 @@ impl Setup {
         {
             self.control.fail(error.into());
         }
+        keyed.show_to(Keeper::new(self.views.clone(), self.plan.fingerprint));
         let keyed = Rc::new(RefCell::new(keyed));
         let (probe, wakers) = worker.dataflow::<u64, _, _>(|scope| self.build(scope, &keyed, out));
         let index = worker.index();
@@ -503,7 +527,13 @@ impl Setup {
                 wakers.borrow().iter().for_each(Activator::activate);
             }
             worker.step_or_park(Some(IDLE));
-            let keyed = keyed.borrow();
+            let mut keyed = keyed.borrow_mut();
+            keyed.show(self.shared.live.load(Ordering::Relaxed));
+            let wanted = self.views.take_wanted(index);
+            if !wanted.is_empty() {
+                keyed.answer(wanted, self.shared.watermark.load(Ordering::Acquire));
+            }
+            self.metrics.workers[index].note(&keyed.counts(), keyed.timers());
             self.shared.timers[index].store(keyed.earliest_timer(), Ordering::Release);
             live.events.store(keyed.counts().events, Ordering::Relaxed);
             live.persons.store(keyed.counts().persons, Ordering::Relaxed);
@@ -640,7 +670,7 @@ impl Driver {
         let due = now >= self.checkpoint + self.every;
         let coordinator = &self.coordinator;
         let mut asked = false;
-        let announced = self.shared.sequence(|epoch, last| {
+        let announced = self.shared.sequence(now, |epoch, last| {
             asked = (due || last) && coordinator.ask_at(epoch);
             asked
         });
