@@ -342,7 +342,7 @@ impl Metrics {
     pub fn events_per_second(&self) -> u64 {
         let (since, before) = whole(&self.windows)[1];
         let passed = millis(self.clock.now().saturating_sub(since));
-        self.events_read().saturating_sub(before).saturating_mul(1_000) / passed.max(1)
+        self.events_read().saturating_sub(before).saturating_mul(1_000) / passed.max(1_000)
     }
 
     /// Ends a window of everything that is told of the last minute; see [`Histogram::turn`].

@@ -33,12 +33,15 @@ pub struct Bounds {
     pub bytes: usize,
     /// Milliseconds for which a person is kept to whom nothing happens.
     pub horizon: i64,
+    /// Only persons that somebody has asked for are kept up to date: then a change of any other costs a look instead of a
+    /// copy, and the first read of a person waits for its worker.
+    pub only_wanted: bool,
 }
 
 impl Default for Bounds {
-    /// 200,000 persons, 256 MiB, one hour.
+    /// 200,000 persons, 256 MiB, one hour, whoever it is.
     fn default() -> Bounds {
-        Bounds { count: 200_000, bytes: 256 << 20, horizon: crate::time::HOUR }
+        Bounds { count: 200_000, bytes: 256 << 20, horizon: crate::time::HOUR, only_wanted: false }
     }
 }
 
@@ -191,8 +194,8 @@ impl Keeper {
     /// For one of the workers, under the plan with this fingerprint.
     pub fn new(views: Arc<Views>, plan: u64) -> Keeper {
         let workers = views.questions.len();
-        let Bounds { count, bytes, horizon } = views.bounds;
-        let bounds = Bounds { count: count / workers, bytes: bytes / workers, horizon };
+        let Bounds { count, bytes, .. } = views.bounds;
+        let bounds = Bounds { count: count / workers, bytes: bytes / workers, ..views.bounds };
         let (order, scratch) = (VecDeque::new(), Vec::new());
         Keeper { views, plan, order, bytes: 0, bounds, scratch }
     }
@@ -204,6 +207,10 @@ impl Keeper {
 
     /// A person has changed: its view is made or replaced.
     pub fn touched(&mut self, person: &Person, now: i64) {
+        let is_known = || self.views.map.contains_key(&leaf_hash(&person.id));
+        if self.bounds.only_wanted && (self.order.is_empty() || !is_known()) {
+            return;
+        }
         self.put(person, now);
         self.let_go(now);
     }
@@ -301,7 +308,8 @@ mod tests {
 
     #[test]
     fn the_oldest_go_and_who_is_touched_stays() {
-        let (views, mut keeper) = keeper(Bounds { count: 100, bytes: 1 << 20, horizon: 1_000 });
+        let (views, mut keeper) =
+            keeper(Bounds { count: 100, bytes: 1 << 20, horizon: 1_000, only_wanted: false });
         for n in 0..1_000 {
             keeper.touched(&person(n), n as i64);
             keeper.touched(&person(0), n as i64);
@@ -316,9 +324,26 @@ mod tests {
     }
 
     #[test]
+    fn only_who_was_asked_for_is_kept_if_that_is_wanted() {
+        let (views, mut keeper) = keeper(Bounds { only_wanted: true, ..Bounds::default() });
+        let mut anna = person(1);
+        keeper.touched(&anna, 1);
+        assert!(views.is_empty());
+        views.ask("user:1", Box::new(|_| {})).unwrap();
+        for wanted in views.take_wanted(0) {
+            keeper.answer(wanted, Some(&anna), 2);
+        }
+        anna.entries = 7;
+        keeper.touched(&anna, 3);
+        keeper.touched(&person(2), 3);
+        assert_eq!((views.len(), views.get("user:1").unwrap().person()), (1, anna));
+    }
+
+    #[test]
     fn bytes_are_bounded() {
         let one = pack_into(&person(1), &mut Vec::new()).len();
-        let (views, mut keeper) = keeper(Bounds { count: 100, bytes: 3 * one, horizon: 1_000 });
+        let (views, mut keeper) =
+            keeper(Bounds { count: 100, bytes: 3 * one, horizon: 1_000, only_wanted: false });
         (1..9).for_each(|n| keeper.touched(&person(n), 0));
         assert_eq!((views.len(), views.bytes()), (3, 3 * one as u64));
     }

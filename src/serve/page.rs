@@ -40,7 +40,7 @@ fn head(page: &mut String, metrics: &Metrics) {
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Kairos</title>\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta http-equiv=\"refresh\" content=\"{REFRESH}\"><style>{style}</style></head>\n<body>\
-         <header><h1>Kairos</h1><span class=\"dim\">{version} · up {uptime} · every {REFRESH} s</span></header>\n"
+         <header><h1>Kairos</h1><span class=\"dim\">{version} · up {uptime} · loads again every {REFRESH} s</span></header>\n"
     )
     .expect(MEMORY);
 }
