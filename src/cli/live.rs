@@ -13,7 +13,7 @@ use crate::define::plan::Plan;
 use crate::epoch::Timeline;
 use crate::metrics::Metrics;
 use crate::metrics::outputs::Outputs;
-use crate::person::views::Views;
+use crate::person::views::{Bounds as ViewBounds, Views};
 use crate::serve::{ServeConfig, Server, Shared};
 use crate::sink::Stream;
 use crate::sink::topics::Topics;
@@ -48,7 +48,8 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     let clock = Arc::new(System::new());
     let workers = config.kairos.worker_threads();
     let metrics = Arc::new(Metrics::new(clock.clone(), workers));
-    let views = Arc::new(Views::new(crate::person::views::Bounds::default(), workers));
+    let views =
+        Arc::new(Views::new(ViewBounds { only_wanted: true, ..ViewBounds::default() }, workers));
     let job = LiveJob {
         name: config.kairos.name.clone(),
         readers: readers(&config, &plan),
