@@ -20,4 +20,5 @@ mod recovery;
 mod simulator;
 mod sources;
 mod store;
+mod tidy;
 mod timers;
