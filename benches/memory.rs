@@ -20,6 +20,7 @@ mod size;
 mod traffic;
 
 use hdrhistogram::Histogram;
+use kairos::epoch::Span;
 use kairos::event::Event;
 use kairos::person::keyed::Keyed;
 use xxhash_rust::xxh3::Xxh3;
@@ -49,7 +50,7 @@ fn main() {
         while begin < end {
             let until = begin + EPOCH;
             let (now, later) = rest.split_at_mut(rest.partition_point(|event| event.time < until));
-            keyed.epoch(now, begin, until, &mut emit);
+            keyed.epoch(now, Span { begin, end: until, clock: i64::MIN }, &mut emit);
             rest = later;
             begin = until;
         }

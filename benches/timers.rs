@@ -18,6 +18,7 @@ mod size;
 
 use kairos::decode::Decoder;
 use kairos::define::ast::SourceFile;
+use kairos::epoch::Span;
 use kairos::event::Origin;
 use kairos::limits::{KEY_GROUPS, TIMERS_PER_GROUP_AND_EPOCH};
 use kairos::person::keyed::Keyed;
@@ -120,10 +121,10 @@ fn persons(count: u64) {
             effects += made.len();
             hash.update(id.as_bytes());
         };
-        keyed.epoch(&mut events, begin, begin, emit);
+        keyed.epoch(&mut events, span(begin, begin), emit);
         events.clear();
         let start = Instant::now();
-        keyed.epoch(&mut [], begin, begin + EPOCH, emit);
+        keyed.epoch(&mut [], span(begin, begin + EPOCH), emit);
         firing += start.elapsed().as_secs_f64();
         begin += EPOCH;
     }
@@ -133,4 +134,8 @@ fn persons(count: u64) {
         fired as f64 / firing,
         hash.digest()
     );
+}
+
+fn span(begin: i64, end: i64) -> Span {
+    Span { begin, end, clock: i64::MIN }
 }

@@ -61,5 +61,8 @@ pub mod dataflow;
 // Generated traffic, tests of packs, and the slow oracle.
 pub mod sim;
 
+// The configuration of live running: TOML → checked values.
+pub mod config;
+
 // The commands: the only place that prints.
 pub mod cli;

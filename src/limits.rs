@@ -29,6 +29,9 @@ pub const HISTORY_MAX: usize = 256;
 /// Messages decided for one person at one instant; further ones are dropped with reason `limit`.
 pub const MESSAGES_PER_INSTANT_MAX: u32 = 64;
 
+/// Milliseconds by which the watermark may be behind the clock before messages wait until it has caught up.
+pub const BEHIND_MAX: i64 = 60_000;
+
 /// Events emitted for one person at one instant; further ones are not emitted.
 pub const EMITTED_PER_INSTANT_MAX: u32 = 16;
 

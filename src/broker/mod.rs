@@ -4,6 +4,11 @@
 //! What is here is all that Kairos wants of a broker. Whatever is asynchronous, batched or retried inside a client stays
 //! behind it.
 
+pub mod kafka;
+pub mod kafka_plain;
+pub mod model;
+pub mod murmur2;
+
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::ops::ControlFlow;
@@ -65,8 +70,8 @@ pub struct Topic {
 /// 1. `ends` asks the broker, not a cache: what was written (also in transactions that are still open) before the call
 ///    began is before the offsets that it gives.
 /// 2. A producer that was made later under the same transactional id shuts out the earlier one: from the moment `producer`
-///    returns, nothing that the earlier one has not committed will ever be seen, and its calls give
-///    [`BrokerError::Fenced`].
+///    returns, nothing that the earlier one has not committed will ever be seen, what it has committed is decided for
+///    readers, and its next commit of a transaction gives [`BrokerError::Fenced`] (a `send` before it may not know yet).
 pub trait Broker: Send + Sync {
     /// The numbers of a topic's partitions, ascending; empty if there is no such topic.
     ///
@@ -142,8 +147,8 @@ pub trait Feed: Send {
 /// Writes transactions, one after the other.
 ///
 /// # Contract
-/// 1. What was sent since the last commit becomes visible to readers of committed records all at once with `commit`, or
-///    never.
+/// 1. What was sent since the last commit becomes visible to readers of committed records with `commit`, or never: in one
+///    partition all at once; in several soon after `commit` has answered, but not in all at the same instant.
 /// 2. `commit` that gives `Ok` has committed. After any error but [`BrokerError::Fenced`] it is not known whether it has, the
 ///    producer is used up, and the next one under the same id makes it known (see [`Broker::producer`]).
 /// 3. The first `send` after a commit begins a transaction; without one, `commit` does nothing.
@@ -162,7 +167,8 @@ pub trait Producer: Send {
 /// What goes wrong with a broker.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// Another producer has been made under the same transactional id.
+    /// Another producer has been made under the same transactional id. A transaction that was open for longer than the
+    /// cluster allows looks the same.
     #[error("another instance with the same name has taken over")]
     Fenced,
     /// The offset is not there any more.

@@ -1,5 +1,6 @@
 //! What went wrong, as the user reads it: `error: …`, then `hint: …`, and the exit code. Never prints.
 
+use crate::broker::BrokerError;
 use crate::dataflow::RunError;
 use crate::sink::SinkError;
 use crate::source::SourceError;
@@ -59,6 +60,25 @@ impl Failure {
         }
     }
 
+    /// Mistakes, told in full.
+    pub(super) fn mistakes(told: String) -> Failure {
+        Failure { code: NOT_SO, ..Failure::failed(told) }
+    }
+
+    /// What went wrong with Kafka.
+    pub(super) fn broker(error: BrokerError) -> Failure {
+        let failure = split(Failure::failed(error.to_string()));
+        match error {
+            BrokerError::Fenced => {
+                failure.hint("only one instance of a name may run; give this one another name")
+            }
+            BrokerError::Unavailable { .. } => failure.hint(
+                "is the broker running, and are its address and the security settings right?",
+            ),
+            BrokerError::Refused { .. } | BrokerError::Gone { .. } => failure,
+        }
+    }
+
     /// A file or folder that cannot be written.
     pub(super) fn writing(path: impl std::fmt::Display, error: &io::Error) -> Failure {
         let failure = Failure::failed(format!("cannot write {path}: {}", plain(error)));
@@ -91,6 +111,8 @@ impl From<RunError> for Failure {
             RunError::Source(error) => error.into(),
             RunError::Sink(error) => error.into(),
             RunError::Store(error) => error.into(),
+            RunError::Broker(error) => Failure::broker(error),
+            RunError::Log(message) => split(Failure::failed(message)),
             RunError::Stopped => Failure { code: STOPPED, ..Failure::failed("stopped") },
             RunError::Worker(message) => {
                 let message = format!("a worker failed: {message}");

@@ -9,6 +9,7 @@ mod import;
 mod init;
 mod input;
 mod interrupt;
+mod live;
 mod output;
 mod pack;
 mod packs;
@@ -51,7 +52,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run a pack over files of events
+    /// Run a pack, over files of events or live on Kafka
     Run(run::RunArgs),
     /// Report every mistake in a pack
     #[command(after_help = pack::CHECK_EXAMPLES)]

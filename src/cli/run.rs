@@ -32,7 +32,10 @@ Examples:
 
 With --state the run can be stopped at any time, even killed, and goes on when it is started again; in the end
 its output is byte for byte that of a run without interruption:
-  kairos run --pack dataflows/retail --in events.jsonl --out out --state state";
+  kairos run --pack dataflows/retail --in events.jsonl --out out --state state
+
+Live, from Kafka to Kafka, exactly once, until SIGTERM or Ctrl-C:
+  kairos run --config config/kafka.toml";
 
 /// Workers beyond this many wait for the one that writes.
 const DEFAULT_WORKERS_MAX: usize = 8;
@@ -43,6 +46,16 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct RunArgs {
+    /// Run live, on Kafka, as this file says; config/default.toml tells every key
+    #[arg(long, value_name = "FILE", exclusive = true)]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    files: Option<FilesArgs>,
+}
+
+/// A run over files.
+#[derive(Args, Debug)]
+pub(super) struct FilesArgs {
     /// The pack: a folder of YAML files, or one file
     #[arg(long, value_name = "DIR")]
     pack: PathBuf,
@@ -75,8 +88,18 @@ pub(super) struct RunArgs {
     dedup: i64,
 }
 
-/// Runs a pack over files.
+/// Runs a pack, over files or live.
 pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
+    match (&args.config, &args.files) {
+        (Some(config), _) => super::live::run(config),
+        (None, Some(files)) => run_over_files(files),
+        (None, None) => Err(Failure::usage("nothing to run")
+            .hint("name --pack, --in and --out, or --config; see kairos run --help")),
+    }
+}
+
+/// Runs a pack over files.
+fn run_over_files(args: &FilesArgs) -> Result<u8, Failure> {
     args.check_paths()?;
     let keep = if args.facts.is_some() { Keep::All } else { Keep::Used };
     let (pack, plan) = pack::load(&args.pack, keep)?;
@@ -108,7 +131,7 @@ pub(super) fn run(args: &RunArgs) -> Result<u8, Failure> {
     Ok(0)
 }
 
-impl RunArgs {
+impl FilesArgs {
     /// Paths that cannot go together.
     fn check_paths(&self) -> Result<(), Failure> {
         let mut seen = BTreeSet::new();

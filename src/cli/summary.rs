@@ -68,6 +68,10 @@ fn input(out: &mut String, finished: &Finished, about: &About, named: &Named) {
     let [lines, events, duplicates, late, persons] =
         [lines, counts.events, counts.duplicates, counts.late, counts.persons].map(grouped);
     line("input", format!("{lines} lines, {events} events ({duplicates} duplicates, {late} late)"));
+    match about.intake.ignored.load(Ordering::Relaxed) {
+        0 => {}
+        ignored => line("ignored", format!("{} events of machines", grouped(ignored))),
+    }
     let start = about.intake.start.load(Ordering::Relaxed);
     if start <= finished.end {
         let span = match finished.end - start {

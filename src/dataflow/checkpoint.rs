@@ -63,16 +63,14 @@ impl Coordinator {
         let written = state.written.saturating_sub(1);
         let epoch = state.begun.iter().copied().fold(written, u64::max);
         // A run that had ended has nothing after its checkpoint.
-        if state.target.is_none() && epoch < u64::MAX {
-            let workers = state.begun.len();
-            state.target = Some(Target {
-                epoch,
-                frozen: vec![false; workers],
-                parts: (0..workers).map(|_| None).collect(),
-                outputs: None,
-                taken: false,
-            });
+        if epoch < u64::MAX {
+            state.aim_at(epoch);
         }
+    }
+
+    /// Asks for a checkpoint after an epoch that nobody can be past; false if one is under way, or there are none.
+    pub fn ask_at(&self, epoch: u64) -> bool {
+        self.every.is_some() && self.lock().aim_at(epoch)
     }
 
     /// A worker is about to begin `epoch`; true if it has to freeze its state first.
@@ -149,6 +147,24 @@ impl Coordinator {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("a worker that panics ends the process")
+    }
+}
+
+impl State {
+    /// Makes an epoch the next checkpoint's, unless one is under way.
+    fn aim_at(&mut self, epoch: u64) -> bool {
+        let free = self.target.is_none();
+        if free {
+            let workers = self.begun.len();
+            self.target = Some(Target {
+                epoch,
+                frozen: vec![false; workers],
+                parts: (0..workers).map(|_| None).collect(),
+                outputs: None,
+                taken: false,
+            });
+        }
+        free
     }
 }
 

@@ -4,10 +4,11 @@
 //! to, whether it is late) needs only the highest time before the chunk, which the chunks hand on in their order.
 
 use crate::decode::{Decoder, is_blank};
-use crate::epoch::Timeline;
+use crate::epoch::{Epochs, Span, Timeline};
 use crate::event::{Event, Origin, Reject};
 use crate::source::{Chunk, Source, SourceError};
 use crate::store::Resume;
+use crate::time::NEVER;
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -29,6 +30,8 @@ pub struct Intake {
     /// Bytes read, for progress bars.
     pub bytes: AtomicU64,
     pub lines: AtomicU64,
+    /// Events that the pack ignores.
+    pub ignored: AtomicU64,
     /// The earliest event time read; `i64::MAX` before there is one.
     pub start: AtomicI64,
 }
@@ -123,6 +126,7 @@ impl Intake {
             end: AtomicI64::new(i64::MAX),
             bytes: AtomicU64::new(0),
             lines: AtomicU64::new(0),
+            ignored: AtomicU64::new(0),
             start: AtomicI64::new(i64::MAX),
         }
     }
@@ -170,11 +174,28 @@ impl Intake {
         best.map(|(_, at)| at)
     }
 
+    fn ended_at(&self) -> i64 {
+        self.end.load(Ordering::Acquire)
+    }
+
     fn finish(&self) {
         let high = self.feeds.iter().map(|feed| lock(&feed.progress).high).max();
         let high = high.filter(|high| *high != i64::MIN);
         let end = high.max(self.until).unwrap_or(0);
         self.end.store(end, Ordering::Release);
+    }
+}
+
+impl Epochs for Intake {
+    fn span(&self, epoch: u64) -> Span {
+        let end = self.timeline.end(epoch).min(self.ended_at().saturating_add(1));
+        Span { begin: self.timeline.begin(epoch), end, clock: i64::MIN }
+    }
+
+    /// After the input, time goes to its end and no further.
+    fn of_timer(&self, deadline: i64, next: u64, frontier: Option<u64>) -> Option<u64> {
+        let never = deadline == NEVER || frontier.is_none() && deadline > self.ended_at();
+        (!never).then(|| self.timeline.epoch_of(deadline).max(next))
     }
 }
 
@@ -248,7 +269,7 @@ impl Ingest {
 
     fn decode(&self, feed: usize, number: u64, chunk: &Chunk, is_there: bool) -> Decoded {
         let mut events = Vec::with_capacity(chunk.bytes.len() / 512 + 1);
-        let mut lines = 0;
+        let (mut lines, mut ignored) = (0, 0);
         for (line, bytes) in chunk.lines() {
             lines += 1;
             if is_blank(bytes) {
@@ -261,8 +282,13 @@ impl Ingest {
                 }
                 reject
             });
+            if event.as_ref().is_ok_and(|event| self.decoder.ignores(event)) {
+                ignored += 1;
+                continue;
+            }
             events.push(event);
         }
+        self.intake.ignored.fetch_add(ignored, Ordering::Relaxed);
         self.intake.lines.fetch_add(lines, Ordering::Relaxed);
         let start = events.iter().flatten().map(|event| event.time).min();
         self.intake.start.fetch_min(start.unwrap_or(i64::MAX), Ordering::Relaxed);

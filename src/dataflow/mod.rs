@@ -9,6 +9,7 @@
 
 pub mod checkpoint;
 pub mod ingest;
+pub mod live;
 mod publish;
 mod run;
 
@@ -16,12 +17,12 @@ pub use run::{Control, Finished, Job, Run, RunError, run};
 
 use crate::decode::Decoder;
 use crate::person::keyed::Keyed;
-use crate::sink::{Batch, Formatter};
+use crate::sink::{Batch, Formatter, Sink};
 use checkpoint::Coordinator;
 use ingest::{Ingest, Intake, Placed};
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::operators::Concatenate;
@@ -40,6 +41,7 @@ pub struct Parts {
     pub intake: Arc<Intake>,
     pub coordinator: Arc<Coordinator>,
     pub control: Arc<Control>,
+    pub sink: Arc<Mutex<Box<dyn Sink>>>,
     pub keyed: Rc<RefCell<Keyed>>,
     pub decoder: Rc<Decoder>,
     /// The last epoch of the checkpoint that the run goes on from.
@@ -70,7 +72,8 @@ pub fn build(
     );
     let lines = scope.concatenate([effects, rejects]);
     let (control, coordinator) = (parts.control.clone(), parts.coordinator.clone());
-    publish::publish(lines, control, coordinator, wakers.clone()).probe_with(&probe);
+    publish::publish(lines, parts.sink.clone(), control, coordinator, wakers.clone())
+        .probe_with(&probe);
     (probe, wakers)
 }
 

@@ -3,24 +3,67 @@
 use super::Wakers;
 use super::checkpoint::Coordinator;
 use super::run::Control;
-use crate::sink::{Batch, Place, Sink, SinkError};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use crate::sink::{Batch, Line, Place, Sink, SinkError};
+use std::sync::{Arc, Mutex};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::generic::operator::Operator;
 
-/// What has been written, shared with the runner.
-pub struct Written {
-    pub sink: Box<dyn Sink>,
-    /// By label.
-    pub counts: Vec<u64>,
+/// Batches that wait until every worker has passed their epochs.
+#[derive(Default)]
+pub(super) struct Pending(Vec<Batch>);
+
+/// Where a line lies among the pending ones: its place, its batch, its number there.
+pub(super) type Lying = (Place, u32, u32);
+
+impl Pending {
+    pub(super) fn append(&mut self, batches: &mut Vec<Batch>) {
+        self.0.append(batches);
+    }
+
+    /// The lines of all epochs before this one, in their order. Two persons with the same hash are told apart by what is
+    /// said of them.
+    pub(super) fn order(&self, before: u64) -> Vec<Lying> {
+        let mut order: Vec<Lying> = Vec::new();
+        for (at, batch) in self.0.iter().enumerate() {
+            let lines = batch.lines.iter().enumerate();
+            let complete = lines.filter(|(_, line)| line.place.epoch < before);
+            order.extend(complete.map(|(line, found)| (found.place, at as u32, line as u32)));
+        }
+        order.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0).then_with(|| self.line(a).1.cmp(self.line(b).1))
+        });
+        order
+    }
+
+    /// A line and its text.
+    pub(super) fn line(&self, lying: &Lying) -> (&Line, &[u8]) {
+        let batch = &self.0[lying.1 as usize];
+        let line = &batch.lines[lying.2 as usize];
+        (line, batch.text(line))
+    }
+
+    /// Epochs before this one in which anything happened, in no order.
+    pub(super) fn stirred(&self, before: u64) -> impl Iterator<Item = u64> + '_ {
+        let all = self.0.iter().flat_map(|batch| &batch.stirred).copied();
+        all.filter(move |epoch| *epoch < before)
+    }
+
+    /// Drops what concerns epochs before this one.
+    pub(super) fn forget(&mut self, before: u64) {
+        self.0.retain_mut(|batch| {
+            batch.lines.retain(|line| line.place.epoch >= before);
+            batch.stirred.retain(|epoch| *epoch >= before);
+            !batch.is_empty()
+        });
+    }
 }
 
-/// Batches wait until every worker has passed their epochs; then their lines are sorted and written.
+/// Writes the lines of complete epochs, sorted.
 struct Publisher {
-    pending: Vec<Batch>,
+    pending: Pending,
+    sink: Arc<Mutex<Box<dyn Sink>>>,
     control: Arc<Control>,
     coordinator: Arc<Coordinator>,
 }
@@ -28,6 +71,7 @@ struct Publisher {
 /// The last stage; gives nothing, but its frontier says what has been written.
 pub fn publish<'scope>(
     batches: Stream<'scope, u64, Vec<Batch>>,
+    sink: Arc<Mutex<Box<dyn Sink>>>,
     control: Arc<Control>,
     coordinator: Arc<Coordinator>,
     wakers: Wakers,
@@ -40,7 +84,8 @@ pub fn publish<'scope>(
         move |capability, info| {
             wakers.borrow_mut().push(scope.activator_for(info.address));
             let mut capability = Some(capability);
-            let mut publisher = Publisher { pending: Vec::new(), control, coordinator };
+            let mut publisher =
+                Publisher { pending: Pending::default(), sink, control, coordinator };
             move |(input, frontier), _output| {
                 input.for_each(|_, batches| publisher.pending.append(batches));
                 let frontier = frontier.frontier().first().copied();
@@ -64,45 +109,23 @@ impl Publisher {
         let before = frontier.unwrap_or(u64::MAX);
         while let Some(epoch) = self.coordinator.write(before) {
             self.write(epoch + 1)?;
-            let control = self.control.clone();
-            let mut written = control.written();
-            let lengths = written.sink.sync()?;
-            self.coordinator.deliver_outputs(lengths, written.counts.clone());
+            let lengths = self.sink.lock().expect(WHOLE).sync()?;
+            self.coordinator.deliver_outputs(lengths, self.control.counts());
         }
         self.write(before)
     }
 
     fn write(&mut self, before: u64) -> Result<(), SinkError> {
-        let mut order: Vec<(Place, u32, u32)> = Vec::new();
-        for (at, batch) in self.pending.iter().enumerate() {
-            let lines = batch.lines.iter().enumerate();
-            let complete = lines.filter(|(_, line)| line.place.epoch < before);
-            order.extend(complete.map(|(line, found)| (found.place, at as u32, line as u32)));
+        let order = self.pending.order(before);
+        let mut sink = self.sink.lock().expect(WHOLE);
+        for lying in &order {
+            let (line, text) = self.pending.line(lying);
+            sink.write(line.stream, text)?;
         }
-        let control = self.control.clone();
-        let mut written = control.written();
-        if !order.is_empty() {
-            // Two persons with the same hash are told apart by what is said of them.
-            order.sort_unstable_by(|a, b| {
-                a.0.cmp(&b.0).then_with(|| self.text(a.1, a.2).cmp(self.text(b.1, b.2)))
-            });
-            for (_, batch, line) in order {
-                let batch = &self.pending[batch as usize];
-                let line = &batch.lines[line as usize];
-                written.sink.write(line.stream, batch.text(line))?;
-                written.counts[line.label as usize] += 1;
-                control.lines_out.fetch_add(1, Ordering::Relaxed);
-            }
-            for batch in &mut self.pending {
-                batch.lines.retain(|line| line.place.epoch >= before);
-            }
-            self.pending.retain(|batch| !batch.is_empty());
-        }
-        written.sink.complete(before)
-    }
-
-    fn text(&self, batch: u32, line: u32) -> &[u8] {
-        let batch = &self.pending[batch as usize];
-        batch.text(&batch.lines[line as usize])
+        self.control.count(order.iter().map(|lying| self.pending.line(lying).0.label));
+        self.pending.forget(before);
+        sink.complete(before)
     }
 }
+
+const WHOLE: &str = "a worker that panics ends the process";

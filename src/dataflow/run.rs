@@ -2,20 +2,20 @@
 
 use super::checkpoint::{Coordinator, Parts as CheckpointParts};
 use super::ingest::Intake;
-use super::publish::Written;
 use super::{Parts, build};
+use crate::broker::BrokerError;
 use crate::decode::Decoder;
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
 use crate::person::Person;
 use crate::person::keyed::{Counts, Keyed};
-use crate::sink::{Formatter, Labels, Sink, SinkError};
+use crate::sink::{Formatter, Labels, Sink, SinkError, Sources};
 use crate::source::{Source, SourceError};
 use crate::store::{Checkpoint, RunKey, Store, StoreError};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::scheduling::Activator;
 
@@ -28,6 +28,11 @@ pub enum RunError {
     Sink(#[from] SinkError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The epoch log is not what it has to be.
+    #[error("{0}")]
+    Log(String),
     #[error("stopped")]
     Stopped,
     #[error("a worker failed: {0}")]
@@ -38,7 +43,8 @@ pub enum RunError {
 pub struct Control {
     stop: AtomicBool,
     failure: Mutex<Option<RunError>>,
-    written: Mutex<Written>,
+    /// By label.
+    counts: Mutex<Vec<u64>>,
     /// Lines written so far.
     pub lines_out: AtomicU64,
     /// Figures of the workers, as of their last step.
@@ -54,11 +60,11 @@ pub struct Live {
 }
 
 impl Control {
-    fn new(sink: Box<dyn Sink>, counts: Vec<u64>, workers: usize) -> Control {
+    pub(super) fn new(counts: Vec<u64>, workers: usize) -> Control {
         Control {
             stop: AtomicBool::new(false),
             failure: Mutex::new(None),
-            written: Mutex::new(Written { sink, counts }),
+            counts: Mutex::new(counts),
             lines_out: AtomicU64::new(0),
             live: (0..workers).map(|_| Live::default()).collect(),
         }
@@ -74,17 +80,33 @@ impl Control {
         self.stop.store(true, Ordering::Release);
     }
 
-    fn stopped(&self) -> bool {
+    /// Whether the run ends, or has ended.
+    pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Acquire)
     }
 
-    pub(super) fn written(&self) -> MutexGuard<'_, Written> {
-        self.written.lock().expect(WHOLE)
+    /// Why the run ended before its end, once.
+    pub(super) fn take_failure(&self) -> Option<RunError> {
+        self.failure.lock().expect(WHOLE).take()
+    }
+
+    /// All is done; whoever waits need not any more.
+    pub(super) fn end(&self) {
+        self.stop.store(true, Ordering::Release);
+    }
+
+    /// Counts lines that have been written, by their labels.
+    pub(super) fn count(&self, labels: impl Iterator<Item = u32>) {
+        let mut counts = self.counts.lock().expect(WHOLE);
+        for label in labels {
+            counts[label as usize] += 1;
+            self.lines_out.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Counts by label of what has been written.
     pub fn counts(&self) -> Vec<u64> {
-        self.written().counts.clone()
+        self.counts.lock().expect(WHOLE).clone()
     }
 }
 
@@ -169,13 +191,14 @@ pub fn run(job: Job) -> Run {
     let (names, sources): (Vec<_>, Vec<_>) = job.sources.into_iter().unzip();
     let resumes = from.as_ref().map_or(Vec::new(), |checkpoint| checkpoint.sources.clone());
     let intake = Arc::new(Intake::new(sources, &resumes, job.timeline, job.until));
-    let control = Arc::new(Control::new(job.sink, counts, job.workers));
+    let control = Arc::new(Control::new(counts, job.workers));
     let setup = Setup {
         plan: job.plan,
-        names: Arc::new(names),
+        names: Arc::new(Sources::Files(names)),
         labels: labels.clone(),
         intake: intake.clone(),
         control: control.clone(),
+        sink: Arc::new(Mutex::new(job.sink)),
         coordinator: Arc::new(Coordinator::new(
             job.workers,
             job.store.is_some().then_some(job.chunks_per_checkpoint),
@@ -195,10 +218,11 @@ pub fn run(job: Job) -> Run {
 #[derive(Clone)]
 struct Setup {
     plan: Arc<Plan>,
-    names: Arc<Vec<String>>,
+    names: Arc<Sources>,
     labels: Arc<Labels>,
     intake: Arc<Intake>,
     control: Arc<Control>,
+    sink: Arc<Mutex<Box<dyn Sink>>>,
     coordinator: Arc<Coordinator>,
     store: Option<Arc<dyn Store>>,
     done: Option<u64>,
@@ -223,12 +247,14 @@ impl Setup {
             workers => timely::Config::process(workers),
         };
         let setup = self.clone();
-        let guards =
-            timely::execute(config, move |worker| setup.guard(worker)).map_err(RunError::Worker)?;
+        let guards = timely::execute(config, move |worker| {
+            guarded(&setup.control, worker, |worker| setup.work(worker))
+        })
+        .map_err(RunError::Worker)?;
         let results: Result<Vec<WorkerResult>, String> = guards.join().into_iter().collect();
-        self.control.stop.store(true, Ordering::Release);
+        self.control.end();
         let committed = committer.map(std::thread::JoinHandle::join);
-        if let Some(error) = self.control.failure.lock().expect(WHOLE).take() {
+        if let Some(error) = self.control.take_failure() {
             return Err(error);
         }
         if let Some(Err(_)) = committed {
@@ -242,7 +268,7 @@ impl Setup {
         let store = self.store.clone()?;
         let setup = self.clone();
         Some(std::thread::spawn(move || {
-            while !setup.control.stopped() {
+            while !setup.control.is_stopped() {
                 let Some(parts) = setup.coordinator.take() else {
                     std::thread::sleep(Duration::from_millis(2));
                     continue;
@@ -268,43 +294,25 @@ impl Setup {
             outputs: parts.outputs,
             counts: self.labels.named(&parts.counts),
             ended,
+            live: None,
         };
         (checkpoint, parts.records)
-    }
-
-    /// A worker that panics stops the run: the others would wait for it for ever.
-    fn guard(&self, worker: &mut timely::worker::Worker) -> WorkerResult {
-        let work = std::panic::AssertUnwindSafe(|| self.work(worker));
-        std::panic::catch_unwind(work).unwrap_or_else(|panic| {
-            let text = panic.downcast_ref::<String>().map(String::as_str);
-            let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
-            self.control.fail(RunError::Worker(text.to_owned()));
-            drop_dataflows(worker);
-            WorkerResult::default()
-        })
     }
 
     /// One worker, from its persons in the store to the end of the input.
     fn work(&self, worker: &mut timely::worker::Worker) -> WorkerResult {
         let store = self.store.clone().map(|store| store as Arc<dyn crate::store::Persons>);
         let mut keyed = Keyed::new(self.plan.clone(), self.dedup_horizon, store);
-        if let Some(store) = &self.store {
-            let (index, peers) = (worker.index() as u64, worker.peers() as u64);
-            let mine = |hash: u64| hash % crate::limits::KEY_GROUPS as u64 % peers == index;
-            let opened = store.each(&mut |id, hash, deadline| {
-                if mine(hash) {
-                    keyed.add_stored(id, hash, deadline);
-                }
-            });
-            if let Err(error) = opened {
-                self.control.fail(error.into());
-            }
+        if let Some(store) = &self.store
+            && let Err(error) = take_stored(&mut keyed, &**store, worker)
+        {
+            self.control.fail(error.into());
         }
         let keyed = Rc::new(RefCell::new(keyed));
         self.flow(worker, &keyed);
         let mut keyed = keyed.borrow_mut();
         let mut records = Vec::new();
-        if self.store.is_some() && !self.control.stopped() {
+        if self.store.is_some() && !self.control.is_stopped() {
             keyed.freeze();
             records = keyed.write_slice(usize::MAX).unwrap_or_default();
         }
@@ -317,6 +325,7 @@ impl Setup {
             intake: self.intake.clone(),
             coordinator: self.coordinator.clone(),
             control: self.control.clone(),
+            sink: self.sink.clone(),
             keyed: keyed.clone(),
             decoder: Rc::new(Decoder::new(&self.plan.inputs)),
             done: self.done,
@@ -326,7 +335,7 @@ impl Setup {
         let (probe, wakers) = worker.dataflow::<u64, _, _>(|scope| build(scope, parts, formatter));
         let live = &self.control.live[worker.index()];
         while !probe.done() {
-            if self.control.stopped() {
+            if self.control.is_stopped() {
                 return drop_dataflows(worker);
             }
             if self.coordinator.is_busy() {
@@ -355,7 +364,7 @@ impl Setup {
             records.extend(result.records);
         }
         finished.persons.sort_by(|a, b| a.id.cmp(&b.id));
-        let outputs = self.control.written().sink.sync()?;
+        let outputs = self.sink.lock().expect(WHOLE).sync()?;
         if let Some(store) = &self.store {
             let counts = finished.written.clone();
             let parts = CheckpointParts { epoch: u64::MAX, records, outputs, counts };
@@ -366,7 +375,39 @@ impl Setup {
     }
 }
 
-fn drop_dataflows(worker: &mut timely::worker::Worker) {
+/// A worker that panics stops the run: the others would wait for it for ever.
+pub(super) fn guarded<R: Default>(
+    control: &Control,
+    worker: &mut timely::worker::Worker,
+    work: impl FnOnce(&mut timely::worker::Worker) -> R,
+) -> R {
+    let work = std::panic::AssertUnwindSafe(|| work(worker));
+    std::panic::catch_unwind(work).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+        control.fail(RunError::Worker(text.to_owned()));
+        drop_dataflows(worker);
+        R::default()
+    })
+}
+
+/// Makes known to a worker which of the stored persons are its own.
+pub(super) fn take_stored(
+    keyed: &mut Keyed,
+    store: &dyn Store,
+    worker: &timely::worker::Worker,
+) -> Result<(), StoreError> {
+    let (index, peers) = (worker.index() as u64, worker.peers() as u64);
+    let mine = |hash: u64| hash % crate::limits::KEY_GROUPS as u64 % peers == index;
+    store.each(&mut |id, hash, deadline| {
+        if mine(hash) {
+            keyed.add_stored(id, hash, deadline);
+        }
+    })
+}
+
+/// Lets go of what a worker was in the middle of.
+pub(super) fn drop_dataflows(worker: &mut timely::worker::Worker) {
     for dataflow in worker.installed_dataflows() {
         worker.drop_dataflow(dataflow);
     }

@@ -88,8 +88,8 @@ impl<'a> Envelope<'a> {
         }
     }
 
-    /// The event's time, never later than its arrival.
-    pub(super) fn time(&self) -> Result<i64, Refused> {
+    /// The event's time, never later than its arrival, be that what the envelope says or what is known from elsewhere.
+    pub(super) fn time(&self, arrival: Option<i64>) -> Result<i64, Refused> {
         let stamps = [
             ("timestamp", self.timestamp),
             ("originalTimestamp", self.original_timestamp),
@@ -98,6 +98,9 @@ impl<'a> Envelope<'a> {
         // The first that is there decides: an unreadable one must not silently become the time of arrival.
         let stamp = stamps.iter().find(|(_, stamp)| *stamp != Scalar::Null);
         let Some((name, stamp)) = stamp else {
+            if let Some(arrival) = arrival {
+                return Ok(arrival);
+            }
             let detail = "none of `timestamp`, `originalTimestamp` and `receivedAt` is there";
             return Err((Reason::NoTimestamp, detail.to_owned()));
         };
@@ -106,6 +109,7 @@ impl<'a> Envelope<'a> {
             return Err((Reason::NoTimestamp, detail));
         };
         let time = timestamp(self.received_at).map_or(time, |received| time.min(received));
+        let time = arrival.map_or(time, |arrival| time.min(arrival));
         if (TIME_MIN..TIME_MAX).contains(&time) {
             Ok(time)
         } else {

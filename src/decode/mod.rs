@@ -5,8 +5,14 @@
 //!           (JSON)     values     what the plan reads, by the trees in `wanted`
 //! ```
 //!
+//! Records of a topic go through an [`adapter`] first, which makes lines of messages in other forms.
+//!
 //! An event holds only what some definition reads; all else is passed over in one pass over the bytes. Knows nothing of
 //! where lines come from or what became of earlier ones, and never panics on any bytes.
+
+pub mod adapter;
+mod cloud_events;
+pub mod mapping;
 
 mod cursor;
 mod envelope;
@@ -22,6 +28,7 @@ use crate::define::plan::{Consumer, Inputs, PropertyPath};
 use crate::event::{Call, Event, Kind, Origin, Reason, Reject, Value, leaf_hash, names};
 use crate::limits::{LINE_BYTES_MAX, NESTING_MAX};
 use crate::time::zone::Zone;
+use crate::time::{TIME_MAX, TIME_MIN};
 use compact_str::CompactString;
 use cursor::Fault;
 use money::Money;
@@ -39,6 +46,10 @@ pub struct Decoder {
     money: Money,
     /// What is read, by slot.
     paths: Vec<PropertyPath>,
+    /// Leaves whose events do not count, by their hashes.
+    ignored: hashbrown::HashMap<u64, String, foldhash::fast::FixedState>,
+    /// Bytes beyond which a line is not looked at.
+    line_bytes_max: usize,
 }
 
 /// Whether a line holds nothing, so that it is neither an event nor a reject.
@@ -55,7 +66,14 @@ impl Decoder {
             wanted: Wanted::new(inputs),
             money: Money::new(inputs),
             paths: inputs.paths.clone(),
+            ignored: inputs.ignored.iter().map(|leaf| (leaf_hash(leaf), leaf.clone())).collect(),
+            line_bytes_max: LINE_BYTES_MAX,
         }
+    }
+
+    /// The same with another bound on the bytes of a line, instead of [`LINE_BYTES_MAX`].
+    pub fn with_line_bytes_max(self, bytes: usize) -> Decoder {
+        Decoder { line_bytes_max: bytes, ..self }
     }
 
     /// Reads one line, which is not blank.
@@ -63,19 +81,42 @@ impl Decoder {
     /// # Errors
     /// The line with the first reason, in the order of [`Reason`], for which it is no usable event.
     pub fn decode(&self, line: &[u8], origin: Origin) -> Result<Event, Reject> {
-        self.event(line, origin).map_err(|(reason, detail)| Reject {
-            origin,
-            reason,
-            detail,
-            raw: line[..line.len().min(LINE_BYTES_MAX)].to_vec(),
-            bytes: line.len() as u64,
-        })
+        self.decode_arrived(line, origin, None)
     }
 
-    fn event(&self, line: &[u8], origin: Origin) -> Result<Event, Refused> {
-        if line.len() > LINE_BYTES_MAX {
-            return Err((Reason::TooLong, format!("more than {LINE_BYTES_MAX} bytes")));
+    /// Reads one line that arrived at a known time, in milliseconds since the Unix epoch. The event is never later than
+    /// that, so that a wrong clock cannot move time, and an event without a time of its own has this one. A time of arrival
+    /// that nobody can mean, such as the 0 of a producer that sets none, says nothing.
+    ///
+    /// # Errors
+    /// As for [`Decoder::decode`].
+    pub fn decode_arrived(
+        &self,
+        line: &[u8],
+        origin: Origin,
+        arrival: Option<i64>,
+    ) -> Result<Event, Reject> {
+        let arrival = arrival.filter(|arrival| (TIME_MIN..TIME_MAX).contains(arrival));
+        self.event(line, origin, arrival).map_err(|refused| reject(line, origin, refused))
+    }
+
+    /// Whether the pack ignores who did this: then the event does not count, as if it had not been there.
+    pub fn ignores(&self, event: &Event) -> bool {
+        !self.ignored.is_empty()
+            && self.ignored.get(&event.hash).is_some_and(|leaf| *leaf == event.leaf)
+    }
+
+    /// Whether a line or record is too long to be looked at.
+    fn bounded(&self, line: &[u8]) -> Result<(), Refused> {
+        let max = self.line_bytes_max;
+        if line.len() > max {
+            return Err((Reason::TooLong, format!("more than {max} bytes")));
         }
+        Ok(())
+    }
+
+    fn event(&self, line: &[u8], origin: Origin, arrival: Option<i64>) -> Result<Event, Refused> {
+        self.bounded(line)?;
         let text = std::str::from_utf8(line).map_err(|error| {
             let column = error.valid_up_to() + 1;
             (Reason::NotUtf8, format!("at column {column}"))
@@ -86,12 +127,13 @@ impl Decoder {
         let envelope = &reading.envelope;
         let message_id = envelope.message_id()?;
         let leaf = envelope.leaf()?;
-        let time = envelope.time()?;
+        let time = envelope.time(arrival)?;
         let mut values = reading.values(call, kind)?;
         let zone = self.zone(&values);
         values.retain(|(slot, _)| *slot < CONTEXT_ZONE);
         Ok(Event {
             time,
+            taken: time,
             origin,
             hash: leaf_hash(&leaf),
             leaf,
@@ -125,6 +167,12 @@ impl Decoder {
             Zone::named(name).map(|_| name.into())
         })
     }
+}
+
+/// A line that is refused, with its bytes.
+fn reject(line: &[u8], origin: Origin, (reason, detail): Refused) -> Reject {
+    let raw = line[..line.len().min(LINE_BYTES_MAX)].to_vec();
+    Reject { origin, reason, detail, raw, bytes: line.len() as u64 }
 }
 
 /// Why text is not taken, with the place.

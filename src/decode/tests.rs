@@ -12,7 +12,7 @@ use crate::define::parse::parse;
 use crate::limits::ID_BYTES_MAX;
 use std::collections::BTreeMap;
 
-const PACK: &str = r#"
+pub(super) const PACK: &str = r#"
 events:
   Order Completed: { order_id: string, total: money, discounts.amount: money, gift: boolean,
                      deliver_on: date, paid_at: time, address.zip: string, items.price: number }
@@ -37,7 +37,7 @@ policy:
   consent: [ { channel: email, category: marketing }, { channel: sms, trait: sms_ok } ]
 "#;
 
-fn decoder_of(pack: &str) -> (Decoder, Inputs) {
+pub(super) fn decoder_of(pack: &str) -> (Decoder, Inputs) {
     let files = [SourceFile { path: "test.yaml".into(), text: pack.into() }];
     let (pack, mistakes) = parse(&files);
     assert!(mistakes.is_empty(), "{mistakes:?}");
@@ -62,7 +62,7 @@ fn show(value: &Value) -> String {
     }
 }
 
-fn summary(event: &Event, inputs: &Inputs) -> String {
+pub(super) fn summary(event: &Event, inputs: &Inputs) -> String {
     let name = |slot: u16| {
         let path = &inputs.paths[usize::from(slot)];
         let from = match path.from {

@@ -38,6 +38,8 @@ pub struct Pack {
     pub events: Vec<EventDecl>,
     pub currency: Option<Currency>,
     pub sessions: Option<Sessions>,
+    /// `ignore:` identifiers such as `anonymous:bot-7`, whose events do not count.
+    pub ignore: Vec<Name>,
     pub facts: Vec<FactDef>,
     pub segments: Vec<SegmentDef>,
     pub journeys: Vec<JourneyDef>,

@@ -4,6 +4,32 @@
 //! epoch an event belongs to is a function of its own time and of the highest time before it in its source: there is no
 //! reorder buffer, the dataflow's frontier is one.
 
+pub mod log;
+pub mod schedule;
+pub mod sequencer;
+
+/// What an epoch is in event time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Span {
+    /// The watermark when it begins: events before it are late.
+    pub begin: i64,
+    /// The watermark when it is over: timers before it have fired.
+    pub end: i64,
+    /// The clock when it was announced, by which it shows how far behind it is; `i64::MIN` for history, which is never
+    /// behind.
+    pub clock: i64,
+}
+
+/// Tells what epochs are to those that work through them.
+pub trait Epochs: Send + Sync {
+    /// The span of an epoch that has been announced.
+    fn span(&self, epoch: u64) -> Span;
+
+    /// The first epoch from `next` on in which a timer with this deadline is due; `None` if there is none yet, or will be
+    /// none. `frontier` is the first epoch that may still get events, `None` after the input.
+    fn of_timer(&self, deadline: i64, next: u64, frontier: Option<u64>) -> Option<u64>;
+}
+
 /// How event time is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Timeline {
@@ -14,6 +40,11 @@ pub struct Timeline {
 }
 
 impl Timeline {
+    /// The beginning of the step in which a time lies.
+    pub fn floor(&self, time: i64) -> i64 {
+        time.div_euclid(self.step).saturating_mul(self.step)
+    }
+
     /// The epoch in which what is due at `time` happens.
     pub fn epoch_of(&self, time: i64) -> u64 {
         u64::try_from(time.div_euclid(self.step)).unwrap_or(0)

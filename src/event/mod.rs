@@ -57,6 +57,9 @@ pub struct Origin {
 pub struct Event {
     /// Milliseconds since the Unix epoch, never later than the arrival.
     pub time: i64,
+    /// The instant at which it is taken in: its time, or later where the watermark of its own source had passed that when
+    /// it was read.
+    pub taken: i64,
     pub origin: Origin,
     /// The leaf it came in under, such as `user:42`.
     pub leaf: CompactString,
@@ -106,6 +109,7 @@ pub enum Reason {
     NotUtf8,
     NotJson,
     TooDeep,
+    NotMapped,
     NotAnEvent,
     NoIdentifier,
     NoTimestamp,
@@ -123,6 +127,7 @@ impl Reason {
             Reason::NotUtf8 => "not UTF-8",
             Reason::NotJson => "not JSON",
             Reason::TooDeep => "nested too deep",
+            Reason::NotMapped => "not mapped",
             Reason::NotAnEvent => "not an event",
             Reason::NoIdentifier => "no identifier",
             Reason::NoTimestamp => "no timestamp",

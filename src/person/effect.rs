@@ -126,4 +126,6 @@ pub enum Reason {
     /// The index of the cap in the policy.
     Cap(u16),
     Limit,
+    /// Kairos was behind when the message was due.
+    CatchingUp,
 }

@@ -409,6 +409,7 @@ fn emit(turn: &mut Turn, at: usize, name: &str, with: &[(String, crate::define::
     let by = instance.moved_by.as_ref().unwrap_or(&instance.entered_by);
     let event = Event {
         time: now,
+        taken: now,
         origin: by.origin,
         leaf: turn.person.id.clone(),
         hash: 0,

@@ -5,6 +5,7 @@ use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
 use super::{Effect, Person, Timers, facts};
 use crate::define::plan::Plan;
+use crate::epoch::Span;
 use crate::event::{Event, leaf_hash};
 use crate::limits::{PERSONS_IN_MEMORY_MAX, TIMERS_PER_GROUP_AND_EPOCH};
 use crate::store::{Persons as Stored, Record};
@@ -102,21 +103,20 @@ impl Keyed {
         self.timers.len()
     }
 
-    /// One epoch: events between the watermarks (and late ones), and the timers before the next watermark, as many as one
-    /// epoch takes. What is left over is first in the next epoch.
-    pub fn epoch(
-        &mut self,
-        events: &mut [Event],
-        watermark: i64,
-        next_watermark: i64,
-        emit: &mut Emit,
-    ) {
+    /// One epoch: its events (late ones too), and the timers before the watermark at its end, as many as one epoch takes. What is left over is first in the next epoch.
+    pub fn epoch(&mut self, events: &mut [Event], span: Span, emit: &mut Emit) {
         let plan = self.plan.clone();
-        let frame =
-            Frame { plan: &plan, dedup_horizon: self.dedup_horizon, watermark, next_watermark };
+        let next_watermark = span.end;
+        let frame = Frame {
+            plan: &plan,
+            dedup_horizon: self.dedup_horizon,
+            watermark: span.begin,
+            next_watermark,
+            clock: span.clock,
+        };
         events.sort_unstable_by(|a, b| {
-            (a.hash, a.time, a.origin)
-                .cmp(&(b.hash, b.time, b.origin))
+            (a.hash, a.taken, a.time, a.origin)
+                .cmp(&(b.hash, b.taken, b.time, b.origin))
                 .then_with(|| a.leaf.cmp(&b.leaf))
         });
         self.counts.events += events.len() as u64;
@@ -280,7 +280,8 @@ mod tests {
             };
             let mut events: Vec<Event> =
                 if half_day % 5 == 0 { ["a", "b", "c"].map(seen).into() } else { Vec::new() };
-            keyed.epoch(&mut events, at, at + 12 * HOUR, &mut |id, _, new| {
+            let span = crate::epoch::Span { begin: at, end: at + 12 * HOUR, clock: i64::MIN };
+            keyed.epoch(&mut events, span, &mut |id, _, new| {
                 effects.extend(new.iter().map(|effect| format!("{half_day} {id} {effect:?}")));
             });
             keyed.freeze();
@@ -301,6 +302,7 @@ mod tests {
                 outputs: Vec::new(),
                 counts: std::collections::BTreeMap::new(),
                 ended: false,
+                live: None,
             };
             store.commit(&checkpoint, records).unwrap();
         }

@@ -3,7 +3,8 @@
 use super::keyed::Keyed;
 use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
-use crate::dataflow::ingest::{Intake, Placed};
+use crate::dataflow::ingest::Placed;
+use crate::epoch::Epochs;
 use crate::event::Event;
 use crate::limits::KEY_GROUPS;
 use crate::sink::{Batch, Formatter};
@@ -11,7 +12,6 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Exchange;
@@ -26,7 +26,7 @@ const WRITTEN_PER_TURN: usize = 1024;
 /// One worker's stash and where it stands in time.
 struct Stage {
     keyed: Rc<RefCell<Keyed>>,
-    intake: Arc<Intake>,
+    epochs: Arc<dyn Epochs>,
     coordinator: Arc<Coordinator>,
     formatter: Formatter,
     stash: BTreeMap<u64, Vec<Event>>,
@@ -40,7 +40,7 @@ struct Stage {
 pub fn persons<'scope>(
     events: Stream<'scope, u64, Vec<Placed>>,
     keyed: Rc<RefCell<Keyed>>,
-    intake: Arc<Intake>,
+    epochs: Arc<dyn Epochs>,
     coordinator: Arc<Coordinator>,
     formatter: Formatter,
     first_epoch: u64,
@@ -57,7 +57,7 @@ pub fn persons<'scope>(
             let mut capability = Some(capability);
             let mut stage = Stage {
                 keyed,
-                intake,
+                epochs,
                 coordinator,
                 formatter,
                 stash: BTreeMap::new(),
@@ -117,14 +117,8 @@ impl Stage {
 
     /// The next epoch in which something happens here, if it is complete.
     fn next_epoch(&self, frontier: Option<u64>) -> Option<u64> {
-        let timeline = self.intake.timeline();
         let earliest = self.keyed.borrow().earliest_timer();
-        let timer = match frontier {
-            // After the input, time goes to its end and no further.
-            None if earliest > self.end() => None,
-            _ if earliest == crate::time::NEVER => None,
-            _ => Some(timeline.epoch_of(earliest).max(self.next)),
-        };
+        let timer = self.epochs.of_timer(earliest, self.next, frontier);
         let stashed = self.stash.keys().next().copied();
         let epoch = match (timer, stashed) {
             (Some(timer), Some(stashed)) => timer.min(stashed),
@@ -133,21 +127,14 @@ impl Stage {
         frontier.is_none_or(|frontier| epoch < frontier).then_some(epoch)
     }
 
-    fn end(&self) -> i64 {
-        self.intake.end.load(Ordering::Acquire)
-    }
-
     fn happen(&mut self, epoch: u64, batch: &mut Batch) {
-        let timeline = self.intake.timeline();
         let mut events = self.stash.remove(&epoch).unwrap_or_default();
-        let until = timeline.end(epoch).min(self.end().saturating_add(1));
         let formatter = &self.formatter;
-        self.keyed.borrow_mut().epoch(
-            &mut events,
-            timeline.begin(epoch),
-            until,
-            &mut |person, hash, effects| formatter.effects(epoch, person, hash, effects, batch),
-        );
+        let span = self.epochs.span(epoch);
+        batch.stirred.push(epoch);
+        self.keyed.borrow_mut().epoch(&mut events, span, &mut |person, hash, effects| {
+            formatter.effects(epoch, person, hash, effects, batch);
+        });
     }
 
     fn write_checkpoint(&mut self) {

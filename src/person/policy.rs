@@ -6,6 +6,7 @@ use super::instance::Instance;
 use super::{Person, eval};
 use crate::define::plan::{CapPlan, OnLimit, Plan, QuietPlan, SendId, SendPlan, Window};
 use crate::event::Value;
+use crate::limits::BEHIND_MAX;
 use crate::time::MINUTE;
 
 /// What the policy says, and whether the instance has to exit for it.
@@ -21,6 +22,7 @@ pub(super) fn decide(
     instance: &Instance,
     send: SendId,
     due: i64,
+    clock: i64,
 ) -> Verdict {
     let message = &plan.sends[send.0 as usize];
     let held = expired(person, message, due)
@@ -28,7 +30,8 @@ pub(super) fn decide(
         .or_else(|| consent(person, plan, message))
         .or_else(|| suppression(person, message))
         .or_else(|| quiet_hours(person, plan, message))
-        .or_else(|| caps(person, plan, message));
+        .or_else(|| caps(person, plan, message))
+        .or_else(|| catching_up(person, clock));
     held.unwrap_or(Verdict { outcome: Outcome::Send, exit: false })
 }
 
@@ -43,6 +46,12 @@ fn defer(until: i64, reason: Reason) -> Verdict {
 fn expired(person: &Person, message: &SendPlan, due: i64) -> Option<Verdict> {
     let valid_for = message.valid_for?;
     (person.now - due > valid_for).then(|| drop(Reason::Expired))
+}
+
+/// While Kairos is behind, what was due meanwhile waits until time has caught up with the clock, and is asked again then:
+/// whatever has forbidden it in the meantime is known by then.
+fn catching_up(person: &Person, clock: i64) -> Option<Verdict> {
+    (clock.saturating_sub(person.now) > BEHIND_MAX).then(|| defer(clock, Reason::CatchingUp))
 }
 
 fn consent(person: &Person, plan: &Plan, message: &SendPlan) -> Option<Verdict> {

@@ -22,6 +22,8 @@ pub struct Frame<'a> {
     pub watermark: i64,
     /// The watermark after the epoch: timers before it fire.
     pub next_watermark: i64,
+    /// See [`crate::epoch::Span::clock`].
+    pub clock: i64,
 }
 
 /// Counts of one person's step.
@@ -36,6 +38,8 @@ pub struct Tally {
 pub(super) struct Turn<'a> {
     pub(super) person: &'a mut Person,
     pub(super) plan: &'a Plan,
+    /// See [`crate::epoch::Span::clock`].
+    clock: i64,
     pub(super) effects: &'a mut Vec<Effect>,
     /// Events that journeys emitted and that are not taken in yet.
     pub(super) emitted: VecDeque<Event>,
@@ -51,7 +55,8 @@ impl Person {
         let mut tally = Tally::default();
         let mut rest = events;
         loop {
-            let event_at = rest.first().map_or(NEVER, |event| event.time.max(frame.watermark));
+            let taken = |event: &Event| event.taken.max(frame.watermark);
+            let event_at = rest.first().map_or(NEVER, taken);
             let deadline = self.next_deadline(frame.plan);
             let timer_at =
                 if deadline < frame.next_watermark { deadline.max(self.now) } else { NEVER };
@@ -60,12 +65,13 @@ impl Person {
                 return tally;
             }
             self.now = self.now.max(now);
-            let count = rest.iter().take_while(|e| e.time.max(frame.watermark) <= now).count();
+            let count = rest.iter().take_while(|event| taken(event) <= now).count();
             let (events, later) = rest.split_at(count);
             rest = later;
-            tally.late += events.iter().filter(|event| event.time < frame.watermark).count() as u64;
+            tally.late += events.iter().filter(|event| event.time < taken(event)).count() as u64;
             let mut turn = Turn {
                 plan: frame.plan,
+                clock: frame.clock,
                 person: self,
                 effects,
                 emitted: VecDeque::new(),
@@ -290,7 +296,7 @@ impl Turn<'_> {
         else {
             return;
         };
-        let mut verdict = policy::decide(self.person, plan, instance, *send, due);
+        let mut verdict = policy::decide(self.person, plan, instance, *send, due, self.clock);
         if over_limit {
             verdict.outcome = Outcome::Drop { reason: Reason::Limit };
         }

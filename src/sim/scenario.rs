@@ -6,6 +6,7 @@ use crate::define::plan::{FactRule, Plan};
 use crate::define::script::{
     Call, ClockSeconds, Expectation, ScriptLine, Verdict, When, parse_line,
 };
+use crate::epoch::Span;
 use crate::event::{Event, Origin, Value};
 use crate::person::keyed::Keyed;
 use crate::person::{Decision, Effect, Outcome};
@@ -127,7 +128,8 @@ impl Stage {
         let mut events = std::mem::take(&mut self.events);
         let mut effects: Vec<(i64, u64, usize, String, Decision)> = Vec::new();
         loop {
-            self.keyed.epoch(&mut events, self.watermark, until, &mut |person, hash, out| {
+            let span = Span { begin: self.watermark, end: until, clock: i64::MIN };
+            self.keyed.epoch(&mut events, span, &mut |person, hash, out| {
                 for (at, effect) in out.drain(..).enumerate() {
                     if let Effect::Decision(decision) = effect {
                         effects.push((decision.time, hash, at, person.to_owned(), *decision));
@@ -181,6 +183,7 @@ impl Stage {
         event[holder] = properties;
         let origin = Origin { source: 0, position: self.lines };
         match self.decoder.decode(event.to_string().as_bytes(), origin) {
+            Ok(event) if self.decoder.ignores(&event) => {}
             Ok(event) => self.events.push(event),
             Err(reject) => {
                 return Err(format!("rejected: {}: {}", reject.reason.as_str(), reject.detail));

@@ -1,6 +1,7 @@
 //! Effects and rejects → CloudEvents 1.0 in structured mode, written without a tree in between.
 
 use super::labels::Labels;
+use super::sources::Sources;
 use super::{Batch, Place, Stream};
 use crate::define::plan::{FactId, JourneyId, Op, Plan};
 use crate::event::{Reject, Value};
@@ -12,13 +13,13 @@ use std::sync::Arc;
 /// Turns effects into lines. One for each worker; all give the same bytes.
 pub struct Formatter {
     plan: Arc<Plan>,
-    sources: Arc<Vec<String>>,
+    sources: Arc<Sources>,
     labels: Arc<Labels>,
 }
 
 impl Formatter {
-    /// `sources` are the names of inputs, as causes and rejects show them.
-    pub fn new(plan: Arc<Plan>, sources: Arc<Vec<String>>, labels: Arc<Labels>) -> Formatter {
+    /// A formatter of effects under this plan, whose inputs and outcomes have these names.
+    pub fn new(plan: Arc<Plan>, sources: Arc<Sources>, labels: Arc<Labels>) -> Formatter {
         Formatter { plan, sources, labels }
     }
 
@@ -73,7 +74,7 @@ impl Formatter {
                             key: key.as_deref(),
                             number: *number,
                         };
-                        self.journey(out, *time, &about, change, index);
+                        self.journey(out, *time, &about, change);
                     });
                 }
                 Effect::Decision(decision) => {
@@ -83,7 +84,7 @@ impl Formatter {
         }
     }
 
-    fn journey(&self, out: &mut Vec<u8>, time: i64, about: &About, change: &Change, index: u32) {
+    fn journey(&self, out: &mut Vec<u8>, time: i64, about: &About, change: &Change) {
         let plan = &self.plan.journeys[about.journey.0 as usize];
         let kind = match change {
             Change::Entered { .. } => "journey.entered",
@@ -96,17 +97,21 @@ impl Formatter {
             Change::Set { .. } => "journey.set",
             Change::Regret { .. } => "journey.regret",
         };
-        let (when, number, nth) = (time.to_string(), about.number.to_string(), index.to_string());
-        envelope(
-            out,
-            kind,
-            &[about.person, kind, &plan.name, &number, &when, &nth],
-            time,
-            about.person,
-        );
-        self.about(out, about);
         let path = |place: u16| plan.program.get(place as usize).map(|at| at.path.as_str());
         let segment = |id: crate::define::plan::SegmentId| &self.plan.segments[id.0 as usize].name;
+        // What tells two changes of one kind at one instant apart; the cutting of epochs may not.
+        let detail = match change {
+            Change::Entered { .. } | Change::Exited { .. } => "",
+            Change::Reached { place }
+            | Change::Emitted { place, .. }
+            | Change::Set { place, .. } => path(*place).unwrap_or(""),
+            Change::Added(list) | Change::Removed(list) => segment(*list),
+            Change::Regret { by, .. } => &by.message_id,
+        };
+        let (when, number) = (time.to_string(), about.number.to_string());
+        let id = [about.person, kind, &plan.name, &number, &when, detail];
+        envelope(out, kind, &id, time, about.person);
+        self.about(out, about);
         match change {
             Change::Entered { by } => self.inputs_field(out, &[by]),
             Change::Reached { place } => optional_field(out, "step", path(*place)),
@@ -249,8 +254,7 @@ impl Formatter {
                 out.push(b',');
             }
             out.push(b'{');
-            text_field(out, "source", self.source(cause.origin.source));
-            number_field(out, "position", cause.origin.position);
+            self.sources.write(out, cause.origin);
             if !cause.message_id.is_empty() {
                 text_field(out, "message_id", &cause.message_id);
             }
@@ -274,10 +278,6 @@ impl Formatter {
         out.push(b'}');
     }
 
-    fn source(&self, source: u16) -> &str {
-        self.sources.get(source as usize).map_or("", String::as_str)
-    }
-
     /// Adds the line of a reject; its bytes go in as text if they are UTF-8, else in hexadecimal.
     pub fn reject(&self, epoch: u64, reject: &Reject, batch: &mut Batch) {
         let place = Place {
@@ -288,8 +288,7 @@ impl Formatter {
         };
         batch.add(place, Stream::Rejects, self.labels.reject(reject.reason), |out| {
             out.push(b'{');
-            text_field(out, "source", self.source(reject.origin.source));
-            number_field(out, "position", reject.origin.position);
+            self.sources.write(out, reject.origin);
             text_field(out, "reason", reject.reason.as_str());
             text_field(out, "detail", &reject.detail);
             number_field(out, "bytes", reject.bytes);
@@ -317,6 +316,7 @@ pub fn reason_text(plan: &Plan, reason: Reason) -> String {
         Reason::QuietHours => "quiet hours".into(),
         Reason::Cap(at) => format!("cap {}", plan.policy.caps[at as usize].name),
         Reason::Limit => "limit".into(),
+        Reason::CatchingUp => "catching up".into(),
     }
 }
 
@@ -390,7 +390,7 @@ fn comma(out: &mut Vec<u8>) {
     }
 }
 
-fn text_field(out: &mut Vec<u8>, name: &'static str, text: &str) {
+pub(super) fn text_field(out: &mut Vec<u8>, name: &'static str, text: &str) {
     field(out, name);
     json(out, text);
 }
@@ -401,7 +401,7 @@ fn optional_field(out: &mut Vec<u8>, name: &'static str, text: Option<&str>) {
     }
 }
 
-fn number_field(out: &mut Vec<u8>, name: &'static str, number: impl std::fmt::Display) {
+pub(super) fn number_field(out: &mut Vec<u8>, name: &'static str, number: impl std::fmt::Display) {
     field(out, name);
     write!(out, "{number}").expect("writing to memory");
 }

@@ -16,13 +16,14 @@ pub struct Labels {
     reasons: Vec<Reason>,
 }
 
-const REASONS: [crate::event::Reason; 11] = {
+const REASONS: [crate::event::Reason; 12] = {
     use crate::event::Reason::*;
     [
         TooLong,
         NotUtf8,
         NotJson,
         TooDeep,
+        NotMapped,
         NotAnEvent,
         NoIdentifier,
         NoTimestamp,
@@ -150,8 +151,14 @@ impl Labels {
 }
 
 fn reasons(plan: &Plan) -> Vec<Reason> {
-    let mut reasons =
-        vec![Reason::Expired, Reason::HoldOut, Reason::Consent, Reason::QuietHours, Reason::Limit];
+    let mut reasons = vec![
+        Reason::Expired,
+        Reason::HoldOut,
+        Reason::Consent,
+        Reason::QuietHours,
+        Reason::Limit,
+        Reason::CatchingUp,
+    ];
     reasons.extend((0..plan.segments.len()).map(|at| Reason::Suppressed(SegmentId(at as u16))));
     reasons.extend((0..plan.policy.caps.len()).map(|at| Reason::Cap(at as u16)));
     reasons

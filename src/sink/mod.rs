@@ -5,9 +5,12 @@ pub mod files;
 mod format;
 mod labels;
 pub mod memory;
+mod sources;
+pub mod topics;
 
 pub use format::{Formatter, reason_text, write_value};
 pub use labels::Labels;
+pub use sources::Sources;
 
 use serde::{Deserialize, Serialize};
 
@@ -70,13 +73,15 @@ pub struct Line {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Batch {
     pub lines: Vec<Line>,
+    /// Epochs in which something happened, be it that nothing is said of it.
+    pub stirred: Vec<u64>,
     bytes: Vec<u8>,
 }
 
 impl Batch {
     /// Whether there is no line.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty()
+        self.lines.is_empty() && self.stirred.is_empty()
     }
 
     /// Bytes of all lines together.

@@ -8,6 +8,7 @@ pub mod disk;
 pub mod memory;
 
 use crate::epoch::Timeline;
+use crate::epoch::log::{Begins, Entry, Read};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -36,6 +37,29 @@ pub struct Resume {
     pub high: i64,
 }
 
+/// Where one partition stands at a checkpoint of a live run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// Where it is read on from, and the highest time before that.
+    pub from: Read,
+    /// Everything before this offset has been read, and given to epochs up to the checkpoint's, but for `left`.
+    pub read: i64,
+    /// Offsets between `from` and `read` that belong to later epochs.
+    pub left: Vec<i64>,
+}
+
+/// What a checkpoint of a live run holds in addition.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    /// The epoch that it was taken after.
+    pub entry: Entry,
+    pub begins: Begins,
+    /// By the number of the partition.
+    pub places: Vec<Place>,
+    /// Everything after the epoch is in the log at this offset or later.
+    pub log_offset: i64,
+}
+
 /// What a checkpoint is, beside the persons.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
@@ -50,6 +74,8 @@ pub struct Checkpoint {
     pub counts: BTreeMap<String, u64>,
     /// The run is complete.
     pub ended: bool,
+    /// Of a live run.
+    pub live: Option<Live>,
 }
 
 /// What a run is a function of. A store made under another key does not fit.

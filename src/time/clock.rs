@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 pub trait Clock: Send + Sync {
     /// Time since some fixed instant; never goes back.
     fn now(&self) -> Duration;
+
+    /// What the clock on the wall shows, in milliseconds since the Unix epoch. It may be put back.
+    fn wall(&self) -> i64;
 }
 
 /// The machine's clock, from the instant at which it was made.
@@ -26,6 +29,12 @@ impl Clock for System {
     fn now(&self) -> Duration {
         self.0.elapsed()
     }
+
+    #[expect(clippy::disallowed_methods, reason = "here is the one place")]
+    fn wall(&self) -> i64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |since| since.as_millis() as i64)
+    }
 }
 
 /// A clock that moves only when it is told to, for tests.
@@ -42,6 +51,10 @@ impl Manual {
 impl Clock for Manual {
     fn now(&self) -> Duration {
         *self.0.lock().expect(WHOLE)
+    }
+
+    fn wall(&self) -> i64 {
+        self.now().as_millis() as i64
     }
 }
 

@@ -415,3 +415,49 @@ fn the_demo_shows_decisions_and_a_summary() {
     }
     assert!(shown.contains("in 3.") && !shown.contains('\u{1b}'), "{shown}");
 }
+
+#[test]
+fn what_a_pack_ignores_is_counted_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = "facts: { views: { count: Product Viewed } }\nsegments: { curious: views > 0 }\n";
+    fs::write(dir.path().join("plain.yaml"), facts).unwrap();
+    let ignoring = format!("ignore: [ anonymous:bot-7, user:load ]\n{facts}");
+    fs::write(dir.path().join("ignoring.yaml"), ignoring).unwrap();
+    let line = |who: &str, second: u32| {
+        format!(r#"{{"event":"Product Viewed",{who},"timestamp":"2026-03-02T09:00:{second:02}Z"}}"#)
+            + "\n"
+    };
+    let anna = line(r#""userId":"anna""#, 1) + &line(r#""userId":"bot-7""#, 2);
+    let bots =
+        line(r#""anonymousId":"bot-7""#, 3) + &line(r#""userId":"load","anonymousId":"x""#, 4);
+    fs::write(dir.path().join("with.jsonl"), format!("{anna}{bots}")).unwrap();
+    fs::write(dir.path().join("without.jsonl"), &anna).unwrap();
+    let said = well(dir.path(), "run --pack ignoring.yaml --in with.jsonl --out a");
+    assert!(said.contains("ignored   2 events of machines"), "{said}");
+    assert!(said.contains("4 lines, 2 events"), "{said}");
+    let said = well(dir.path(), "run --pack plain.yaml --in without.jsonl --out b");
+    assert!(!said.contains("ignored"), "{said}");
+    same(&outputs(dir.path().join("a")), &outputs(dir.path().join("b")));
+    well(dir.path(), "run --pack plain.yaml --in with.jsonl --out c");
+    assert_ne!(outputs(dir.path().join("a")), outputs(dir.path().join("c")));
+}
+
+#[test]
+fn generating_into_a_topic_asks_for_what_it_needs() {
+    let dir = tempfile::tempdir().unwrap();
+    for (line, said) in [
+        ("generate --rate 5", "--to-kafka"),
+        ("generate --to-kafka localhost:9092", "--topic"),
+        ("generate --to-kafka a:1 --topic t --rate 5 --backlog", "cannot be used with"),
+        ("generate --to-kafka a:1 --topic t --rate 5 --over 1h", "cannot be used with"),
+        ("generate --to-kafka a:1 --topic t --out x", "cannot be used with"),
+        ("generate --to-kafka a:1 --topic t --kafka-property x", "write NAME=VALUE"),
+    ] {
+        let found = fails(dir.path(), 2, line);
+        assert!(found.contains(said), "{line}: {found}");
+    }
+    // Nobody listens on the discard port.
+    let found =
+        fails(dir.path(), 3, "generate --to-kafka 127.0.0.1:9 --topic t --kafka-property foo=1");
+    assert!(found.contains("foo"), "{found}");
+}

@@ -6,11 +6,15 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod broker;
 mod cli;
+#[path = "../contract/mod.rs"]
+mod contract;
 mod engine;
 mod kill;
 mod language_examples;
 mod limits;
+mod live;
 mod mistakes;
 mod mistakes_syntax;
 mod online_retail;

@@ -26,6 +26,7 @@ fn checkpoint(epoch: u64) -> Checkpoint {
         outputs: vec![epoch, 0, 3, 4, 5, 6],
         counts: BTreeMap::from([("sends".to_owned(), epoch)]),
         ended: epoch > 8,
+        live: None,
     }
 }
 
@@ -136,7 +137,7 @@ fn another_format_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     spoiled(folder.path(), "meta", b"format", |value| value[0] = 99);
     let message = refusal(folder.path());
-    assert!(message.contains("format 99, this version reads 1"), "{message}");
+    assert!(message.contains("format 99, this version reads 2"), "{message}");
 }
 
 #[test]

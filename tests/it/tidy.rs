@@ -17,7 +17,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("define", &VOCABULARY),
     ("broker", &VOCABULARY),
     ("source", &["limits", "time", "event", "broker"]),
-    ("decode", &["limits", "time", "event", "define"]),
+    ("decode", &["limits", "time", "event", "define", "broker"]),
     ("epoch", &["limits", "time", "event", "broker", "source"]),
     ("store", &["limits", "time", "event", "define", "broker", "epoch"]),
     ("identity", &["limits", "time", "event", "define"]),
@@ -77,6 +77,12 @@ const WALL_CLOCK: [&str; 4] = ["Instant::now", "SystemTime::now", "Timestamp::no
 const CLOCK: &str = "src/time/clock.rs";
 
 const LINES_MAX: usize = 600;
+
+/// Files that are longer all the same.
+const LONG: [&str; 1] = [
+    // The whole of a live run's start and of its workers, to be read from top to bottom.
+    "src/dataflow/live/run.rs",
+];
 
 /// One file of the sources.
 struct File {
@@ -265,7 +271,8 @@ fn what_is_named_in_one_place_is_named_there_only() {
 fn files_are_short() {
     let long = files(&["src", "tests", "benches"]).into_iter().filter_map(|file| {
         let lines = file.text.lines().count();
-        (lines > LINES_MAX).then(|| format!("{}: {lines} lines", file.path))
+        (lines > LINES_MAX && !LONG.contains(&&*file.path))
+            .then(|| format!("{}: {lines} lines", file.path))
     });
     none(&long.collect::<Vec<_>>(), "a file has at most 600 lines");
 }

@@ -278,6 +278,7 @@ impl<'a> Compiler<'a> {
     fn finish(mut self, policy: PolicyPlan, keep: Keep) -> Plan {
         let sessions = self.sessions();
         self.declare_inputs();
+        self.inputs.ignored = self.pack.ignore.iter().map(|name| name.node.clone()).collect();
         for kind in 0..self.inputs.kinds.len() {
             let slots = self.wanted_everywhere.clone();
             slots.into_iter().for_each(|slot| self.want(Kind(kind as u16), slot));

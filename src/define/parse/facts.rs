@@ -181,6 +181,26 @@ fn check_code(r: &mut Reader, code: Name) -> Option<Name> {
     None
 }
 
+/// Identifiers whose events do not count.
+pub(super) fn ignore(r: &mut Reader, node: &Node) -> Vec<Name> {
+    r.names(node, "an identifier", identifier)
+}
+
+/// An identifier with its sort, such as `anonymous:bot-7`.
+fn identifier(r: &mut Reader, node: &Node, expected: &str) -> Option<Name> {
+    let name = r.name(node, expected)?;
+    let is_whole = ["user:", "anonymous:"]
+        .iter()
+        .any(|sort| name.node.strip_prefix(sort).is_some_and(|id| !id.is_empty()));
+    if !is_whole {
+        let id = name.node.rsplit(':').next().filter(|id| !id.is_empty()).unwrap_or("bot-7");
+        let message = format!("\"{}\" does not say which identifier is meant", name.node);
+        r.error_hint(name.span, message, format!("write user:{id} or anonymous:{id}"));
+        return None;
+    }
+    Some(name)
+}
+
 pub(super) fn sessions(r: &mut Reader, node: &Node, at: Span) -> Option<Sessions> {
     let fields = r.fields(node, at, &SESSIONS)?;
     let gap = fields.get("gap").and_then(|n| r.duration(n));

@@ -38,7 +38,10 @@ pub(crate) const STACK_BYTES: usize = 64 << 20;
 
 const PACK: Shape = Shape {
     what: "a pack",
-    keys: &["events", "currency", "sessions", "facts", "segments", "journeys", "policy", "tests"],
+    keys: &[
+        "events", "currency", "sessions", "ignore", "facts", "segments", "journeys", "policy",
+        "tests",
+    ],
     required: &[],
     excludes: &[],
 };
@@ -142,6 +145,7 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             "events" => pack.events.extend(facts::events(r, node)),
             "currency" => pack.currency = facts::currency(r, node, at).or(pack.currency.take()),
             "sessions" => pack.sessions = facts::sessions(r, node, at).or(pack.sessions.take()),
+            "ignore" => pack.ignore.extend(facts::ignore(r, node)),
             "facts" => pack.facts.extend(facts::facts(r, node)),
             "segments" => pack.segments.extend(facts::segments(r, node)),
             "journeys" => pack.journeys.extend(journeys::journeys(r, node)),

@@ -17,6 +17,8 @@ pub struct Inputs {
     /// Declared properties of declared events: kind, dotted path, type. They are checked even when nothing reads them.
     pub declared: Vec<(Kind, String, PropertyType)>,
     pub currency: Option<Rates>,
+    /// Leaves whose events do not count, such as `anonymous:bot-7`.
+    pub ignored: Vec<String>,
 }
 
 /// One thing to read from an event's JSON.

@@ -14,6 +14,7 @@ mod catalogue;
 mod customer;
 mod fault;
 mod line;
+pub mod live;
 mod pace;
 mod session;
 mod traffic;

@@ -1,0 +1,175 @@
+//! `kairos run --config`: Kafka in, Kafka out, until it is told to stop.
+
+use super::failure::Failure;
+use super::{interrupt, pack};
+use crate::broker::kafka::Kafka;
+use crate::broker::{Broker, Topic};
+use crate::config::{Config, Level, LogFormat};
+use crate::dataflow::live::{Bounds, LiveJob, LiveRun, Readers, start};
+use crate::decode::Decoder;
+use crate::decode::adapter::{Adapter, Format};
+use crate::define::compile::Keep;
+use crate::define::plan::Plan;
+use crate::epoch::Timeline;
+use crate::sink::Stream;
+use crate::sink::topics::Topics;
+use crate::store::Store;
+use crate::store::disk::Disk;
+use crate::time::MINUTE;
+use crate::time::clock::{Clock, System};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tracing_subscriber::filter::LevelFilter;
+
+/// How long a run that is asked to end may take to make everything safe.
+const PATIENCE: Duration = Duration::from_millis(4_500);
+
+/// Runs an instance as its configuration says.
+pub(super) fn run(path: &Path) -> Result<u8, Failure> {
+    let config = Config::load(path).map_err(|error| Failure::mistakes(error.to_string()))?;
+    log_to(&config);
+    let stopping = interrupt::watch();
+    let (_, plan) = pack::load(&config.kairos.pack, Keep::Used)?;
+    let (disk, checkpoint) = Disk::open(&config.kairos.state)?;
+    let memory = config.limits.read_memory_mib << 20;
+    let broker = Kafka::new(&config.kafka.client_properties()).map_err(Failure::broker)?;
+    let broker: Arc<dyn Broker> = Arc::new(broker.buffering(memory));
+    let topics = topics(&config);
+    if config.output.create {
+        broker.ensure(&outputs(&config, &topics, &plan)).map_err(Failure::broker)?;
+    }
+    let checkpoint_epoch = checkpoint.as_ref().map(|checkpoint| checkpoint.epoch);
+    let clock = Arc::new(System::new());
+    let job = LiveJob {
+        name: config.kairos.name.clone(),
+        readers: readers(&config, &plan),
+        headers: config.inputs.iter().any(|input| input.format.wants_headers()),
+        plan,
+        broker,
+        clock: clock.clone(),
+        inputs: config.inputs.iter().map(|input| input.topic.clone()).collect(),
+        topics,
+        workers: config.kairos.worker_threads(),
+        timeline: Timeline { slack: config.time.slack_ms, step: config.time.step_ms },
+        backlog: config.time.backlog,
+        dedup_horizon: config.time.dedup_minutes * MINUTE,
+        store: Some((Arc::new(disk) as Arc<dyn Store>, checkpoint)),
+        checkpoint_every: Duration::from_secs(config.kairos.checkpoint_seconds),
+        bounds: Bounds {
+            epochs: config.limits.epochs_in_flight,
+            events: config.limits.events_in_flight,
+        },
+    };
+    tracing::info!(name = job.name, checkpoint = checkpoint_epoch, "starting");
+    let run = start(job)?;
+    watch(&run, &stopping, &*clock)?;
+    let counts = run.join()?;
+    tracing::info!(events = counts.events, persons = counts.persons, "stopped");
+    Ok(0)
+}
+
+/// Watches over the run until it ends: says when it has caught up or falls behind, and lets it end when it is asked to.
+fn watch(run: &LiveRun, stopping: &interrupt::Interrupt, clock: &dyn Clock) -> Result<(), Failure> {
+    let mut live = false;
+    let mut asked = None;
+    while !run.is_finished() {
+        if run.is_live() != live {
+            live = !live;
+            match live {
+                true => tracing::info!("caught up: decisions are made as events come"),
+                false => tracing::warn!("behind: the backlog is read in order of time"),
+            }
+        }
+        match asked {
+            None if stopping.is_asked() => {
+                tracing::info!("ending: what is under way is made safe");
+                run.finish();
+                asked = Some(clock.now());
+            }
+            Some(at) if clock.now() > at + PATIENCE => {
+                // The log and the last checkpoint have all that a restart needs.
+                tracing::warn!(
+                    "not everything could be made safe in time; a restart goes on from the log"
+                );
+                run.control.stop();
+                return Ok(());
+            }
+            _ => {}
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+fn log_to(config: &Config) {
+    let level = match config.log.level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    };
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()));
+    // There is one command in a process, so that nothing can have been set before.
+    let _ = match config.log.format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+}
+
+fn topics(config: &Config) -> Topics {
+    Topics {
+        streams: Stream::ALL.map(|stream| config.topic(stream)),
+        log: config.kairos.log_topic(),
+        per_channel: config.output.triggers_per_channel,
+    }
+}
+
+/// The topics that are written, as they are made if they are not there.
+fn outputs(config: &Config, topics: &Topics, plan: &Plan) -> Vec<Topic> {
+    let topic = |name: String, partitions: i32, settings: &[(&str, &str)]| Topic {
+        name,
+        partitions,
+        replication: config.output.replication,
+        settings: settings.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect(),
+    };
+    let partitions = config.output.partitions;
+    // Recovery reads the log from the last checkpoint on, or, if the disk is lost, from its beginning.
+    let mut wanted = vec![topic(topics.log.clone(), 1, &[("retention.ms", "-1")])];
+    for stream in Stream::ALL {
+        let name = topics.streams[stream as usize].clone();
+        match stream {
+            Stream::Triggers if topics.per_channel => {
+                let channels: BTreeSet<&str> =
+                    plan.sends.iter().map(|send| send.channel.as_str()).collect();
+                let of_channel = |channel| topic(format!("{name}.{channel}"), partitions, &[]);
+                wanted.extend(channels.into_iter().map(of_channel));
+            }
+            Stream::Segments => {
+                wanted.push(topic(name, partitions, &[("cleanup.policy", "compact")]));
+            }
+            _ => wanted.push(topic(name, partitions, &[])),
+        }
+    }
+    wanted
+}
+
+/// Readers of records by the topic's format.
+fn readers(config: &Config, plan: &Plan) -> Readers {
+    let formats: BTreeMap<String, Format> =
+        config.inputs.iter().map(|input| (input.topic.clone(), input.format.clone())).collect();
+    let decoder =
+        Decoder::new(&plan.inputs).with_line_bytes_max(config.limits.max_record_kib << 10);
+    let decoder = Arc::new(decoder);
+    Arc::new(move |partition| {
+        let format = formats.get(partition.topic.as_str()).cloned().unwrap_or_default();
+        let (decoder, mut adapter) = (decoder.clone(), Adapter::new(format));
+        Box::new(move |record, origin| adapter.event(&decoder, &record, origin))
+    })
+}

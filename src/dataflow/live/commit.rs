@@ -1,0 +1,295 @@
+//! Bundles → transactions: outputs and the log entry together, or neither.
+//!
+//! Two producers take turns: a transaction right after another one of the same producer waits until the broker has cleaned
+//! up after that. What comes while a commit is under way goes into the next transaction.
+//!
+//! A commit of which it is not known whether it happened leaves the log as the judge: new producers shut out the old ones,
+//! the end of the log is read, and the transaction is either there or sent again.
+
+use super::Shared;
+use super::publish::Bundle;
+use super::recover::{LogPlace, Until, read_log};
+use crate::broker::{Broker, BrokerError, Producer};
+use crate::dataflow::checkpoint::Coordinator;
+use crate::dataflow::{Control, RunError};
+use crate::epoch::log::{Begins, Transaction};
+use crate::sink::topics::{Outlet, Topics};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+use xxhash_rust::xxh3::Xxh3;
+
+/// Bytes of outputs after which a transaction takes no more epochs.
+const BYTES_PER_TRANSACTION: usize = 4 << 20;
+
+/// How long to wait before the broker is tried again: at first, and at most.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+
+/// The thread of transactions, and what it needs.
+pub(super) struct Committer {
+    pub broker: Arc<dyn Broker>,
+    pub shared: Arc<Shared>,
+    pub control: Arc<Control>,
+    pub coordinator: Arc<Coordinator>,
+    pub topics: Arc<Topics>,
+    /// Transactional ids of the two producers.
+    pub ids: [String; 2],
+    pub producers: [Option<Box<dyn Producer>>; 2],
+    pub log: LogPlace,
+    /// The last epoch in the log.
+    pub after: u64,
+    pub begins: Begins,
+    /// What the log says of transactions whose epochs are being repeated.
+    pub expected: VecDeque<Transaction>,
+    pub turn: usize,
+    pub outlet: Outlet,
+}
+
+/// Bundles that go into one transaction, and the transaction.
+struct Group {
+    bundles: Vec<Bundle>,
+    checkpoint: bool,
+    last: bool,
+}
+
+impl Committer {
+    /// Works until the last epoch is safe, or something ends the run.
+    pub(super) fn run(mut self, bundles: &Receiver<Bundle>) {
+        match self.work(bundles) {
+            Ok(()) => {}
+            Err(error) => self.control.fail(error),
+        }
+    }
+
+    fn work(&mut self, bundles: &Receiver<Bundle>) -> Result<(), RunError> {
+        let mut waiting = VecDeque::new();
+        while let Some(mut group) = self.gather(bundles, &mut waiting)? {
+            if self.expected.is_empty() {
+                self.commit(&mut group)?;
+            } else {
+                self.compare(&group)?;
+            }
+            let end = &group.bundles.last().expect("a group is not empty").announced.entry;
+            let last = end.number;
+            super::lock(&self.shared.committed).clone_from(&end.read);
+            if group.checkpoint {
+                self.log.offset = self.log_end()?;
+                self.shared.log_offset.store(self.log.offset, Ordering::Release);
+                self.coordinator.deliver_outputs(Vec::new(), self.control.counts());
+            }
+            self.shared.settle(group.bundles.len() as u64, last);
+            if group.last {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for bundles and takes all that are there, up to a checkpoint, the end of a transaction that is repeated, or as
+    /// many as one transaction takes. `None` when the run is over.
+    fn gather(
+        &self,
+        bundles: &Receiver<Bundle>,
+        waiting: &mut VecDeque<Bundle>,
+    ) -> Result<Option<Group>, RunError> {
+        let until = self.expected.front().map_or(u64::MAX, Transaction::last);
+        let mut group = Group { bundles: Vec::new(), checkpoint: false, last: false };
+        let mut bytes = 0;
+        loop {
+            waiting.extend(bundles.try_iter());
+            let Some(bundle) = waiting.pop_front() else {
+                let complete = self.expected.is_empty() && !group.bundles.is_empty();
+                if complete {
+                    return Ok(Some(group));
+                }
+                match bundles.recv_timeout(Duration::from_millis(50)) {
+                    Ok(bundle) => waiting.push_back(bundle),
+                    Err(RecvTimeoutError::Timeout) if !self.control.is_stopped() => {}
+                    Err(_) => return Ok(None),
+                }
+                continue;
+            };
+            let announced = &bundle.announced;
+            let number = announced.entry.number;
+            (group.checkpoint, group.last) = (announced.checkpoint, announced.last);
+            bytes += bundle.size();
+            group.bundles.push(bundle);
+            let full = self.expected.is_empty() && bytes >= BYTES_PER_TRANSACTION;
+            if group.checkpoint || group.last || number >= until || full {
+                return Ok(Some(group));
+            }
+        }
+    }
+
+    /// Holds what a replay gives to what the log says was given then.
+    fn compare(&mut self, group: &Group) -> Result<(), RunError> {
+        let Some(said) = self.expected.pop_front() else { return Ok(()) };
+        let again = self.transaction(group);
+        if (again.lines, again.hash) != (said.lines, said.hash) {
+            let (first, last) = (said.entries[0].number, said.last());
+            return Err(RunError::Log(format!(
+                "epochs {first} to {last} gave {} lines again where the log says {}, or other lines: the \
+                 definitions, the input or this program are not what they were; nothing was published",
+                again.lines, said.lines
+            )));
+        }
+        for bundle in &group.bundles {
+            self.control.count(bundle.lines.iter().map(|said| said.label));
+        }
+        self.after = said.last();
+        if self.expected.is_empty() {
+            tracing::info!(epoch = self.after, "what the log says has been repeated, the same");
+        }
+        Ok(())
+    }
+
+    fn transaction(&self, group: &Group) -> Transaction {
+        let mut hash = Xxh3::new();
+        let mut lines = 0;
+        for bundle in &group.bundles {
+            for said in &bundle.lines {
+                hash.update(&[said.stream as u8]);
+                hash.update(bundle.text(said));
+                lines += 1;
+            }
+        }
+        let counts = group.bundles.iter().filter(|bundle| bundle.counts);
+        Transaction {
+            after: self.after,
+            entries: counts.map(|bundle| (*bundle.announced.entry).clone()).collect(),
+            begins: None,
+            lines,
+            hash: hash.digest(),
+        }
+    }
+
+    /// Commits a group, whatever it takes.
+    fn commit(&mut self, group: &mut Group) -> Result<(), RunError> {
+        if !self.shared.begun.load(Ordering::Acquire) {
+            // Whoever was here before finds in the log that it has been succeeded.
+            group.bundles[0].counts = true;
+        }
+        let mut transaction = self.transaction(group);
+        if transaction.entries.is_empty() {
+            return Ok(());
+        }
+        transaction.begins = self.begins_for(&transaction);
+        let record = transaction.to_bytes();
+        loop {
+            match self.attempt(group, &record) {
+                Ok(()) => break,
+                Err(error @ (BrokerError::Fenced | BrokerError::Refused { .. })) => {
+                    return Err(error.into());
+                }
+                Err(error) => tracing::warn!(%error, "a transaction failed; looking at the log"),
+            }
+            self.producers = [None, None];
+            if self.patiently(|committer| committer.judge(&transaction))? {
+                break;
+            }
+        }
+        self.after = transaction.last();
+        if let Some(begins) = transaction.begins {
+            self.begins = begins;
+            self.shared.begun.store(true, Ordering::Release);
+        }
+        for bundle in &group.bundles {
+            self.control.count(bundle.lines.iter().map(|said| said.label));
+        }
+        Ok(())
+    }
+
+    /// What a transaction has to say of the run and its partitions, if that is new.
+    fn begins_for(&self, transaction: &Transaction) -> Option<Begins> {
+        let begins = &self.begins;
+        let count = transaction.entries.last().map_or(0, |entry| entry.read.len());
+        let said = self.shared.begun.load(Ordering::Acquire);
+        if said && begins.partitions.len() == count {
+            return None;
+        }
+        let mut partitions = super::lock(&self.shared.partitions).clone();
+        partitions.truncate(count);
+        Some(Begins { partitions, ..begins.clone() })
+    }
+
+    fn attempt(&mut self, group: &Group, record: &[u8]) -> Result<(), BrokerError> {
+        let turn = self.turn;
+        self.turn = 1 - turn;
+        if self.producers[turn].is_none() {
+            self.producers[turn] = Some(self.broker.producer(&self.ids[turn])?);
+        }
+        let producer = self.producers[turn].as_mut().expect("made a moment ago");
+        for bundle in &group.bundles {
+            for said in &bundle.lines {
+                self.outlet.send(&self.topics, said.stream, bundle.text(said), &mut **producer)?;
+            }
+        }
+        self.outlet.log(&self.topics, record, &mut **producer)?;
+        producer.commit()
+    }
+
+    /// After a commit of which nothing is known: shuts out all producers there were, and reads whether the transaction is
+    /// in the log. Whoever has been succeeded finds that in the log before, and shuts nobody out.
+    fn judge(&mut self, transaction: &Transaction) -> Result<bool, RunError> {
+        let open = read_log(&*self.broker, &self.log, Until::NothingCommitted)?;
+        self.is_ours(open.last(), transaction)?;
+        for at in [0, 1] {
+            self.producers[at] = Some(self.broker.producer(&self.ids[at])?);
+        }
+        let all = read_log(&*self.broker, &self.log, Until::End)?;
+        let committed = self.is_ours(all.last(), transaction)?;
+        match committed {
+            true => tracing::info!("the transaction had been committed"),
+            false => tracing::info!("the transaction had not been committed; sending it again"),
+        }
+        Ok(committed)
+    }
+
+    /// Whether the last record of the log is this transaction; if not, it has to be the one before it.
+    fn is_ours(&self, last: Option<&Transaction>, wanted: &Transaction) -> Result<bool, RunError> {
+        if last == Some(wanted) {
+            return Ok(true);
+        }
+        let found = last.map_or(self.log.after, Transaction::last);
+        if found == self.after {
+            return Ok(false);
+        }
+        Err(RunError::Log(format!(
+            "the log ends at epoch {found} where this instance wrote {} last: another instance with the same \
+             name has taken over",
+            self.after
+        )))
+    }
+
+    /// The end of the log; everything later is after it.
+    fn log_end(&mut self) -> Result<i64, RunError> {
+        self.log.after = self.after;
+        self.patiently(|committer| {
+            let ends = committer.broker.ends(std::slice::from_ref(&committer.log.partition))?;
+            Ok(ends.first().copied().unwrap_or(0))
+        })
+    }
+
+    /// Does something again and again while the broker cannot be reached.
+    fn patiently<T>(
+        &mut self,
+        mut doing: impl FnMut(&mut Committer) -> Result<T, RunError>,
+    ) -> Result<T, RunError> {
+        let mut pause = PATIENCE.0;
+        loop {
+            match doing(self) {
+                Err(RunError::Broker(error @ BrokerError::Unavailable { .. })) => {
+                    if self.control.is_stopped() {
+                        return Err(RunError::Stopped);
+                    }
+                    tracing::warn!(%error, "the broker cannot be reached; trying again");
+                    std::thread::sleep(pause);
+                    pause = (pause * 2).min(PATIENCE.1);
+                }
+                result => return result,
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! One worker's part of reading: feeds → events in its stash, and from there into epochs as they are announced.
+//!
+//! The stash is the reorder buffer of a backlog: events lie in it by the step of event time in which they are taken in.
+
+use super::{Announced, Shared};
+use crate::broker::{BrokerError, Feed, Record};
+use crate::decode::adapter::NoEvent;
+use crate::epoch::Timeline;
+use crate::epoch::log::Read;
+use crate::event::{Event, Origin, Reject};
+use crate::store::Place;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Records that one feed hands over in one turn.
+const RECORDS_PER_TURN: usize = 512;
+
+/// In a backlog, a partition is not read further ahead of the one that is behind most than so many milliseconds.
+const AHEAD_MAX: i64 = 60_000;
+
+/// Reads the records of one partition: what they say, as events.
+pub type Reader = Box<dyn FnMut(Record<'_>, Origin) -> Result<Event, NoEvent> + Send>;
+
+/// A partition on its way to the worker that reads it.
+pub struct Lane {
+    number: u16,
+    feed: Box<dyn Feed>,
+    reader: Reader,
+    /// How far it has been read.
+    read: Read,
+    /// What of a re-read range has not been given to an epoch yet, and where the range ends.
+    left: Vec<i64>,
+    left_until: i64,
+    /// Whether the last turn found nothing.
+    dry: bool,
+}
+
+impl Lane {
+    /// A partition that is read on from a place.
+    pub fn new(number: u16, feed: Box<dyn Feed>, reader: Reader, place: &Place) -> Lane {
+        Lane {
+            number,
+            feed,
+            reader,
+            read: place.from,
+            left: place.left.clone(),
+            left_until: place.read,
+            dry: false,
+        }
+    }
+
+    /// How far it has been read.
+    pub(super) fn read(&self) -> Read {
+        self.read
+    }
+}
+
+/// Something read and not given to an epoch yet.
+struct Held {
+    lane: u16,
+    offset: i64,
+    /// The highest time in its partition before it.
+    high: i64,
+    item: Result<Event, Reject>,
+}
+
+/// What an epoch gets from one worker.
+#[derive(Default)]
+pub(super) struct Share {
+    pub events: Vec<Event>,
+    pub rejects: Vec<Reject>,
+}
+
+/// One worker's lanes and stash.
+pub(super) struct Ingest {
+    shared: Arc<Shared>,
+    timeline: Timeline,
+    worker: usize,
+    lanes: Vec<Lane>,
+    stash: BTreeMap<i64, Vec<Held>>,
+    stashed: usize,
+}
+
+impl Ingest {
+    pub(super) fn new(shared: Arc<Shared>, timeline: Timeline, worker: usize) -> Ingest {
+        Ingest { shared, timeline, worker, lanes: Vec::new(), stash: BTreeMap::new(), stashed: 0 }
+    }
+
+    /// Reads what there is and what there is room for; tells whether there was anything.
+    ///
+    /// # Errors
+    /// A partition cannot be read.
+    pub(super) fn read(&mut self) -> Result<bool, BrokerError> {
+        self.welcome();
+        let holding = self.shared.holding.load(Ordering::Acquire);
+        let live = self.shared.live.load(Ordering::Acquire);
+        // The partition that is behind most comes first. A dry one holds nobody back.
+        self.lanes.sort_by_key(|lane| (lane.read.high, lane.number));
+        let behind = self.lanes.iter().find(|lane| !lane.dry).map_or(i64::MAX, |it| it.read.high);
+        // Only the partition that holds the next epoch up is read beyond what there is room for.
+        let room = self.shared.bounds.events / self.shared.arrivals.len();
+        let mut any = false;
+        for at in 0..self.lanes.len() {
+            let lane = &self.lanes[at];
+            let ahead = !live && lane.read.high > behind.saturating_add(AHEAD_MAX);
+            let wanted = holding == usize::from(lane.number);
+            if wanted || (self.stashed < room && !ahead) {
+                any |= self.read_lane(at)?;
+            }
+        }
+        Ok(any)
+    }
+
+    /// Takes in lanes that have come to this worker.
+    fn welcome(&mut self) {
+        self.lanes.append(&mut super::lock(&self.shared.arrivals[self.worker]));
+    }
+
+    fn read_lane(&mut self, at: usize) -> Result<bool, BrokerError> {
+        let lane = &mut self.lanes[at];
+        let timeline = self.timeline;
+        let (number, mut read) = (lane.number, lane.read);
+        let (reader, left, left_until) = (&mut lane.reader, &lane.left, lane.left_until);
+        let (stash, stashed) = (&mut self.stash, &mut self.stashed);
+        let mut count = 0;
+        let taken = lane.feed.poll(&mut |record| {
+            let offset = record.offset;
+            // Offsets count from 0; position 0 is nowhere.
+            let origin = Origin { source: number, position: offset as u64 + 1 };
+            let high = read.high;
+            let item = match reader(record, origin) {
+                Ok(event) => Some(Ok(event)),
+                Err(NoEvent::Rejected(reject)) => Some(Err(reject)),
+                Err(NoEvent::Tombstone | NoEvent::PassedOver | NoEvent::Ignored) => None,
+            };
+            if let Some(mut item) = item {
+                let earliest = timeline.floor(high.saturating_sub(timeline.slack));
+                let time = match &mut item {
+                    Ok(event) => {
+                        event.taken = event.time.max(earliest);
+                        read.high = high.max(event.time);
+                        event.taken
+                    }
+                    Err(_) => earliest,
+                };
+                if offset >= left_until || left.binary_search(&offset).is_ok() {
+                    let step = time.div_euclid(timeline.step);
+                    stash.entry(step).or_default().push(Held { lane: number, offset, high, item });
+                    *stashed += 1;
+                }
+            }
+            read.offset = offset + 1;
+            count += 1;
+            if count < RECORDS_PER_TURN {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
+        read.offset = read.offset.max(lane.feed.position());
+        lane.dry = taken == 0;
+        if read != lane.read {
+            lane.read = read;
+            self.shared.note_read(usize::from(number), read);
+        }
+        Ok(taken > 0)
+    }
+
+    /// What an announced epoch gets from this worker.
+    pub(super) fn share(&mut self, announced: &Announced) -> Share {
+        let entry = &announced.entry;
+        self.welcome();
+        let mut share = Share::default();
+        let mut kept = Vec::new();
+        let reach = |lane: u16| entry.read.get(usize::from(lane)).map_or(i64::MIN, |it| it.offset);
+        while let Some(first) = self.stash.first_entry() {
+            let begins = first.key().saturating_mul(self.timeline.step);
+            if entry.backlog && begins >= entry.span.end {
+                break;
+            }
+            let (step, held) = first.remove_entry();
+            for held in held {
+                if held.offset >= reach(held.lane) {
+                    kept.push((step, held));
+                    continue;
+                }
+                self.stashed -= 1;
+                match held.item {
+                    Ok(event) => share.events.push(event),
+                    Err(reject) => share.rejects.push(reject),
+                }
+            }
+        }
+        for (step, held) in kept {
+            self.stash.entry(step).or_default().push(held);
+        }
+        if announced.checkpoint {
+            self.tell_places(&entry.read);
+        }
+        share
+    }
+
+    /// Where each lane has to be read on from after an epoch.
+    fn tell_places(&self, read: &[Read]) {
+        let mut left: BTreeMap<u16, Vec<(i64, i64)>> = BTreeMap::new();
+        for held in self.stash.values().flatten() {
+            if held.offset < read[usize::from(held.lane)].offset {
+                left.entry(held.lane).or_default().push((held.offset, held.high));
+            }
+        }
+        let mut places = super::lock(&self.shared.places);
+        places.resize(read.len(), None);
+        // A lane that has just arrived is not in the entry yet.
+        for lane in self.lanes.iter().filter(|lane| usize::from(lane.number) < read.len()) {
+            let read = read[usize::from(lane.number)];
+            let mut left = left.remove(&lane.number).unwrap_or_default();
+            left.sort_unstable();
+            let from = left.first().map_or(read, |&(offset, high)| Read { offset, high });
+            let left = left.into_iter().map(|(offset, _)| offset).collect();
+            places[usize::from(lane.number)] = Some(Place { from, read: read.offset, left });
+        }
+    }
+}

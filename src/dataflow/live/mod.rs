@@ -1,0 +1,237 @@
+//! Running on live input: partitions in, transactions out.
+//!
+//! ```text
+//!  feeds ─ ingest ─► persons ─► publish ─► commit ─ producers
+//!    ▲       ▲                                │
+//!    │   announcements ◄─ sequencer ◄─────────┘ settled
+//!    │                        ▲
+//!    └──────── probe ─────────┘ clock, end offsets
+//! ```
+//!
+//! The workers read, decode and stash what the feeds have; the sequencer (on the first worker) says how far the next epoch
+//! goes, which is all that is not a function of the input, and what the epoch log keeps. Everything after that is the
+//! dataflow of a run over files.
+
+mod commit;
+mod ingest;
+mod probe;
+mod publish;
+mod recover;
+mod run;
+
+pub use ingest::{Lane, Reader};
+pub use run::{Bounds, LiveJob, LiveRun, Readers, start};
+
+use crate::broker::Partition;
+use crate::epoch::log::{Entry, Read};
+use crate::epoch::schedule::Schedule;
+use crate::epoch::sequencer::{Probe, Sequencer};
+use crate::store::Place;
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// An epoch, as it is made known to the stages.
+#[derive(Clone, Debug)]
+pub(super) struct Announced {
+    pub entry: Arc<Entry>,
+    /// Whether a checkpoint is taken after it.
+    pub checkpoint: bool,
+    /// Nothing comes after it.
+    pub last: bool,
+}
+
+/// What the threads of a live run share.
+pub(super) struct Shared {
+    bounds: Bounds,
+    pub schedule: Arc<Schedule>,
+    sequencer: Mutex<Sequencer>,
+    /// How far each partition has been read, by its number.
+    readings: Mutex<Vec<Read>>,
+    /// Each with the offset at which it was first read.
+    partitions: Mutex<Vec<(Partition, i64)>>,
+    /// Announcements that each worker's ingest, and last the publisher, have not taken yet.
+    queues: Vec<Mutex<VecDeque<Announced>>>,
+    /// Feeds of new partitions, for the workers to take.
+    arrivals: Vec<Mutex<Vec<Lane>>>,
+    /// How far the committed epochs have read.
+    committed: Mutex<Vec<Read>>,
+    /// Epochs announced, and those whose outputs are safe.
+    announced: AtomicU64,
+    settled: AtomicU64,
+    /// The partition that holds the next epoch up: it is read even if much has been read ahead.
+    holding: AtomicUsize,
+    /// Times before which no timer is due, by worker.
+    timers: Vec<AtomicI64>,
+    /// The epoch of the checkpoint under way.
+    checkpoint: Mutex<Option<Arc<Entry>>>,
+    /// Places at the checkpoint under way, by partition.
+    places: Mutex<Vec<Option<Place>>>,
+    /// The run shall end as soon as all is safe.
+    finishing: AtomicBool,
+    /// Whether the input up to a moment ago has been read.
+    pub live: AtomicBool,
+    /// The watermark of the last epoch announced.
+    pub watermark: AtomicI64,
+    /// The last epoch has been announced.
+    ended: AtomicBool,
+    /// The end of the log at the checkpoint under way.
+    log_offset: AtomicI64,
+    /// Whether the log knows the terms of this run.
+    begun: AtomicBool,
+}
+
+const WHOLE: &str = "a worker that panics ends the process";
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect(WHOLE)
+}
+
+impl Shared {
+    fn new(
+        sequencer: Sequencer,
+        partitions: Vec<(Partition, i64)>,
+        from: Vec<Read>,
+        workers: usize,
+        bounds: Bounds,
+    ) -> Shared {
+        Shared {
+            bounds,
+            committed: Mutex::new(from.clone()),
+            schedule: Arc::new(Schedule::default()),
+            watermark: AtomicI64::new(sequencer.last().span.end),
+            sequencer: Mutex::new(sequencer),
+            checkpoint: Mutex::default(),
+            places: Mutex::new(vec![None; partitions.len()]),
+            readings: Mutex::new(from),
+            partitions: Mutex::new(partitions),
+            queues: (0..=workers).map(|_| Mutex::default()).collect(),
+            arrivals: (0..workers).map(|_| Mutex::default()).collect(),
+            announced: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            holding: AtomicUsize::new(0),
+            timers: (0..workers).map(|_| AtomicI64::new(i64::MIN)).collect(),
+            finishing: AtomicBool::new(false),
+            live: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            log_offset: AtomicI64::new(0),
+            begun: AtomicBool::new(false),
+        }
+    }
+
+    /// Takes in what the broker said.
+    fn probe(&self, probe: Probe) {
+        lock(&self.sequencer).probe(probe);
+    }
+
+    /// All partitions, by their numbers.
+    fn partitions(&self) -> Vec<Partition> {
+        lock(&self.partitions).iter().map(|(partition, _)| partition.clone()).collect()
+    }
+
+    /// How far has been read for good, for those who watch lag in the cluster.
+    fn progress(&self) -> Vec<(Partition, i64)> {
+        let read = lock(&self.committed).clone();
+        self.partitions().into_iter().zip(read.into_iter().map(|read| read.offset)).collect()
+    }
+
+    /// Makes the run end once everything announced so far is safe.
+    pub fn finish(&self) {
+        self.finishing.store(true, Ordering::Release);
+    }
+
+    /// The announcements that a queue holds.
+    fn take(&self, queue: usize) -> VecDeque<Announced> {
+        std::mem::take(&mut *lock(&self.queues[queue]))
+    }
+
+    /// The publisher's queue.
+    fn outlet(&self) -> usize {
+        self.queues.len() - 1
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.announced.load(Ordering::Acquire) - self.settled.load(Ordering::Acquire)
+    }
+
+    /// So many epochs more are safe, all of them before this number.
+    fn settle(&self, count: u64, before: u64) {
+        self.schedule.over(before);
+        self.settled.fetch_add(count, Ordering::AcqRel);
+    }
+
+    /// Says how far a partition has been read.
+    fn note_read(&self, partition: usize, read: Read) {
+        lock(&self.readings)[partition] = read;
+    }
+
+    /// Announces the next epoch, if there is something for one and room for it. `checkpoint` is asked whether the epoch
+    /// shall end with a checkpoint, and told its number.
+    fn sequence(&self, checkpoint: impl FnOnce(u64, bool) -> bool) -> bool {
+        let mut sequencer = lock(&self.sequencer);
+        if self.ended.load(Ordering::Acquire) || self.in_flight() >= self.bounds.epochs {
+            return false;
+        }
+        let earliest = self.timers.iter().map(|timer| timer.load(Ordering::Acquire)).min();
+        let earliest = earliest.unwrap_or(i64::MIN);
+        let last = self.finishing.load(Ordering::Acquire) && !sequencer.is_replaying();
+        if last {
+            sequencer.finish();
+        } else {
+            let readings = lock(&self.readings).clone();
+            if sequencer.next(&readings, earliest).is_none() {
+                self.note_holding(&sequencer, &readings);
+                self.live.store(sequencer.is_live(), Ordering::Release);
+                return false;
+            }
+        }
+        self.live.store(sequencer.is_live(), Ordering::Release);
+        let entry = Arc::new(sequencer.last().clone());
+        self.schedule.announce(entry.number, entry.span);
+        self.watermark.store(entry.span.end, Ordering::Release);
+        self.announced.fetch_add(1, Ordering::AcqRel);
+        self.ended.store(last, Ordering::Release);
+        let checkpoint = !sequencer.is_replaying() && checkpoint(entry.number, last);
+        if checkpoint {
+            *lock(&self.checkpoint) = Some(entry.clone());
+        }
+        for queue in &self.queues {
+            let entry = entry.clone();
+            lock(queue).push_back(Announced { entry, checkpoint, last });
+        }
+        true
+    }
+
+    /// Finds the partition that holds the next epoch up.
+    fn note_holding(&self, sequencer: &Sequencer, readings: &[Read]) {
+        let holding = match sequencer.wanted() {
+            Some(wanted) => {
+                let behind = |(wanted, read): (&Read, &Read)| wanted.offset > read.offset;
+                wanted.iter().zip(readings).position(behind)
+            }
+            None => sequencer.holding(readings),
+        };
+        self.holding.store(holding.unwrap_or(usize::MAX), Ordering::Release);
+    }
+
+    /// Takes in partitions that are new: their lanes go to the workers that read them.
+    fn add(&self, partitions: Vec<Partition>, lanes: Vec<Lane>) {
+        let mut known = lock(&self.partitions);
+        let mut readings = lock(&self.readings);
+        for (partition, lane) in partitions.into_iter().zip(lanes) {
+            let worker = known.len() % self.arrivals.len();
+            readings.push(lane.read());
+            known.push((partition, lane.read().offset));
+            lock(&self.arrivals[worker]).push(lane);
+        }
+    }
+
+    /// All places at the checkpoint under way, once.
+    fn take_places(&self) -> Vec<Place> {
+        let mut places = lock(&self.places);
+        places
+            .iter_mut()
+            .map(|place| place.take().expect("every worker has told its places"))
+            .collect()
+    }
+}

@@ -1,0 +1,654 @@
+//! Starting a live run, its threads, and its end.
+
+use super::commit::Committer;
+use super::ingest::{Ingest, Reader};
+use super::probe::{Prober, partitions_of};
+use super::publish::{Bundle, publish};
+use super::recover::{LogPlace, Until, check_retention, read_log};
+use super::{Lane, Shared};
+use crate::broker::{Broker, BrokerError, Partition};
+use crate::dataflow::checkpoint::Coordinator;
+use crate::dataflow::run::{drop_dataflows, guarded, take_stored};
+use crate::dataflow::{Control, RunError, Wakers};
+use crate::define::plan::Plan;
+use crate::epoch::log::{Begins, Entry, Terms, Transaction};
+use crate::epoch::sequencer::{Backlog, Sequencer};
+use crate::epoch::{Epochs, Span, Timeline};
+use crate::person::keyed::{Counts, Keyed};
+use crate::sink::topics::{Outlet, Topics};
+use crate::sink::{Batch, Formatter, Labels, Sources};
+use crate::store::{Checkpoint, Live, Place, RunKey, Store};
+use crate::time::clock::Clock;
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::operators::Concatenate;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::probe::{Handle, Probe};
+use timely::dataflow::{Scope, Stream};
+use timely::scheduling::Activator;
+
+/// How long a worker that found nothing to read waits before it looks again: short beside what a transaction takes.
+const IDLE: Duration = Duration::from_micros(200);
+
+/// Epochs at the live edge are at least so far apart while transactions are under way: each costs a worker some ten
+/// microseconds, and they would only wait for one another.
+const PACE: Duration = Duration::from_millis(1);
+
+/// Makes the reader of a partition's records.
+pub type Readers = Arc<dyn Fn(&Partition) -> Reader + Send + Sync>;
+
+/// Everything that a live run is given.
+pub struct LiveJob {
+    /// The instance: two that run under one name shut each other out.
+    pub name: String,
+    pub plan: Arc<Plan>,
+    pub broker: Arc<dyn Broker>,
+    pub clock: Arc<dyn Clock>,
+    /// Topics that are read, in the order that breaks ties.
+    pub inputs: Vec<String>,
+    pub readers: Readers,
+    /// Whether any reader looks at the headers of records.
+    pub headers: bool,
+    pub topics: Topics,
+    pub workers: usize,
+    pub timeline: Timeline,
+    pub backlog: Backlog,
+    /// How long a `messageId` is remembered, in milliseconds.
+    pub dedup_horizon: i64,
+    /// Where checkpoints go, and the one to go on from.
+    pub store: Option<(Arc<dyn Store>, Option<Checkpoint>)>,
+    /// Between two checkpoints.
+    pub checkpoint_every: Duration,
+    pub bounds: Bounds,
+}
+
+/// How much may be under way at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Epochs announced whose transactions are not committed.
+    pub epochs: u64,
+    /// Events read beyond what has been announced, of all workers together.
+    pub events: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Bounds {
+        Bounds { epochs: 24, events: 200_000 }
+    }
+}
+
+impl LiveJob {
+    fn terms(&self) -> Terms {
+        Terms {
+            plan: self.plan.fingerprint,
+            slack: self.timeline.slack,
+            step: self.timeline.step,
+            dedup_horizon: self.dedup_horizon,
+        }
+    }
+
+    fn key(&self) -> RunKey {
+        RunKey {
+            plan: self.plan.fingerprint,
+            timeline: self.timeline,
+            dedup_horizon: self.dedup_horizon,
+            until: None,
+            sources: self.inputs.clone(),
+        }
+    }
+}
+
+/// A live run under way.
+pub struct LiveRun {
+    pub control: Arc<Control>,
+    pub labels: Arc<Labels>,
+    shared: Arc<Shared>,
+    answers: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Counts, RunError>>,
+}
+
+impl LiveRun {
+    /// Makes the run end as soon as everything announced is safe and, with a store, a checkpoint is taken. While the log is
+    /// still being repeated there is nothing to make safe, and it ends at once.
+    pub fn finish(&self) {
+        if super::lock(&self.shared.sequencer).is_replaying() {
+            self.control.stop();
+        } else {
+            self.shared.finish();
+        }
+    }
+
+    /// Whether everything has been read that was there a moment ago.
+    pub fn is_live(&self) -> bool {
+        self.shared.live.load(Ordering::Acquire)
+    }
+
+    /// The watermark of the last epoch announced; `i64::MIN` before the first.
+    pub fn watermark(&self) -> i64 {
+        self.shared.watermark.load(Ordering::Acquire)
+    }
+
+    /// Epochs announced whose transactions are not committed yet.
+    pub fn in_flight(&self) -> u64 {
+        self.shared.in_flight()
+    }
+
+    /// Whether the broker answers; time stands still while it does not.
+    pub fn broker_answers(&self) -> bool {
+        self.answers.load(Ordering::Acquire)
+    }
+
+    /// Whether the run is over.
+    pub fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Errors
+    /// What ended the run.
+    pub fn join(self) -> Result<Counts, RunError> {
+        self.thread.join().unwrap_or_else(|_| Err(RunError::Worker("it panicked".into())))
+    }
+}
+
+/// Where a run goes on.
+struct Resume {
+    begins: Begins,
+    places: Vec<Place>,
+    /// The last epoch of the checkpoint.
+    entry: Entry,
+    log: LogPlace,
+    /// What follows in the log.
+    records: VecDeque<Transaction>,
+    counts: Option<std::collections::BTreeMap<String, u64>>,
+}
+
+/// What there is before the first epoch.
+const NOTHING: Entry = Entry {
+    number: 0,
+    span: Span { begin: i64::MIN, end: i64::MIN, clock: i64::MIN },
+    backlog: true,
+    read: Vec::new(),
+};
+
+/// Starts a live run: shuts out whoever runs under the same name, finds where to go on, and begins.
+///
+/// # Errors
+/// The broker cannot be reached or refuses something; the log, the state and the input do not fit together.
+pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
+    let ids = [format!("{}-a", job.name), format!("{}-b", job.name)];
+    let producers = [Some(job.broker.producer(&ids[0])?), Some(job.broker.producer(&ids[1])?)];
+    let resume = find_place(&job)?;
+    let partitions = resume.begins.partitions.clone();
+    let sources = partitions.iter().map(|(partition, _)| partition.clone()).collect();
+    let sources = Arc::new(Sources::partitions(sources));
+    let labels = Arc::new(Labels::new(&job.plan));
+    let counts = match &resume.counts {
+        Some(counts) => labels.numbered(counts),
+        None => vec![0; labels.len()],
+    };
+    let control = Arc::new(Control::new(counts, job.workers));
+    let entries = resume.records.iter().flat_map(|record| record.entries.clone()).collect();
+    let sequencer = Sequencer::new(job.timeline, job.backlog, resume.entry.clone(), entries);
+    let from = resume.places.iter().map(|place| place.from).collect();
+    let shared = Arc::new(Shared::new(sequencer, partitions, from, job.workers, job.bounds));
+    open_lanes(&job, &resume, &shared)?;
+    let answers = Arc::new(AtomicBool::new(true));
+    let every = job.store.is_some().then_some(u64::MAX);
+    let coordinator = Arc::new(Coordinator::new(job.workers, every, None));
+    let committer = Committer {
+        broker: job.broker.clone(),
+        shared: shared.clone(),
+        control: control.clone(),
+        coordinator: coordinator.clone(),
+        topics: Arc::new(job.topics.clone()),
+        ids,
+        producers,
+        log: resume.log.clone(),
+        after: resume.entry.number,
+        begins: Begins { terms: job.terms(), ..resume.begins.clone() },
+        expected: resume.records,
+        turn: 0,
+        outlet: Outlet::default(),
+    };
+    let setup = Setup {
+        key: job.key(),
+        name: job.name,
+        read: resume.entry.read,
+        plan: job.plan,
+        broker: job.broker,
+        clock: job.clock,
+        inputs: job.inputs,
+        readers: job.readers,
+        headers: job.headers,
+        workers: job.workers,
+        timeline: job.timeline,
+        dedup_horizon: job.dedup_horizon,
+        store: job.store.map(|(store, _)| store),
+        checkpoint_every: job.checkpoint_every,
+        terms: committer.begins.terms.clone(),
+        labels: labels.clone(),
+        sources,
+        shared: shared.clone(),
+        control: control.clone(),
+        coordinator,
+        answers: answers.clone(),
+    };
+    let thread = std::thread::spawn(move || setup.run(committer));
+    Ok(LiveRun { control, labels, shared, answers, thread })
+}
+
+/// Reads the store's checkpoint and the log, and holds them to one another and to the input.
+fn find_place(job: &LiveJob) -> Result<Resume, RunError> {
+    let partition = Partition { topic: job.topics.log.as_str().into(), number: 0 };
+    let checkpoint = job.store.as_ref().and_then(|(_, checkpoint)| checkpoint.clone());
+    let mut resume = match checkpoint {
+        Some(Checkpoint { live: Some(live), counts, .. }) => Resume {
+            log: LogPlace { partition, offset: live.log_offset, after: live.entry.number },
+            begins: live.begins,
+            places: live.places,
+            entry: live.entry,
+            records: VecDeque::new(),
+            counts: Some(counts),
+        },
+        Some(_) => {
+            return Err(RunError::Log(
+                "the state folder is of a run over files; choose another one".into(),
+            ));
+        }
+        None => {
+            let start = job.broker.starts(std::slice::from_ref(&partition))?;
+            let offset = start.first().copied().unwrap_or(0);
+            Resume {
+                log: LogPlace { partition, offset, after: 0 },
+                begins: Begins { terms: job.terms(), partitions: Vec::new() },
+                places: Vec::new(),
+                entry: NOTHING,
+                records: VecDeque::new(),
+                counts: None,
+            }
+        }
+    };
+    let records = read_log(&*job.broker, &resume.log, Until::End)?;
+    if let Some(begins) = records.iter().rev().find_map(|record| record.begins.clone()) {
+        resume.begins = begins;
+    }
+    check_terms(&resume.begins.terms, &job.terms())?;
+    resume.records = records.into();
+    add_partitions(job, &mut resume)?;
+    let from = resume.begins.partitions.iter().zip(&resume.places);
+    let from: Vec<_> =
+        from.map(|((partition, _), place)| (partition.clone(), place.from.offset)).collect();
+    check_retention(&*job.broker, &from)?;
+    Ok(resume)
+}
+
+/// What the log was written under has to be what the run is started with.
+fn check_terms(logged: &Terms, wanted: &Terms) -> Result<(), RunError> {
+    let differs = if logged.plan != wanted.plan {
+        "another pack"
+    } else if logged.slack != wanted.slack || logged.step != wanted.step {
+        "another slack_ms or step_ms"
+    } else if logged.dedup_horizon != wanted.dedup_horizon {
+        "another dedup_minutes"
+    } else {
+        return Ok(());
+    };
+    Err(RunError::Log(format!(
+        "the log of this instance was written with {differs}; go on with the same, or choose another name"
+    )))
+}
+
+/// Every partition that there is gets a number and a place, those of the log first.
+fn add_partitions(job: &LiveJob, resume: &mut Resume) -> Result<(), RunError> {
+    let found = partitions_of(&*job.broker, &job.inputs)?;
+    let known: Vec<Partition> =
+        resume.begins.partitions.iter().map(|(partition, _)| partition.clone()).collect();
+    if let Some(gone) = known.iter().find(|partition| !found.contains(partition)) {
+        return Err(RunError::Log(format!(
+            "{gone} has been read before and is not there any more, or not in the configuration"
+        )));
+    }
+    let new: Vec<Partition> = found.into_iter().filter(|it| !known.contains(it)).collect();
+    let starts = job.broker.starts(&new)?;
+    resume.begins.partitions.extend(new.into_iter().zip(starts));
+    // Places that the checkpoint does not have are those at which the log says reading began.
+    for (_, start) in resume.begins.partitions.iter().skip(resume.places.len()) {
+        let from = crate::epoch::log::Read::from(*start);
+        resume.places.push(Place { from, read: *start, left: Vec::new() });
+    }
+    Ok(())
+}
+
+/// Opens the feeds and gives each worker its lanes.
+fn open_lanes(job: &LiveJob, resume: &Resume, shared: &Shared) -> Result<(), BrokerError> {
+    let partitions = resume.begins.partitions.iter().zip(&resume.places);
+    let from: Vec<_> =
+        partitions.map(|((partition, _), place)| (partition.clone(), place.from.offset)).collect();
+    let feeds = job.broker.feeds(&from, job.headers)?;
+    for (at, (feed, place)) in feeds.into_iter().zip(&resume.places).enumerate() {
+        let reader = (job.readers)(&from[at].0);
+        let lane = Lane::new(at as u16, feed, reader, place);
+        super::lock(&shared.arrivals[at % job.workers]).push(lane);
+    }
+    Ok(())
+}
+
+/// What the threads of a run need.
+struct Setup {
+    name: String,
+    key: RunKey,
+    /// How far the epoch before the first one had read.
+    read: Vec<crate::epoch::log::Read>,
+    plan: Arc<Plan>,
+    broker: Arc<dyn Broker>,
+    clock: Arc<dyn Clock>,
+    inputs: Vec<String>,
+    readers: Readers,
+    headers: bool,
+    workers: usize,
+    timeline: Timeline,
+    dedup_horizon: i64,
+    store: Option<Arc<dyn Store>>,
+    checkpoint_every: Duration,
+    terms: Terms,
+    labels: Arc<Labels>,
+    sources: Arc<Sources>,
+    shared: Arc<Shared>,
+    control: Arc<Control>,
+    coordinator: Arc<Coordinator>,
+    answers: Arc<AtomicBool>,
+}
+
+impl Setup {
+    fn run(self, committer: Committer) -> Result<Counts, RunError> {
+        let setup = Arc::new(self);
+        let (out, bundles) = channel::<Bundle>();
+        let threads = [
+            setup.probing(),
+            setup.checkpointing(),
+            std::thread::spawn(move || committer.run(&bundles)),
+        ];
+        let result = setup.work_all(out);
+        for thread in threads {
+            if thread.join().is_err() {
+                setup.control.fail(RunError::Worker("a thread beside the workers panicked".into()));
+            }
+        }
+        match setup.control.take_failure() {
+            Some(error) => Err(error),
+            None => result,
+        }
+    }
+
+    /// The workers, from the first epoch to the last.
+    fn work_all(self: &Arc<Setup>, out: Sender<Bundle>) -> Result<Counts, RunError> {
+        let config = match self.workers {
+            0 | 1 => timely::Config::thread(),
+            workers => timely::Config::process(workers),
+        };
+        let setup = self.clone();
+        let out = Mutex::new(out);
+        let guards = timely::execute(config, move |worker| {
+            let out = out.lock().expect("nobody panics here").clone();
+            guarded(&setup.control, worker, |worker| setup.work(worker, out))
+        });
+        let results: Result<Vec<Counts>, String> =
+            guards.and_then(|guards| guards.join().into_iter().collect());
+        self.control.end();
+        let mut counts = Counts::default();
+        results.map_err(RunError::Worker)?.iter().for_each(|of_worker| counts.add(of_worker));
+        Ok(counts)
+    }
+
+    fn probing(self: &Arc<Setup>) -> JoinHandle<()> {
+        let setup = self.clone();
+        let opener = self.clone();
+        let prober = Prober {
+            broker: self.broker.clone(),
+            clock: self.clock.clone(),
+            shared: self.shared.clone(),
+            topics: self.inputs.clone(),
+            answers: self.answers.clone(),
+            group: self.name.clone(),
+            open: Box::new(move |partitions| opener.open(partitions)),
+        };
+        std::thread::spawn(move || prober.run(&|| setup.control.is_stopped()))
+    }
+
+    /// Lanes of partitions that have appeared, from their beginning.
+    fn open(&self, partitions: &[Partition]) -> Result<Vec<Lane>, BrokerError> {
+        let starts = self.broker.starts(partitions)?;
+        let from: Vec<_> = partitions.iter().cloned().zip(starts).collect();
+        let first = super::lock(&self.shared.partitions).len();
+        let feeds = self.broker.feeds(&from, self.headers)?;
+        let lane = |(at, feed): (usize, Box<dyn crate::broker::Feed>)| {
+            let (partition, start) = &from[at];
+            self.sources.add(partition.clone());
+            let read = crate::epoch::log::Read::from(*start);
+            let place = Place { from: read, read: *start, left: Vec::new() };
+            Lane::new((first + at) as u16, feed, (self.readers)(partition), &place)
+        };
+        Ok(feeds.into_iter().enumerate().map(lane).collect())
+    }
+
+    /// Writes checkpoints beside the flow, as their parts come together.
+    fn checkpointing(self: &Arc<Setup>) -> JoinHandle<()> {
+        let setup = self.clone();
+        std::thread::spawn(move || {
+            let Some(store) = setup.store.clone() else { return };
+            while !setup.control.is_stopped() {
+                let Some(parts) = setup.coordinator.take() else {
+                    std::thread::sleep(Duration::from_millis(2));
+                    continue;
+                };
+                let checkpoint = setup.checkpoint(parts.epoch, &parts.counts);
+                if let Err(error) = store.commit(&checkpoint, parts.records) {
+                    return setup.control.fail(error.into());
+                }
+                setup.coordinator.commit();
+            }
+        })
+    }
+
+    fn checkpoint(&self, epoch: u64, counts: &[u64]) -> Checkpoint {
+        let entry = super::lock(&self.shared.checkpoint).take();
+        let entry = entry.expect("a checkpoint is asked for when its epoch is announced");
+        let mut partitions = super::lock(&self.shared.partitions).clone();
+        partitions.truncate(entry.read.len());
+        Checkpoint {
+            epoch,
+            run: self.key.clone(),
+            sources: Vec::new(),
+            outputs: Vec::new(),
+            counts: self.labels.named(counts),
+            ended: false,
+            live: Some(Live {
+                entry: (*entry).clone(),
+                begins: Begins { terms: self.terms.clone(), partitions },
+                places: self.shared.take_places(),
+                log_offset: self.shared.log_offset.load(Ordering::Acquire),
+            }),
+        }
+    }
+
+    /// One worker, from its persons in the store to the end.
+    fn work(&self, worker: &mut timely::worker::Worker, out: Sender<Bundle>) -> Counts {
+        let store = self.store.clone().map(|store| store as Arc<dyn crate::store::Persons>);
+        let mut keyed = Keyed::new(self.plan.clone(), self.dedup_horizon, store);
+        if let Some(store) = &self.store
+            && let Err(error) = take_stored(&mut keyed, &**store, worker)
+        {
+            self.control.fail(error.into());
+        }
+        let keyed = Rc::new(RefCell::new(keyed));
+        let (probe, wakers) = worker.dataflow::<u64, _, _>(|scope| self.build(scope, &keyed, out));
+        let index = worker.index();
+        let live = &self.control.live[index];
+        while !probe.done() {
+            if self.control.is_stopped() {
+                drop_dataflows(worker);
+                break;
+            }
+            if self.coordinator.is_busy() {
+                wakers.borrow().iter().for_each(Activator::activate);
+            }
+            worker.step_or_park(Some(IDLE));
+            let keyed = keyed.borrow();
+            self.shared.timers[index].store(keyed.earliest_timer(), Ordering::Release);
+            live.events.store(keyed.counts().events, Ordering::Relaxed);
+            live.persons.store(keyed.counts().persons, Ordering::Relaxed);
+            live.timers.store(keyed.timers() as u64, Ordering::Relaxed);
+        }
+        keyed.borrow().counts()
+    }
+
+    fn build(
+        &self,
+        scope: Scope<'_, u64>,
+        keyed: &Rc<RefCell<Keyed>>,
+        out: Sender<Bundle>,
+    ) -> (Handle<u64>, Wakers) {
+        let probe = Handle::new();
+        let wakers = Wakers::default();
+        let (events, rejects) = self.ingest(scope);
+        let lines = crate::person::operator::persons(
+            events,
+            keyed.clone(),
+            self.shared.schedule.clone() as Arc<dyn Epochs>,
+            self.coordinator.clone(),
+            self.formatter(),
+            0,
+            wakers.clone(),
+        );
+        let lines = scope.concatenate([lines, rejects]);
+        publish(lines, self.shared.clone(), self.read.clone(), out, wakers.clone())
+            .probe_with(&probe);
+        (probe, wakers)
+    }
+
+    fn formatter(&self) -> Formatter {
+        Formatter::new(self.plan.clone(), self.sources.clone(), self.labels.clone())
+    }
+
+    /// The ingest of one worker as an operator without inputs and with two outputs: events, and lines of rejects.
+    fn ingest<'scope>(
+        &self,
+        scope: Scope<'scope, u64>,
+    ) -> (Stream<'scope, u64, Vec<crate::dataflow::ingest::Placed>>, Stream<'scope, u64, Vec<Batch>>)
+    {
+        let mut builder = OperatorBuilder::new("Ingest".to_owned(), scope);
+        let (events, event_stream) = builder.new_output::<Vec<_>>();
+        let (rejects, reject_stream) = builder.new_output::<Vec<Batch>>();
+        let mut events = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(events);
+        let mut rejects = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(rejects);
+        let info = builder.operator_info();
+        let again = scope.activator_for(info.address);
+        again.activate();
+        let index = scope.index();
+        let (shared, control) = (self.shared.clone(), self.control.clone());
+        let formatter = self.formatter();
+        let mut work = Ingest::new(shared.clone(), self.timeline, index);
+        let mut driver = (index == 0).then(|| Driver {
+            shared: shared.clone(),
+            coordinator: self.coordinator.clone(),
+            clock: self.clock.clone(),
+            every: self.checkpoint_every,
+            last: Duration::ZERO,
+            checkpoint: self.clock.now(),
+        });
+        builder.build(move |capabilities| {
+            let mut capabilities = Some(capabilities);
+            move |_| {
+                let Some(held) = &mut capabilities else { return };
+                let read = match work.read() {
+                    Ok(read) => read,
+                    Err(error) => {
+                        control.fail(error.into());
+                        capabilities = None;
+                        return;
+                    }
+                };
+                if let Some(driver) = &mut driver {
+                    driver.turn();
+                }
+                let mut last = false;
+                let announced = shared.take(index);
+                let any = !announced.is_empty();
+                for announced in announced {
+                    let epoch = announced.entry.number;
+                    held.iter_mut().for_each(|held| held.downgrade(&epoch));
+                    let share = work.share(&announced);
+                    if !share.events.is_empty() {
+                        let placed = share.events.into_iter().map(|event| (epoch, event));
+                        events.activate().session(&held[0]).give_iterator(placed);
+                    }
+                    if !share.rejects.is_empty() {
+                        let mut batch = Batch::default();
+                        for reject in &share.rejects {
+                            formatter.reject(epoch, reject, &mut batch);
+                        }
+                        rejects.activate().session(&held[1]).give(batch);
+                    }
+                    held.iter_mut().for_each(|held| held.downgrade(&(epoch + 1)));
+                    last |= announced.last;
+                }
+                if last {
+                    capabilities = None;
+                    return;
+                }
+                match read || any {
+                    true => again.activate(),
+                    false => again.activate_after(IDLE),
+                }
+            }
+        });
+        (event_stream, reject_stream)
+    }
+}
+
+/// Lets the sequencer have its say, at a sensible pace, and asks for checkpoints.
+struct Driver {
+    shared: Arc<Shared>,
+    coordinator: Arc<Coordinator>,
+    clock: Arc<dyn Clock>,
+    every: Duration,
+    /// When the last epoch was announced, and the last checkpoint asked for.
+    last: Duration,
+    checkpoint: Duration,
+}
+
+impl Driver {
+    fn turn(&mut self) {
+        let now = self.clock.now();
+        if self.shared.in_flight() > 0 && now < self.last + PACE {
+            return;
+        }
+        if self.shared.finishing.load(Ordering::Acquire) && self.coordinator.is_busy() {
+            // The last epoch ends with a checkpoint of its own.
+            return;
+        }
+        let due = now >= self.checkpoint + self.every;
+        let coordinator = &self.coordinator;
+        let mut asked = false;
+        let announced = self.shared.sequence(|epoch, last| {
+            asked = (due || last) && coordinator.ask_at(epoch);
+            asked
+        });
+        if announced {
+            self.last = now;
+        }
+        if asked {
+            self.checkpoint = now;
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The epoch log: what makes a live run a function of its input. One record for each transaction; it says which epochs
+//! the transaction is of, how far into the input each of them reached, and where time stood.
+
+use super::Span;
+use crate::broker::Partition;
+use serde::{Deserialize, Serialize};
+
+/// The form of records; another one is refused.
+const FORMAT: u8 = 1;
+
+/// How far a partition has been read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Read {
+    /// Everything before this offset has been read.
+    pub offset: i64,
+    /// The highest event time in it; `i64::MIN` if there is none.
+    pub high: i64,
+}
+
+impl Read {
+    /// Nothing has been read before this offset.
+    pub fn from(offset: i64) -> Read {
+        Read { offset, high: i64::MIN }
+    }
+}
+
+/// One epoch: how far it reaches, in the input and in time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Ascending; numbers of epochs in which nothing happened are left out.
+    pub number: u64,
+    pub span: Span,
+    /// Whether it is of a backlog: what it takes of the input that has been read is what belongs before the watermark at its
+    /// end. An epoch at the live edge takes everything.
+    pub backlog: bool,
+    /// By the number of the partition.
+    pub read: Vec<Read>,
+}
+
+/// What a live run is a function of, beside its input and the log.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Terms {
+    /// [`crate::define::plan::Plan::fingerprint`].
+    pub plan: u64,
+    /// Milliseconds; see [`super::Timeline`].
+    pub slack: i64,
+    pub step: i64,
+    /// How long a `messageId` is remembered, in milliseconds.
+    pub dedup_horizon: i64,
+}
+
+/// The log entry of one transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Transaction {
+    /// The last epoch of the transaction before; 0 for the first one.
+    pub after: u64,
+    /// Ascending and never empty.
+    pub entries: Vec<Entry>,
+    /// Said where a run begins or the partitions have changed.
+    pub begins: Option<Begins>,
+    /// Lines written in this transaction, and a hash over them, by which a replay is held to what was said before.
+    pub lines: u64,
+    pub hash: u64,
+}
+
+/// What holds from an entry of the log on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Begins {
+    pub terms: Terms,
+    /// By their numbers, each with the offset at which it was first read.
+    pub partitions: Vec<(Partition, i64)>,
+}
+
+impl Transaction {
+    /// The last epoch in it.
+    pub fn last(&self) -> u64 {
+        self.entries.last().map_or(self.after, |entry| entry.number)
+    }
+
+    /// The bytes of the record, with a checksum.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let body = postcard::to_stdvec(self).expect("an entry is plain data");
+        let mut bytes = vec![FORMAT];
+        bytes.extend_from_slice(&xxhash_rust::xxh3::xxh3_64(&body).to_le_bytes());
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// What is wrong with it, for people.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Transaction, String> {
+        let Some((&format, rest)) = bytes.split_first() else {
+            return Err("an empty record".into());
+        };
+        if format != FORMAT {
+            return Err(format!("a record of format {format}, this version reads {FORMAT}"));
+        }
+        let Some((sum, body)) = rest.split_at_checked(8) else {
+            return Err("a record that was cut".into());
+        };
+        if sum != xxhash_rust::xxh3::xxh3_64(body).to_le_bytes() {
+            return Err("a record with a wrong checksum".into());
+        }
+        let transaction: Transaction =
+            postcard::from_bytes(body).map_err(|error| format!("a damaged record: {error}"))?;
+        if transaction.entries.is_empty() {
+            return Err("a record without epochs".into());
+        }
+        Ok(transaction)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_comes_back_and_damage_is_seen() {
+        let span = Span { begin: 5, end: 9, clock: 12 };
+        let read = vec![Read { offset: 3, high: 7 }, Read::from(0)];
+        let entries = vec![Entry { number: 2, span, backlog: true, read }];
+        let terms = Terms { plan: 1, slack: 2, step: 3, dedup_horizon: 4 };
+        let partition = Partition { topic: "events".into(), number: 1 };
+        let begins = Some(Begins { terms, partitions: vec![(partition, 6)] });
+        let transaction = Transaction { after: 1, entries, begins, lines: 4, hash: 5 };
+        let bytes = transaction.to_bytes();
+        assert_eq!(Transaction::from_bytes(&bytes), Ok(transaction));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(Transaction::from_bytes(&damaged).is_err(), "byte {at}");
+            assert!(Transaction::from_bytes(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! Live runs on the cluster in memory: the same decisions as a run over files, whatever is killed, and each once.
+
+use crate::engine::Engine;
+use kairos::broker::model::{Call, CommitFault, Model};
+use kairos::broker::{Broker, Topic};
+use kairos::dataflow::live::{Bounds, LiveJob, LiveRun, start};
+use kairos::dataflow::{Job, RunError, run};
+use kairos::decode::Decoder;
+use kairos::decode::adapter::{Adapter, Format};
+use kairos::epoch::Timeline;
+use kairos::epoch::log::Transaction;
+use kairos::epoch::sequencer::Backlog;
+use kairos::sim::random::{random_pack, random_stream};
+use kairos::sim::rng::Rng;
+use kairos::sink::Stream;
+use kairos::sink::memory::Memory as Outputs;
+use kairos::sink::topics::Topics;
+use kairos::source::Source;
+use kairos::source::memory::Memory as Input;
+use kairos::store::memory::Memory as Kept;
+use kairos::time::HOUR;
+use kairos::time::clock::Manual;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const TIMELINE: Timeline = Timeline { slack: 5_000, step: 10_000 };
+const PARTITIONS: u64 = 3;
+
+/// A world: a pack, lines by partition, and how far time goes.
+struct World {
+    engine: Engine,
+    lines: Vec<Vec<Vec<u8>>>,
+    until: i64,
+}
+
+impl World {
+    fn of(seed: u64, events: usize) -> World {
+        let mut rng = Rng::new(seed);
+        let engine = Engine::of(&random_pack(&mut rng));
+        let mut lines = vec![Vec::new(); PARTITIONS as usize];
+        let decoder = Decoder::new(&engine.plan.inputs);
+        let mut until = 0;
+        for line in random_stream(&mut rng, events) {
+            // A person's events share a partition; what cannot be read goes anywhere.
+            let event = decoder.decode(&line, Default::default()).ok();
+            let hash = event.as_ref().map_or(line.len() as u64, |event| event.hash);
+            until = until.max(event.map_or(0, |event| event.time));
+            lines[(hash % PARTITIONS) as usize].push(line);
+        }
+        World { engine, lines, until: until + 3 * HOUR }
+    }
+
+    /// What a run over files says.
+    fn of_files(&self) -> Vec<Vec<String>> {
+        let sink = Outputs::default();
+        let sources = self.lines.iter().enumerate().map(|(at, lines)| {
+            let mut bytes = lines.join(&b'\n');
+            bytes.push(b'\n');
+            let source = Input::new(at as u16, Arc::new(bytes), 300);
+            (format!("events[{at}]"), Box::new(source) as Box<dyn Source>)
+        });
+        let job = Job {
+            plan: self.engine.plan.clone(),
+            sources: sources.collect(),
+            sink: Box::new(sink.clone()),
+            workers: 1,
+            timeline: TIMELINE,
+            dedup_horizon: HOUR,
+            until: Some(self.until),
+            store: None,
+            chunks_per_checkpoint: 1,
+            keep_persons: false,
+        };
+        run(job).join().expect("the run over files succeeds");
+        let said = |stream: &Vec<u8>| {
+            let lines = String::from_utf8_lossy(stream).into_owned();
+            let mut said: Vec<String> = lines.lines().map(of_line).collect();
+            said.sort();
+            said
+        };
+        sink.outputs().iter().map(said).collect()
+    }
+
+    fn cluster(&self) -> Model {
+        let model = Model::default();
+        let topics = topics();
+        let mut wanted = vec![topic("events", PARTITIONS as i32), topic(&topics.log, 1)];
+        wanted.extend(topics.streams.iter().map(|name| topic(name, 2)));
+        model.ensure(&wanted).expect("topics can be made");
+        for (at, lines) in self.lines.iter().enumerate() {
+            for line in lines {
+                model.append("events", Some(at as i32), None, None, Some(line), &[]);
+            }
+        }
+        model
+    }
+
+    fn job(
+        &self,
+        model: &Model,
+        clock: &Arc<Manual>,
+        workers: usize,
+        kept: Option<&Kept>,
+    ) -> LiveJob {
+        let plan = self.engine.plan.clone();
+        let decoder = Arc::new(Decoder::new(&plan.inputs));
+        LiveJob {
+            name: "kairos".into(),
+            plan,
+            broker: Arc::new(model.clone()),
+            clock: clock.clone(),
+            inputs: vec!["events".into()],
+            readers: Arc::new(move |_| {
+                let decoder = decoder.clone();
+                let mut adapter = Adapter::new(Format::Segment);
+                Box::new(move |record, origin| adapter.event(&decoder, &record, origin))
+            }),
+            headers: false,
+            topics: topics(),
+            workers,
+            timeline: TIMELINE,
+            backlog: Backlog::History,
+            dedup_horizon: HOUR,
+            store: kept.map(|kept| (Arc::new(kept.clone()) as Arc<_>, kept.checkpoint())),
+            checkpoint_every: Duration::ZERO,
+            bounds: Bounds::default(),
+        }
+    }
+
+    /// A clock at which the watermark is just after `until`.
+    fn clock(&self) -> Arc<Manual> {
+        let clock = Manual::default();
+        clock.advance(Duration::from_millis((self.until + 1 + TIMELINE.slack) as u64));
+        Arc::new(clock)
+    }
+}
+
+fn topics() -> Topics {
+    Topics::of("kairos", "out.")
+}
+
+fn topic(name: &str, partitions: i32) -> Topic {
+    Topic { name: name.into(), partitions, replication: 1, settings: Vec::new() }
+}
+
+/// A line in structured mode as what it says, but for where its causes stand.
+fn of_line(line: &str) -> String {
+    let mut value: serde_json::Value = serde_json::from_str(line).expect("outputs are JSON");
+    strip(&mut value);
+    match value.get("id") {
+        Some(id) => format!("{} {} {} {}", id, value["time"], value["subject"], value["data"]),
+        None => value.to_string(),
+    }
+}
+
+fn strip(value: &mut serde_json::Value) {
+    if let Some(object) = value.as_object_mut() {
+        for name in ["source", "position", "topic", "partition", "offset"] {
+            object.remove(name);
+        }
+        object.values_mut().for_each(strip);
+    }
+    if let Some(list) = value.as_array_mut() {
+        list.iter_mut().for_each(strip);
+    }
+}
+
+/// What the cluster's readers see, by stream.
+fn seen(model: &Model) -> Vec<Vec<String>> {
+    let of_stream = |name: &String| {
+        let mut said: Vec<String> = Vec::new();
+        for record in model.committed(name) {
+            let payload = record.data.payload.expect("nothing is deleted");
+            let mut data: serde_json::Value = serde_json::from_slice(&payload).expect("JSON");
+            strip(&mut data);
+            let header = |name: &str| {
+                let found = record.data.headers.iter().find(|(known, _)| known == name);
+                let value = found.and_then(|(_, value)| value.clone());
+                value.map(|value| String::from_utf8(value).expect("text"))
+            };
+            said.push(match header("ce_id") {
+                Some(id) => {
+                    let text = |name| serde_json::Value::from(header(name).expect("it is said"));
+                    let (time, subject) = (text("ce_time"), text("ce_subject"));
+                    format!("\"{id}\" {time} {subject} {data}")
+                }
+                None => data.to_string(),
+            });
+        }
+        said.sort();
+        said
+    };
+    topics().streams.iter().map(of_stream).collect()
+}
+
+fn same(seed: u64, found: &[Vec<String>], wanted: &[Vec<String>]) {
+    for (at, stream) in Stream::ALL.iter().enumerate() {
+        let (ours, theirs) = (&found[at], &wanted[at]);
+        let more = ours.iter().find(|line| !theirs.contains(line));
+        let fewer = theirs.iter().find(|line| !ours.contains(line));
+        assert!(
+            ours == theirs,
+            "seed {seed}, {}: {} lines instead of {}; too much: {more:?}; missing: {fewer:?}",
+            stream.name(),
+            ours.len(),
+            theirs.len(),
+        );
+    }
+}
+
+/// Waits until everything is read and safe, then ends the run well.
+fn settle(world: &World, run: LiveRun) -> Result<(), RunError> {
+    let begun = Instant::now();
+    while !(run.is_live() && run.watermark() > world.until && run.in_flight() == 0) {
+        if run.is_finished() {
+            return run.join().map(|_| ());
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "the run comes to its end");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    run.finish();
+    run.join().map(|_| ())
+}
+
+#[test]
+fn a_backlog_gives_what_the_files_give() {
+    for seed in 0..20 {
+        let world = World::of(seed, 120);
+        let wanted = world.of_files();
+        for workers in [1, 2] {
+            let model = world.cluster();
+            let run = start(world.job(&model, &world.clock(), workers, None)).expect("it starts");
+            settle(&world, run).expect("it ends well");
+            same(seed, &seen(&model), &wanted);
+        }
+    }
+}
+
+#[test]
+fn stopped_anywhere_and_started_again_it_says_everything_once() {
+    let (mut stops, mut replayed) = (0, 0);
+    for seed in 100..130 {
+        let mut rng = Rng::new(seed);
+        let world = World::of(seed, 150);
+        let wanted = world.of_files();
+        let model = world.cluster();
+        let kept = Kept::default();
+        let with_store = rng.below(3) > 0;
+        let kept = with_store.then_some(&kept);
+        for _ in 0..6 {
+            model.set_piece(Some(1 + rng.below(40) as usize));
+            let fault = *rng.pick(&[CommitFault::Before, CommitFault::After]);
+            model.plant_commit((rng.below(2) > 0).then_some((1 + rng.below(9), fault)));
+            let job = world.job(&model, &world.clock(), 1 + rng.below(2) as usize, kept);
+            let run = start(job).expect("it starts again");
+            let sooner = rng.below(12);
+            std::thread::sleep(Duration::from_millis(sooner));
+            run.control.stop();
+            match run.join() {
+                Err(RunError::Stopped) | Ok(_) => stops += 1,
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+            replayed += u32::from(!model.committed(&topics().log).is_empty());
+        }
+        model.set_piece(None);
+        model.plant_commit(None);
+        let run = start(world.job(&model, &world.clock(), 2, kept)).expect("it starts again");
+        settle(&world, run).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        same(seed, &seen(&model), &wanted);
+        chain(&model);
+    }
+    assert!(stops > 100 && replayed > 60, "{stops} stops, {replayed} with a log");
+}
+
+/// The log is one chain.
+fn chain(model: &Model) {
+    let mut after = 0;
+    for record in model.committed(&topics().log) {
+        let payload = record.data.payload.expect("a record");
+        let transaction = Transaction::from_bytes(&payload).expect("a record of ours");
+        assert_eq!(transaction.after, after);
+        after = transaction.last();
+    }
+}
+
+#[test]
+fn a_commit_of_unknown_outcome_is_looked_up_and_the_run_goes_on() {
+    for seed in 200..212 {
+        let world = World::of(seed, 120);
+        let wanted = world.of_files();
+        let model = world.cluster();
+        let fault = if seed % 2 == 0 { CommitFault::Before } else { CommitFault::After };
+        model.plant_commit(Some((1 + seed % 3, fault)));
+        model.plant(Call::Ends, 3, 2);
+        let run = start(world.job(&model, &world.clock(), 1, None)).expect("it starts");
+        settle(&world, run).expect("it goes on");
+        same(seed, &seen(&model), &wanted);
+        chain(&model);
+    }
+}
+
+#[test]
+fn who_has_been_succeeded_stops_and_says_so() {
+    let world = World::of(7, 120);
+    let model = world.cluster();
+    let first = start(world.job(&model, &world.clock(), 1, None)).expect("it starts");
+    while first.in_flight() > 0 || !first.is_live() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let second = start(world.job(&model, &world.clock(), 1, None)).expect("it takes over");
+    // The first one has something to say, and may not.
+    model.append("events", Some(0), None, None, Some(&world.lines[0][0]), &[]);
+    let begun = Instant::now();
+    while !first.is_finished() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the first one ends");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let error = first.join().expect_err("it has been shut out").to_string();
+    assert!(error.contains("has taken over"), "{error}");
+    second.finish();
+    second.join().expect("the second one ends well");
+    chain(&model);
+}

@@ -1,0 +1,12 @@
+//! Tests against a real Apache Kafka, in one binary that starts it. `cargo test` leaves it out; run it with
+//! `cargo test --test kafka`. They need Maven and a Java runtime, and fail where those are missing.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod broker;
+mod cluster;
+#[path = "../contract/mod.rs"]
+mod contract;
+mod outages;
+mod settings;
+mod speed;
