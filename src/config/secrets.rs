@@ -13,6 +13,7 @@ use std::path::Path;
 pub struct Secret(String);
 
 impl Secret {
+    /// A secret of this text.
     pub fn new(text: impl Into<String>) -> Secret {
         Secret(text.into())
     }

@@ -98,6 +98,7 @@ pub struct Handed {
 }
 
 impl Intake {
+    /// Sources that are read on from `from`, one place each; from their beginnings where it is shorter.
     pub fn new(
         sources: Vec<Box<dyn Source>>,
         from: &[Resume],
@@ -130,6 +131,7 @@ impl Intake {
         }
     }
 
+    /// How epochs are cut out of event time.
     pub fn timeline(&self) -> Timeline {
         self.timeline
     }
@@ -207,6 +209,7 @@ pub struct Ingest {
 }
 
 impl Ingest {
+    /// One worker's hand on the intake; what belongs to epochs up to `done` it reads and leaves out.
     pub fn new(intake: Arc<Intake>, decoder: Rc<Decoder>, done: Option<u64>) -> Ingest {
         Ingest { intake, decoder, pending: VecDeque::new(), done }
     }

@@ -69,6 +69,7 @@ pub struct Adapter {
 }
 
 impl Adapter {
+    /// An adapter for records of this format.
     pub fn new(format: Format) -> Adapter {
         Adapter { format, buffer: Vec::new() }
     }

@@ -107,6 +107,7 @@ pub struct FactDef {
     pub kind: FactKind,
 }
 
+/// What kind of fact it is, by the first key of its definition.
 #[derive(Clone, Debug)]
 pub enum FactKind {
     /// `{ trait: email, type: string }`
@@ -117,6 +118,7 @@ pub enum FactKind {
     Basket(BasketDef),
 }
 
+/// What is made of the values that events contribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aggregate {
     Count,
@@ -134,6 +136,7 @@ pub enum Aggregate {
     Top,
 }
 
+/// A fact that is an aggregate over events.
 #[derive(Clone, Debug)]
 pub struct FoldDef {
     pub aggregate: Spanned<Aggregate>,
@@ -151,6 +154,7 @@ pub struct FoldDef {
     pub keep: Option<Spanned<u32>>,
 }
 
+/// A fact that is a basket of products.
 #[derive(Clone, Debug)]
 pub struct BasketDef {
     pub on: Vec<Name>,
@@ -162,6 +166,7 @@ pub struct BasketDef {
     pub per: Option<Name>,
 }
 
+/// The stretch of time, up to t, whose contributions count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Window {
     /// (t − d, t]
@@ -179,6 +184,7 @@ pub struct SegmentDef {
     pub kind: SegmentKind,
 }
 
+/// What decides who is in a segment.
 #[derive(Clone, Debug)]
 pub enum SegmentKind {
     When(Expr),
@@ -200,6 +206,7 @@ pub struct JourneyDef {
     pub text: String,
 }
 
+/// `enter:`: what makes a person enter a journey.
 #[derive(Clone, Debug)]
 pub struct Enter {
     pub span: Span,
@@ -210,6 +217,7 @@ pub struct Enter {
     pub again: Again,
 }
 
+/// The occasion on which a journey is entered.
 #[derive(Clone, Debug)]
 pub enum EnterTrigger {
     /// `on:` one or several events.
@@ -224,6 +232,7 @@ pub enum EnterTrigger {
     Silence { quiet_for: Millis, of: Vec<Name> },
 }
 
+/// `again:`: whether, and when, somebody who has been in a journey may enter it again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Again {
     Never,
@@ -242,6 +251,7 @@ pub struct Exit {
     pub goal: bool,
 }
 
+/// What ends an instance before its last step.
 #[derive(Clone, Debug)]
 pub enum ExitRule {
     /// `on: Order Completed`, `where: event.order_id == entry.order_id`
@@ -250,6 +260,7 @@ pub enum ExitRule {
     When(Expr),
 }
 
+/// One entry of `steps:`.
 #[derive(Clone, Debug)]
 pub enum Step {
     Wait(Wait),
@@ -267,6 +278,7 @@ pub enum Step {
     End,
 }
 
+/// What a `wait` step waits for.
 #[derive(Clone, Debug)]
 pub enum Wait {
     /// `wait: 1h`
@@ -307,6 +319,7 @@ pub struct Arm {
     pub steps: Vec<Spanned<Step>>,
 }
 
+/// `send: { channel: email, template: cart-reminder, with: { … } }`
 #[derive(Clone, Debug)]
 pub struct Send {
     pub channel: Name,
@@ -341,6 +354,7 @@ pub struct ConsentRule {
     pub default: bool,
 }
 
+/// Where a person's consent is read.
 #[derive(Clone, Debug)]
 pub enum ConsentProof {
     /// `category: Advertising`: `context.consent.categoryPreferences` of any event.
@@ -386,6 +400,7 @@ pub struct Cap {
     pub except: Vec<Name>,
 }
 
+/// `on_limit:`: what becomes of a message beyond a cap.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnLimit {
     #[default]

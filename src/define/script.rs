@@ -103,6 +103,7 @@ pub enum Expectation {
     },
 }
 
+/// The outcome that a test expects of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Send,

@@ -19,6 +19,7 @@ pub struct Node {
     pub kind: Kind,
 }
 
+/// What a node is.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind {
     /// Nothing was written.

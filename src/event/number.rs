@@ -21,7 +21,9 @@ pub struct Num(pub i64);
 const UNIT: i64 = 1_000_000;
 
 impl Num {
+    /// The number 0.
     pub const ZERO: Num = Num(0);
+    /// The number 1.
     pub const ONE: Num = Num(UNIT);
 
     /// A whole number; `None` beyond the range.
@@ -34,10 +36,12 @@ impl Num {
         Num((n as i64).saturating_mul(UNIT))
     }
 
+    /// The exact sum; `None` beyond the range.
     pub fn checked_add(self, other: Num) -> Option<Num> {
         self.0.checked_add(other.0).map(Num)
     }
 
+    /// The exact difference; `None` beyond the range.
     pub fn checked_sub(self, other: Num) -> Option<Num> {
         self.0.checked_sub(other.0).map(Num)
     }
@@ -66,14 +70,17 @@ impl Num {
         if n == 0 { None } else { div_half_even(sum, i128::from(n)).map(Num) }
     }
 
+    /// Without its sign; `None` for the one number whose opposite is beyond the range.
     pub fn abs(self) -> Option<Num> {
         self.0.checked_abs().map(Num)
     }
 
+    /// The opposite; `None` beyond the range.
     pub fn checked_neg(self) -> Option<Num> {
         self.0.checked_neg().map(Num)
     }
 
+    /// The next whole number below; `None` beyond the range.
     pub fn floor(self) -> Option<Num> {
         self.0.div_euclid(UNIT).checked_mul(UNIT).map(Num)
     }
@@ -89,6 +96,7 @@ impl Num {
         self.0 / UNIT
     }
 
+    /// Whether nothing is behind the point.
     pub fn is_whole(self) -> bool {
         self.0 % UNIT == 0
     }

@@ -31,14 +31,17 @@ pub enum Value {
 }
 
 impl Value {
+    /// Whether there is no value.
     pub fn is_missing(&self) -> bool {
         matches!(self, Value::Missing)
     }
 
+    /// The number, if it is one.
     pub fn num(&self) -> Option<Num> {
         if let Value::Num(n) = self { Some(*n) } else { None }
     }
 
+    /// The text, if it is one.
     pub fn str(&self) -> Option<&str> {
         if let Value::Str(s) = self { Some(s) } else { None }
     }

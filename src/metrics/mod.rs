@@ -32,6 +32,7 @@ use text::{Micros, Millis, Writer};
 pub struct Counter(AtomicU64);
 
 impl Counter {
+    /// Counts so many more.
     pub fn add(&self, more: u64) {
         self.0.fetch_add(more, Relaxed);
     }
@@ -41,6 +42,7 @@ impl Counter {
         self.0.store(total, Relaxed);
     }
 
+    /// What has been counted since the start.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -51,10 +53,12 @@ impl Counter {
 pub struct Gauge(AtomicU64);
 
 impl Gauge {
+    /// Replaces the value.
     pub fn set(&self, value: u64) {
         self.0.store(value, Relaxed);
     }
 
+    /// The value that was set last.
     pub fn get(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -116,14 +120,17 @@ impl Default for Health {
 }
 
 impl Health {
+    /// Whether nothing has failed that cannot be mended.
     pub fn is_alive(&self) -> bool {
         self.alive.load(Relaxed)
     }
 
+    /// Whether everything has been read that was there a moment ago.
     pub fn is_caught_up(&self) -> bool {
         self.caught_up.load(Relaxed)
     }
 
+    /// Whether the broker answered when it was asked last.
     pub fn broker_answers(&self) -> bool {
         self.broker_answers.load(Relaxed)
     }
@@ -144,12 +151,14 @@ impl Health {
         self.alive.store(false, Relaxed);
     }
 
+    /// Says whether everything has been read that was there a moment ago.
     pub fn set_caught_up(&self, caught_up: bool) {
         if self.caught_up.swap(caught_up, Relaxed) != caught_up && self.is_alive() {
             self.say(if caught_up { "" } else { "reading a backlog" });
         }
     }
 
+    /// Says whether the broker answered.
     pub fn set_broker_answers(&self, answers: bool) {
         self.broker_answers.store(answers, Relaxed);
     }

@@ -78,6 +78,7 @@ pub enum ExitReason {
 }
 
 impl ExitReason {
+    /// The word for it in outputs.
     pub fn as_str(self) -> &'static str {
         match self {
             ExitReason::Finished => "finished",
@@ -106,6 +107,7 @@ pub struct Decision {
     pub facts: Vec<(FactId, Value)>,
 }
 
+/// What was decided about a message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     Send,

@@ -63,6 +63,7 @@ pub struct Keyed {
 }
 
 impl Keyed {
+    /// Nobody yet. Message ids are remembered for `dedup_horizon` milliseconds; with a store, changes are kept track of for it.
     pub fn new(plan: Arc<Plan>, dedup_horizon: i64, store: Option<Arc<dyn Stored>>) -> Keyed {
         let gap = plan.sessions.as_ref().map_or(0, |sessions| sessions.gap);
         Keyed {
@@ -119,6 +120,7 @@ impl Keyed {
         self.timers.earliest()
     }
 
+    /// Counts since the start, and how many persons there are.
     pub fn counts(&self) -> Counts {
         Counts { persons: self.table.len() as u64, ..self.counts }
     }

@@ -44,10 +44,12 @@ impl Default for Timers {
 }
 
 impl Timers {
+    /// Entries, those included that are worth nothing any more.
     pub fn len(&self) -> usize {
         self.len
     }
 
+    /// Whether there is no entry.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -57,6 +59,7 @@ impl Timers {
         self.earliest
     }
 
+    /// Adds an entry for the person of this hash, who is at `slot`.
     pub fn push(&mut self, hash: u64, deadline: i64, slot: u32) {
         let group = group_of(hash);
         self.groups[group].push(Reverse((deadline, (hash >> 32) as u32, slot)));

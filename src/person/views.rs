@@ -163,6 +163,7 @@ impl Views {
         self.map.len()
     }
 
+    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.map.is_empty()
     }

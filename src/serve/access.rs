@@ -18,6 +18,7 @@ pub struct Refusal {
 }
 
 impl Access {
+    /// For a server that listens on this address.
     pub fn new(address: SocketAddr, token: Option<String>) -> Access {
         Access { loopback: address.ip().is_loopback(), token }
     }

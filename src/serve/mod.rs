@@ -71,6 +71,7 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Puts together what there is to see.
     pub fn new(metrics: Arc<Metrics>, views: Arc<Views>, outputs: Outputs) -> Shared {
         Shared { metrics, views, outputs: RwLock::new(Arc::new(outputs)) }
     }

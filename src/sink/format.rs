@@ -18,6 +18,7 @@ pub struct Formatter {
 }
 
 impl Formatter {
+    /// A formatter of effects under this plan, whose inputs and outcomes have these names.
     pub fn new(plan: Arc<Plan>, sources: Arc<Sources>, labels: Arc<Labels>) -> Formatter {
         Formatter { plan, sources, labels }
     }

@@ -39,6 +39,7 @@ const REJECTS: u32 = 2;
 const CHANGES: [&str; 6] = ["entered", "finished", "exit", "goal", "cap", "regret"];
 
 impl Labels {
+    /// The labels of everything that this plan can count.
     pub fn new(plan: &Plan) -> Labels {
         let name = |a: &str, b: &str, c: &str, d: &str| [a, b, c, d].map(String::from);
         let mut names = vec![name("", "", "", ""), name("sessions", "", "", "closed")];
@@ -115,10 +116,12 @@ impl Labels {
         &self.names[label as usize]
     }
 
+    /// How many labels there are.
     pub fn len(&self) -> usize {
         self.names.len()
     }
 
+    /// Never: there are labels for rejects in any plan.
     pub fn is_empty(&self) -> bool {
         self.names.is_empty()
     }

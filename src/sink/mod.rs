@@ -26,6 +26,7 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// All of them, in the order of their numbers.
     pub const ALL: [Stream; 6] = [
         Stream::Triggers,
         Stream::Decisions,
@@ -78,6 +79,7 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Whether there is no line.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.stirred.is_empty()
     }

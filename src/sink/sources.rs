@@ -15,6 +15,7 @@ pub enum Sources {
 }
 
 impl Sources {
+    /// Partitions by number; more can appear.
     pub fn partitions(partitions: Vec<Partition>) -> Sources {
         Sources::Partitions(RwLock::new(partitions))
     }

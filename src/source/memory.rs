@@ -13,6 +13,7 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Source number `source`, read from its beginning in chunks of about `chunk_bytes`.
     pub fn new(source: u16, bytes: Arc<Vec<u8>>, chunk_bytes: usize) -> Memory {
         Memory { source, bytes, at: 0, line: 1, chunk_bytes: chunk_bytes.max(1) }
     }

@@ -46,10 +46,12 @@ impl Chunk {
         self.bytes.is_empty() && self.promise.is_none() && !self.last
     }
 
+    /// The byte at which the next chunk begins.
     pub fn next_offset(&self) -> u64 {
         self.offset + self.length
     }
 
+    /// The number of the next chunk's first line.
     pub fn next_line(&self) -> u64 {
         self.first_line + self.lines().count() as u64
     }

@@ -17,6 +17,7 @@ pub trait Clock: Send + Sync {
 pub struct System(Instant);
 
 impl System {
+    /// A clock that begins at zero now.
     #[expect(clippy::new_without_default, reason = "a default should not read the clock")]
     #[expect(clippy::disallowed_methods, reason = "here is the one place")]
     pub fn new() -> System {

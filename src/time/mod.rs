@@ -11,13 +11,18 @@ use jiff::Timestamp;
 /// No deadline: later than every time.
 pub const NEVER: i64 = i64::MAX;
 
+/// A second in milliseconds.
 pub const SECOND: i64 = 1_000;
+/// A minute in milliseconds.
 pub const MINUTE: i64 = 60 * SECOND;
+/// An hour in milliseconds.
 pub const HOUR: i64 = 60 * MINUTE;
+/// Twenty-four hours in milliseconds; a local day can be an hour shorter or longer.
 pub const DAY: i64 = 24 * HOUR;
 
-/// Times outside 1990-01-01 to 2100-01-01 are absurd: a broken clock, or seconds read as milliseconds.
+/// 1990-01-01, the earliest time that is not absurd: a broken clock, or seconds read as milliseconds.
 pub const TIME_MIN: i64 = 631_152_000_000;
+/// 2100-01-01, before which all times are that are not absurd.
 pub const TIME_MAX: i64 = 4_102_444_800_000;
 
 /// Reads RFC 3339 to milliseconds (further digits are cut off); `None` if it is not one.

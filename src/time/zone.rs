@@ -35,6 +35,7 @@ thread_local! {
 pub struct Zone(TimeZone);
 
 impl Zone {
+    /// Universal time, the zone of whoever has no other.
     pub const UTC: Zone = Zone(TimeZone::UTC);
 
     /// The zone of an IANA name; `None` if there is none.

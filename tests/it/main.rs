@@ -26,4 +26,5 @@ mod serve;
 mod simulator;
 mod sources;
 mod store;
+mod tidy;
 mod timers;

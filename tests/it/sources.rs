@@ -63,7 +63,8 @@ fn who_and_when(line: &[u8]) -> Option<(String, i64)> {
         number => number.as_i64(),
     };
     let who = format!("{} {}", value["userId"], value["anonymousId"]);
-    Some((who, at("timestamp")?.min(at("receivedAt").unwrap_or(i64::MAX))))
+    let said = ["timestamp", "originalTimestamp", "receivedAt"].into_iter().find_map(at)?;
+    Some((who, said.min(at("receivedAt").unwrap_or(i64::MAX))))
 }
 
 #[test]

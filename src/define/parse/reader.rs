@@ -61,6 +61,7 @@ pub struct Fields<'n> {
 }
 
 impl<'n> Fields<'n> {
+    /// A field; none if it is missing.
     pub fn get(&self, key: &str) -> Option<&'n Node> {
         self.entry(key).map(|(_, node)| node)
     }
@@ -89,6 +90,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// A reader of these files that has found nothing wrong yet.
     pub fn new(files: &'a [SourceFile]) -> Self {
         Reader {
             files,
@@ -99,10 +101,12 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Takes note of a mistake at a place.
     pub fn error(&mut self, span: Span, message: impl Into<String>) {
         self.diagnostics.error(span, message);
     }
 
+    /// Takes note of a mistake at a place, and of what may have been meant.
     pub fn error_hint(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
         self.diagnostics.error_hint(span, message, hint);
     }

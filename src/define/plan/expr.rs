@@ -3,6 +3,7 @@
 use super::{FactId, SegmentId};
 use crate::event::Value;
 
+/// An operation and its operands; each gives a value or, where one is missing, none.
 #[derive(Clone, Debug)]
 pub enum Expr {
     Const(Value),
@@ -44,6 +45,7 @@ pub enum Expr {
     Default(Box<[Expr; 2]>),
 }
 
+/// What can be asked of a basket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BasketField {
     ProductIds,
@@ -51,6 +53,7 @@ pub enum BasketField {
     Value,
 }
 
+/// What can be asked of sessions, as `session.…`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionField {
     Active,
@@ -63,6 +66,7 @@ pub enum SessionField {
     PreviousEnd,
 }
 
+/// How two values are compared; with a missing one the answer is false.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
     Equal,
@@ -73,6 +77,7 @@ pub enum Comparison {
     GreaterOrEqual,
 }
 
+/// Exact arithmetic; what is beyond the range, or divided by zero, is missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
     Add,
@@ -82,6 +87,7 @@ pub enum Operator {
     Remainder,
 }
 
+/// What is asked of a text about another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TextTest {
     Contains,
@@ -89,6 +95,7 @@ pub enum TextTest {
     EndsWith,
 }
 
+/// Functions of one number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Math {
     Abs,

@@ -3,6 +3,7 @@
 use super::{Again, Expr, FactId, JourneyId, Kinds, SegmentId, SendId};
 use compact_str::CompactString;
 
+/// One journey.
 #[derive(Debug)]
 pub struct JourneyPlan {
     pub name: String,
@@ -22,6 +23,7 @@ pub struct JourneyPlan {
     pub entry_slots: Vec<u16>,
 }
 
+/// Who enters, and how often.
 #[derive(Debug)]
 pub struct Enter {
     pub trigger: EnterTrigger,
@@ -31,6 +33,7 @@ pub struct Enter {
     pub again: Again,
 }
 
+/// The occasion of entering; durations in milliseconds, `at` in minutes after local midnight.
 #[derive(Debug)]
 pub enum EnterTrigger {
     Event(Kinds),
@@ -40,12 +43,14 @@ pub enum EnterTrigger {
     Silence { quiet_for: i64, of: Kinds },
 }
 
+/// One way out before the last step, towards the journey's goal or not.
 #[derive(Debug)]
 pub struct Exit {
     pub rule: ExitRule,
     pub goal: bool,
 }
 
+/// What makes an instance exit: an event, or a condition over facts.
 #[derive(Debug)]
 pub enum ExitRule {
     Event { on: Kinds, condition: Option<Expr> },
@@ -107,6 +112,7 @@ pub enum Op {
     End,
 }
 
+/// One arm of a split.
 #[derive(Debug)]
 pub struct Arm {
     /// Upper end (not included) of its share, in ten-thousandths.

@@ -101,6 +101,7 @@ impl Kinds {
         Kinds { any: true, bits: Vec::new() }
     }
 
+    /// Takes one kind in.
     pub fn insert(&mut self, kind: Kind) {
         let (word, bit) = (kind.0 as usize / 64, kind.0 % 64);
         if self.bits.len() <= word {
@@ -116,10 +117,12 @@ impl Kinds {
         self.bits.iter_mut().zip(&other.bits).for_each(|(word, more)| *word |= more);
     }
 
+    /// Whether no event at all is in it.
     pub fn is_empty(&self) -> bool {
         !self.any && self.bits.iter().all(|word| *word == 0)
     }
 
+    /// Whether events of this kind are in it.
     pub fn has(&self, kind: Kind) -> bool {
         let word = self.bits.get(kind.0 as usize / 64).copied().unwrap_or(0);
         self.any || word >> (kind.0 % 64) & 1 == 1
@@ -156,6 +159,7 @@ impl FactPlan {
     }
 }
 
+/// How a fact comes about.
 #[derive(Debug)]
 pub enum FactRule {
     Trait { slot: u16, name: String, of_type: Option<PropertyType> },
@@ -163,6 +167,7 @@ pub enum FactRule {
     Basket(BasketPlan),
 }
 
+/// An aggregate over events.
 #[derive(Debug)]
 pub struct FoldPlan {
     pub aggregate: Aggregate,
@@ -178,6 +183,7 @@ pub struct FoldPlan {
     pub entries: bool,
 }
 
+/// A basket of products.
 #[derive(Debug)]
 pub struct BasketPlan {
     pub on: Kinds,
@@ -188,6 +194,7 @@ pub struct BasketPlan {
     pub price: Option<Expr>,
 }
 
+/// One segment.
 #[derive(Debug)]
 pub struct SegmentPlan {
     pub name: String,
@@ -195,6 +202,7 @@ pub struct SegmentPlan {
     pub condition: Option<Expr>,
 }
 
+/// What makes a session: events of these kinds, none later than `gap` milliseconds after the one before.
 #[derive(Debug)]
 pub struct SessionPlan {
     pub gap: i64,
@@ -216,6 +224,7 @@ pub struct PolicyPlan {
     pub memory: i64,
 }
 
+/// One rule of consent.
 #[derive(Debug)]
 pub struct ConsentPlan {
     /// The hidden trait fact that holds the latest word.
@@ -223,6 +232,7 @@ pub struct ConsentPlan {
     pub default: bool,
 }
 
+/// Hours of a local day in which nothing is sent.
 #[derive(Debug)]
 pub struct QuietPlan {
     /// Minutes after midnight, included.
@@ -232,6 +242,7 @@ pub struct QuietPlan {
     pub defer: bool,
 }
 
+/// One frequency cap: at most `max` sends in the window.
 #[derive(Debug)]
 pub struct CapPlan {
     pub name: CompactString,

@@ -8,6 +8,7 @@ use crate::time::zone::{Period, Zone};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
+/// What one event contributed, or took away (`minus`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub(super) time: i64,

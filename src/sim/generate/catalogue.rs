@@ -67,6 +67,7 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
+    /// The assortment, the same every time.
     pub fn new() -> Self {
         let products = (0..CATEGORIES.len() * PER_CATEGORY).map(product).collect();
         Catalogue { products }

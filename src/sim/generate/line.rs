@@ -40,6 +40,7 @@ pub struct Renderer {
 }
 
 impl Renderer {
+    /// A renderer whose made-up details are a function of the seed.
     pub fn new(seed: u64) -> Self {
         Renderer { seed, catalogue: Catalogue::new() }
     }

@@ -75,6 +75,7 @@ impl<'a> Instance<'a> {
         self.advance()
     }
 
+    /// The step's path as records show it, such as `4.2.1`.
     pub fn path_text(&self) -> String {
         match self.path.is_empty() {
             true => "-".to_string(),
@@ -82,6 +83,7 @@ impl<'a> Instance<'a> {
         }
     }
 
+    /// The key as records show it.
     pub fn key_text(&self) -> &str {
         self.key.as_deref().unwrap_or("-")
     }
@@ -91,6 +93,7 @@ impl<'a> Instance<'a> {
         per.and_then(|per| event.key(&per.node)).is_none_or(|key| Some(key) == self.key)
     }
 
+    /// The conditions of `exit: when`.
     pub fn exit_conditions(&self) -> Vec<&'a Expr> {
         let conditions = self.journey.exit.iter().filter_map(|exit| match &exit.rule {
             ExitRule::When(condition) => Some(condition),

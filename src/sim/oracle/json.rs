@@ -28,6 +28,7 @@ impl Json {
         path.iter().try_fold(self, |json, name| json.get(name))
     }
 
+    /// The text, if it is one.
     pub fn text(&self) -> Option<&str> {
         match self {
             Json::Text(text) => Some(text),

@@ -28,14 +28,17 @@ pub struct Session {
 }
 
 impl Session {
+    /// The earliest event's time.
     pub fn start(&self) -> i64 {
         self.events.iter().map(|event| event.t).min().unwrap_or(0)
     }
 
+    /// The latest event's time.
     pub fn last(&self) -> i64 {
         self.events.iter().map(|event| event.t).max().unwrap_or(0)
     }
 
+    /// How many of the events are pages or screens.
     pub fn pages(&self) -> usize {
         self.events.iter().filter(|event| event.is_page).count()
     }
@@ -65,6 +68,7 @@ pub struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
+    /// Nothing is known yet.
     pub fn new(pack: &'a Pack) -> Self {
         Known { pack, taken: Vec::new(), lists: BTreeSet::new(), open: None, closed: Vec::new() }
     }

@@ -62,6 +62,7 @@ enum Timer {
 }
 
 impl<'a> Person<'a> {
+    /// A person to whom nothing has happened.
     pub fn new(pack: &'a Pack, id: &str) -> Self {
         Person {
             id: id.to_string(),

@@ -32,6 +32,7 @@ impl Value {
         *self == Value::Bool(true)
     }
 
+    /// Whether there is no value.
     pub fn is_missing(&self) -> bool {
         *self == Value::Missing
     }
