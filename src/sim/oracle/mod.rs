@@ -7,7 +7,6 @@
 //! the parsed definitions, and never tries to be fast. Tests hold it to hand-checked cases
 //! (`cases`), and assert that nothing changes between two instants that it visits.
 
-#[cfg(test)]
 pub mod cases;
 
 mod calendar;
