@@ -17,6 +17,7 @@ mod ingest;
 mod probe;
 mod publish;
 mod recover;
+mod resume;
 mod run;
 
 pub use ingest::{Lane, Reader};

@@ -2,18 +2,18 @@
 
 use super::commit::Committer;
 use super::ingest::{Ingest, Reader};
-use super::probe::{Prober, partitions_of};
+use super::probe::Prober;
 use super::publish::{Bundle, publish};
-use super::recover::{LogPlace, Until, check_retention, read_log};
+use super::resume::{find_place, open_lanes};
 use super::{Lane, Shared};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::run::{drop_dataflows, guarded, take_stored};
 use crate::dataflow::{Control, RunError, Wakers};
 use crate::define::plan::Plan;
-use crate::epoch::log::{Begins, Entry, Terms, Transaction};
+use crate::epoch::log::{Begins, Terms};
 use crate::epoch::sequencer::{Backlog, Sequencer};
-use crate::epoch::{Epochs, Span, Timeline};
+use crate::epoch::{Epochs, Timeline};
 use crate::metrics::Metrics;
 use crate::person::keyed::{Counts, Keyed};
 use crate::person::views::{Keeper, Views};
@@ -22,7 +22,6 @@ use crate::sink::{Batch, Formatter, Labels, Sources};
 use crate::store::{Checkpoint, Live, Place, RunKey, Store};
 use crate::time::clock::Clock;
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Sender, channel};
@@ -93,7 +92,7 @@ impl Default for Bounds {
 }
 
 impl LiveJob {
-    fn terms(&self) -> Terms {
+    pub(super) fn terms(&self) -> Terms {
         Terms {
             plan: self.plan.fingerprint,
             slack: self.timeline.slack,
@@ -166,26 +165,6 @@ impl LiveRun {
         self.thread.join().unwrap_or_else(|_| Err(RunError::Worker("it panicked".into())))
     }
 }
-
-/// Where a run goes on.
-struct Resume {
-    begins: Begins,
-    places: Vec<Place>,
-    /// The last epoch of the checkpoint.
-    entry: Entry,
-    log: LogPlace,
-    /// What follows in the log.
-    records: VecDeque<Transaction>,
-    counts: Option<std::collections::BTreeMap<String, u64>>,
-}
-
-/// What there is before the first epoch.
-const NOTHING: Entry = Entry {
-    number: 0,
-    span: Span { begin: i64::MIN, end: i64::MIN, clock: i64::MIN },
-    backlog: true,
-    read: Vec::new(),
-};
 
 /// Starts a live run: shuts out whoever runs under the same name, finds where to go on, and begins.
 ///
@@ -263,102 +242,6 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
     };
     let thread = std::thread::spawn(move || setup.run(committer));
     Ok(LiveRun { control, labels, shared, answers, thread })
-}
-
-/// Reads the store's checkpoint and the log, and holds them to one another and to the input.
-fn find_place(job: &LiveJob) -> Result<Resume, RunError> {
-    let partition = Partition { topic: job.topics.log.as_str().into(), number: 0 };
-    let checkpoint = job.store.as_ref().and_then(|(_, checkpoint)| checkpoint.clone());
-    let mut resume = match checkpoint {
-        Some(Checkpoint { live: Some(live), counts, .. }) => Resume {
-            log: LogPlace { partition, offset: live.log_offset, after: live.entry.number },
-            begins: live.begins,
-            places: live.places,
-            entry: live.entry,
-            records: VecDeque::new(),
-            counts: Some(counts),
-        },
-        Some(_) => {
-            return Err(RunError::Log(
-                "the state folder is of a run over files; choose another one".into(),
-            ));
-        }
-        None => {
-            let start = job.broker.starts(std::slice::from_ref(&partition))?;
-            let offset = start.first().copied().unwrap_or(0);
-            Resume {
-                log: LogPlace { partition, offset, after: 0 },
-                begins: Begins { terms: job.terms(), partitions: Vec::new() },
-                places: Vec::new(),
-                entry: NOTHING,
-                records: VecDeque::new(),
-                counts: None,
-            }
-        }
-    };
-    let records = read_log(&*job.broker, &resume.log, Until::End)?;
-    if let Some(begins) = records.iter().rev().find_map(|record| record.begins.clone()) {
-        resume.begins = begins;
-    }
-    check_terms(&resume.begins.terms, &job.terms())?;
-    resume.records = records.into();
-    add_partitions(job, &mut resume)?;
-    let from = resume.begins.partitions.iter().zip(&resume.places);
-    let from: Vec<_> =
-        from.map(|((partition, _), place)| (partition.clone(), place.from.offset)).collect();
-    check_retention(&*job.broker, &from)?;
-    Ok(resume)
-}
-
-/// What the log was written under has to be what the run is started with.
-fn check_terms(logged: &Terms, wanted: &Terms) -> Result<(), RunError> {
-    let differs = if logged.plan != wanted.plan {
-        "another pack"
-    } else if logged.slack != wanted.slack || logged.step != wanted.step {
-        "another slack_ms or step_ms"
-    } else if logged.dedup_horizon != wanted.dedup_horizon {
-        "another dedup_minutes"
-    } else {
-        return Ok(());
-    };
-    Err(RunError::Log(format!(
-        "the log of this instance was written with {differs}; go on with the same, or choose another name"
-    )))
-}
-
-/// Every partition that there is gets a number and a place, those of the log first.
-fn add_partitions(job: &LiveJob, resume: &mut Resume) -> Result<(), RunError> {
-    let found = partitions_of(&*job.broker, &job.inputs)?;
-    let known: Vec<Partition> =
-        resume.begins.partitions.iter().map(|(partition, _)| partition.clone()).collect();
-    if let Some(gone) = known.iter().find(|partition| !found.contains(partition)) {
-        return Err(RunError::Log(format!(
-            "{gone} has been read before and is not there any more, or not in the configuration"
-        )));
-    }
-    let new: Vec<Partition> = found.into_iter().filter(|it| !known.contains(it)).collect();
-    let starts = job.broker.starts(&new)?;
-    resume.begins.partitions.extend(new.into_iter().zip(starts));
-    // Places that the checkpoint does not have are those at which the log says reading began.
-    for (_, start) in resume.begins.partitions.iter().skip(resume.places.len()) {
-        let from = crate::epoch::log::Read::from(*start);
-        resume.places.push(Place { from, read: *start, left: Vec::new() });
-    }
-    Ok(())
-}
-
-/// Opens the feeds and gives each worker its lanes.
-fn open_lanes(job: &LiveJob, resume: &Resume, shared: &Shared) -> Result<(), BrokerError> {
-    let partitions = resume.begins.partitions.iter().zip(&resume.places);
-    let from: Vec<_> =
-        partitions.map(|((partition, _), place)| (partition.clone(), place.from.offset)).collect();
-    let feeds = job.broker.feeds(&from, job.headers)?;
-    for (at, (feed, place)) in feeds.into_iter().zip(&resume.places).enumerate() {
-        let reader = (job.readers)(&from[at].0);
-        let lane = Lane::new(at as u16, feed, reader, place);
-        super::lock(&shared.arrivals[at % job.workers]).push(lane);
-    }
-    Ok(())
 }
 
 /// What the threads of a run need.
