@@ -15,6 +15,7 @@ mod pack;
 mod packs;
 mod progress;
 mod run;
+mod status;
 mod summary;
 mod table;
 mod target;
@@ -54,6 +55,12 @@ struct Arguments {
 enum Command {
     /// Run a pack, over files of events or live on Kafka
     Run(run::RunArgs),
+    /// Ask a running instance how it does; exit code 0 if it has caught up
+    Status {
+        /// The configuration of the instance
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// Report every mistake in a pack
     #[command(after_help = pack::CHECK_EXAMPLES)]
     Check {
@@ -85,6 +92,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match &arguments.command {
         Command::Run(args) => run::run(args),
+        Command::Status { config } => status::status(config),
         Command::Check { path } => pack::check(path),
         Command::Test(args) => pack::test(args),
         Command::Demo(args) => demo::demo(args),

@@ -8,7 +8,14 @@ use serde_json::{Value, json};
 /// Whether everything has been read, and how far behind it is.
 pub fn readiness(metrics: &Metrics) -> (bool, Value) {
     let health = &metrics.health;
-    let ready = health.is_alive() && health.is_caught_up();
+    let ready = health.is_alive() && health.is_caught_up() && health.broker_answers();
+    let reason = match ready {
+        true => String::new(),
+        false if health.is_alive() && !health.broker_answers() => {
+            "the broker does not answer; time stands still".into()
+        }
+        false => health.reason(),
+    };
     let lags = metrics.lags();
     let behind = lags.iter().filter(|lag| lag.records > 0).map(|lag| {
         let (topic, partition) = (lag.partition.topic.as_str(), lag.partition.number);
@@ -16,7 +23,7 @@ pub fn readiness(metrics: &Metrics) -> (bool, Value) {
     });
     let body = json!({
         "ready": ready,
-        "reason": if ready { String::new() } else { health.reason() },
+        "reason": reason,
         "caught_up": health.is_caught_up(),
         "broker_answers": health.broker_answers(),
         "watermark_delay_ms": metrics.watermark_delay(),
