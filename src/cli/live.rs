@@ -5,6 +5,7 @@ use super::{interrupt, pack};
 use crate::broker::kafka::Kafka;
 use crate::broker::{Broker, Topic};
 use crate::config::{Config, Level, LogFormat};
+use crate::dataflow::RunError;
 use crate::dataflow::live::{Bounds, LiveJob, LiveRun, Readers, start};
 use crate::decode::Decoder;
 use crate::decode::adapter::{Adapter, Format};
@@ -89,7 +90,14 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     if let Some(server) = server {
         server.stop();
     }
-    let counts = ended?;
+    let counts = match ended {
+        // While the log is being repeated there is nothing to make safe.
+        Err(RunError::Stopped) if stopping.is_asked() => {
+            tracing::info!("stopped");
+            return Ok(0);
+        }
+        ended => ended?,
+    };
     tracing::info!(events = counts.events, persons = counts.persons, "stopped");
     Ok(0)
 }

@@ -54,12 +54,13 @@ pub(super) fn look_up(person: &mut Person, plan: &Plan) {
     }
 }
 
-/// Takes the watches that are due at `now` and sets their next deadlines.
-pub(super) fn due(person: &mut Person, plan: &Plan, now: i64) -> Vec<(i64, JourneyId)> {
+/// Takes the watches whose deadlines are not after `until`, and sets their next ones.
+pub(super) fn due(person: &mut Person, plan: &Plan, until: i64) -> Vec<(i64, JourneyId)> {
+    let now = person.now;
     let mut due = Vec::new();
     for at in 0..person.watches.len() {
         let Watch { journey, deadline, .. } = person.watches[at];
-        if deadline > now {
+        if deadline > until {
             continue;
         }
         due.push((deadline, journey));

@@ -345,6 +345,35 @@ mod tests {
         (effects, fewest, persons)
     }
 
+    /// At the live edge events are ahead of the watermark: a timer whose deadline lies before such an event fires when the
+    /// watermark has passed it, and not sooner.
+    #[test]
+    fn a_timer_before_an_event_that_is_ahead_of_the_watermark() {
+        let (pack, _) = parse(&[SourceFile { path: "pack.yaml".into(), text: PACK.into() }]);
+        let plan = Arc::new(compile(&pack, Keep::Used).unwrap());
+        let decoder = crate::decode::Decoder::new(&plan.inputs);
+        let mut keyed = Keyed::new(plan, HOUR, None);
+        let start = 1_772_442_000_000;
+        let mut epoch = |seen: Option<i64>, end: i64| {
+            let seen = seen.map(|at| {
+                let line = format!(r#"{{"event":"Seen","userId":"a","timestamp":{}}}"#, start + at);
+                decoder.decode(line.as_bytes(), Origin::default()).unwrap()
+            });
+            let mut events: Vec<Event> = seen.into_iter().collect();
+            let span = Span { begin: i64::MIN, end: start + end, clock: i64::MIN };
+            let mut sent = 0;
+            keyed.epoch(&mut events, span, &mut |_, _, new| {
+                sent += new.iter().filter(|it| matches!(it, Effect::Decision(_))).count();
+            });
+            sent
+        };
+        assert_eq!(epoch(Some(0), 0), 0);
+        assert_eq!(epoch(Some(50 * HOUR), 47 * HOUR), 0, "an event past the deadline");
+        assert_eq!(epoch(None, 48 * HOUR), 0, "an event at the deadline may still come");
+        assert_eq!(epoch(None, 48 * HOUR + 1), 1);
+        assert_eq!(epoch(None, 49 * HOUR), 0);
+    }
+
     #[test]
     fn persons_out_of_memory_go_on_as_if_they_were_in_it() {
         let (effects, all, persons) = play(usize::MAX);

@@ -101,7 +101,7 @@ impl Turn<'_> {
                 duplicates += 1;
             }
         }
-        self.settle(now < frame.next_watermark);
+        self.settle(frame.next_watermark);
         self.person.instances.retain(super::Instance::is_open);
         duplicates
     }
@@ -160,10 +160,11 @@ impl Turn<'_> {
         }
     }
 
-    /// Timers due now: the session, then waits and watches by deadline, priority, journey, key and age. Tells whether
-    /// there were any.
-    fn timers(&mut self) -> bool {
-        let (plan, now) = (self.plan, self.person.now);
+    /// Timers due now that the watermark allows: the session, then waits and watches by deadline, priority, journey, key and
+    /// age. Tells whether there were any.
+    fn timers(&mut self, watermark: i64) -> bool {
+        // At the live edge the person's time is ahead of the watermark, and of deadlines that the watermark passes later.
+        let (plan, now) = (self.plan, self.person.now.min(watermark.saturating_sub(1)));
         let effects = self.effects.len();
         if let Some(sessions) = &plan.sessions
             && self.person.sessions.deadline(sessions.gap) <= now
@@ -236,17 +237,15 @@ impl Turn<'_> {
 
     /// Timers due; then until nothing is left: emitted events, timers that have become due, announcements and what they
     /// move; once all that is quiet, one message, by priority, and again.
-    fn settle(&mut self, with_timers: bool) {
+    fn settle(&mut self, watermark: i64) {
         let (mut messages, mut announcements) = (0, 0);
-        if with_timers {
-            self.timers();
-        }
+        self.timers(watermark);
         loop {
             if let Some(event) = self.emitted.pop_front() {
                 self.take(&event);
                 continue;
             }
-            if with_timers && self.timers() {
+            if self.timers(watermark) {
                 continue;
             }
             let changes = if announcements < ROUNDS_PER_INSTANT_MAX {

@@ -140,6 +140,20 @@ impl Cluster {
         java
     }
 
+    /// The committed records of a topic, as Apache's own console consumer prints them.
+    pub fn console_consumer(&self, topic: &str) -> Vec<String> {
+        let output = self
+            .java(&["-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"])
+            .arg("org.apache.kafka.tools.consumer.ConsoleConsumer")
+            .args(["--bootstrap-server", &self.servers(), "--topic", topic, "--from-beginning"])
+            .args(["--isolation-level", "read_committed", "--timeout-ms", "10000"])
+            .output()
+            .expect("java runs");
+        // It also says there what it has to say itself.
+        let said = String::from_utf8(output.stdout).unwrap();
+        said.lines().filter(|line| line.starts_with('{')).map(str::to_owned).collect()
+    }
+
     /// Makes the brokers' folders theirs.
     fn format(&self) {
         for node in &self.nodes {

@@ -7,6 +7,12 @@ mod broker;
 mod cluster;
 #[path = "../contract/mod.rs"]
 mod contract;
+mod end_to_end;
+mod instance;
+mod kills;
+mod live;
 mod outages;
+mod outputs;
 mod settings;
+mod shop;
 mod speed;

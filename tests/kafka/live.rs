@@ -1,0 +1,178 @@
+//! The program while customers are at it, killed on the way, and with a disk that fills up.
+
+use crate::broker::name;
+use crate::cluster::Cluster;
+use crate::end_to_end::{settle, shop};
+use crate::instance::{Instance, KAIROS, PATIENCE};
+use crate::outputs::{Outputs, records};
+use crate::shop::topic;
+use kairos::sink::Stream;
+use kairos::time::clock::{Clock, System};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Whoever looks at something gets a message at once and once, and a second after each last addition to a cart one more.
+const PACK: &str = "\
+journeys:
+  seen:
+    enter: { on: Product Viewed, again: never }
+    steps:
+      - send: { channel: push, template: seen }
+  cart:
+    enter: { on: Product Added, again: after exit }
+    exit: [ { on: Order Completed, goal: true } ]
+    steps:
+      - wait: { quiet_for: 1s, of: [Product Added] }
+      - send: { channel: email, template: cart }
+";
+
+/// Killed twice while traffic flows: nobody is forgotten, nothing is said twice. And when the disk is lost, the log alone
+/// brings everything back, the same, and nothing is written again.
+#[test]
+fn killed_while_customers_are_at_it_and_then_the_disk_is_lost() {
+    let servers = Cluster::shared().servers();
+    let topic = topic(&servers);
+    let mut instance = Instance::new(&servers, &topic, &name());
+    (instance.slack_ms, instance.step_ms) = (500, 1_000);
+    instance.pack = instance.folder().join("pack");
+    fs::create_dir(&instance.pack).unwrap();
+    fs::write(instance.pack.join("live.yaml"), PACK).unwrap();
+    instance.start();
+    instance.wait_for("caught up");
+    let mut traffic = Command::new(KAIROS)
+        .args(["generate", "--to-kafka", &servers, "--topic", &topic, "--rate", "500"])
+        .args(["--events", "5000", "--customers", "400", "--faults", "none"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    for life in [2_700, 3_600] {
+        std::thread::sleep(Duration::from_millis(life));
+        instance.runs();
+        instance.kill();
+        instance.start();
+    }
+    assert!(traffic.try_wait().unwrap().is_none(), "traffic flowed all the time");
+    assert!(traffic.wait().unwrap().success());
+
+    let viewers = viewers(&servers, &topic);
+    assert!(viewers.len() > 50, "{} viewers", viewers.len());
+    let mut outputs = Outputs::of(&servers, &instance.name);
+    let clock = System::new();
+    while subjects(&outputs, "\"template\":\"seen\"") != viewers && clock.now() < PATIENCE {
+        instance.runs();
+        outputs.look();
+    }
+    // The last carts become quiet.
+    std::thread::sleep(Duration::from_secs(3));
+    instance.terminate();
+    let outputs = Outputs::all(&servers, &instance.name);
+    outputs.hold();
+    assert_eq!(subjects(&outputs, "\"template\":\"seen\""), viewers);
+    let carts = subjects(&outputs, "\"template\":\"cart\"");
+    assert!(carts.len() > 10, "{} carts", carts.len());
+
+    fs::remove_dir_all(&instance.state).unwrap();
+    instance.start();
+    instance.wait_for("has been repeated, the same");
+    instance.wait_for("caught up");
+    assert!(!instance.log().contains("checkpoint="), "{}", instance.log());
+    instance.terminate();
+    let again = Outputs::all(&servers, &instance.name);
+    again.hold();
+    assert_eq!(again.lines, outputs.lines);
+}
+
+/// Who looked at something.
+fn viewers(servers: &str, topic: &str) -> BTreeSet<String> {
+    let mut viewers = BTreeSet::new();
+    for record in records(servers, topic) {
+        let event: Value = serde_json::from_slice(&record).unwrap();
+        if event["event"] == "Product Viewed" {
+            viewers.insert(match event["userId"].as_str() {
+                Some(id) => format!("user:{id}"),
+                None => format!("anonymous:{}", event["anonymousId"].as_str().unwrap()),
+            });
+        }
+    }
+    viewers
+}
+
+/// Who got a trigger that says this.
+fn subjects(outputs: &Outputs, text: &str) -> BTreeSet<String> {
+    let triggers = &outputs.lines[Stream::Triggers as usize];
+    let found = triggers.iter().filter(|line| line.data.contains(text));
+    found.map(|line| line.subject.clone()).collect()
+}
+
+/// A disk without room, where the machine allows to make one; a file where the folder should be, where not.
+struct Disk {
+    folder: TempDir,
+    mounted: bool,
+}
+
+impl Disk {
+    fn small() -> Disk {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        fs::create_dir(&state).unwrap();
+        let mounted = mount("size=256k", &state);
+        if !mounted {
+            fs::remove_dir(&state).unwrap();
+            fs::write(&state, "not a folder").unwrap();
+        }
+        Disk { folder, mounted }
+    }
+
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn make_room(&self) {
+        let state = self.state();
+        if self.mounted {
+            assert!(mount("remount,size=256m", &state));
+        } else {
+            fs::remove_file(&state).unwrap();
+        }
+    }
+}
+
+fn mount(options: &str, at: &Path) -> bool {
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).stderr(Stdio::null());
+    mount.status().is_ok_and(|status| status.success())
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if self.mounted {
+            let _ = Command::new("umount").arg(self.state()).status();
+        }
+    }
+}
+
+/// It ends with an error that says what is the matter, and with room it goes on: nothing is lost.
+#[test]
+fn a_disk_without_room() {
+    let (servers, shop) = (Cluster::shared().servers(), shop());
+    let disk = Disk::small();
+    let mut instance = Instance::new(&servers, &shop.topic, &name());
+    instance.state = disk.state();
+    instance.start();
+    let (status, _) = instance.end();
+    let log = instance.log();
+    assert_eq!(status.code(), Some(3), "{log}");
+    assert!(log.contains("error: ") && log.contains(disk.state().to_str().unwrap()), "{log}");
+    if disk.mounted {
+        assert!(log.to_lowercase().contains("no space left"), "{log}");
+    }
+    disk.make_room();
+    instance.start();
+    instance.wait_for("has been repeated, the same");
+    settle(&servers, shop, &mut instance);
+}
