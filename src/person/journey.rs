@@ -132,7 +132,10 @@ fn hears(turn: &mut Turn, at: usize, event: &Event) -> bool {
         return false;
     };
     match (&place.op, instance.phase) {
-        (Op::WaitEvent { on, condition, .. }, Phase::Listening { .. }) if on.has(event.kind) => {
+        // What is past the timeout is not waited for any more, though the watermark has not come there yet.
+        (Op::WaitEvent { on, condition, .. }, Phase::Listening { until })
+            if on.has(event.kind) && event.time <= until =>
+        {
             let now = turn.person.now;
             let cx = Cx { event: Some(event), ..Cx::of_instance(turn.plan, turn.person, now, at) };
             condition.as_ref().is_none_or(|condition| cx.holds(condition))

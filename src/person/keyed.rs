@@ -374,6 +374,48 @@ mod tests {
         assert_eq!(epoch(None, 49 * HOUR), 0);
     }
 
+    /// At the live edge an event can come past the end of what the watermark has not closed yet: a session is closed all the
+    /// same, once, and a timeout that is over is not stopped.
+    #[test]
+    fn an_event_past_an_end_that_the_watermark_has_not_reached() {
+        let text = "sessions: { gap: 30m }\n\
+            journeys: { j: { enter: { on: Added, again: never }, steps: [ { wait: { on: Paid, timeout: 30m, \
+            then: [ { send: { channel: email, template: paid } } ], \
+            else: [ { send: { channel: email, template: unpaid } } ] } } ] } }\n";
+        let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        let plan = Arc::new(compile(&pack, Keep::Used).unwrap());
+        let decoder = crate::decode::Decoder::new(&plan.inputs);
+        let mut keyed = Keyed::new(plan.clone(), HOUR, None);
+        let (start, minute) = (1_772_442_000_000, 60_000);
+        let mut epoch = |seen: Option<(&str, i64)>, end: i64| {
+            let seen = seen.map(|(event, at)| {
+                let at = start + at * minute;
+                let line = format!(r#"{{"event":"{event}","userId":"a","timestamp":{at}}}"#);
+                decoder.decode(line.as_bytes(), Origin::default()).unwrap()
+            });
+            let mut events: Vec<Event> = seen.into_iter().collect();
+            let span = Span { begin: i64::MIN, end: start + end * minute, clock: i64::MIN };
+            let mut said = Vec::new();
+            keyed.epoch(&mut events, span, &mut |_, _, new| {
+                said.extend(new.iter().filter_map(|effect| match effect {
+                    Effect::Session { session, .. } => {
+                        Some(format!("session of {}", session.events))
+                    }
+                    Effect::Decision(it) => {
+                        Some(plan.sends[it.send.0 as usize].template.to_string())
+                    }
+                    _ => None,
+                }));
+            });
+            said
+        };
+        assert!(epoch(Some(("Added", 0)), 0).is_empty());
+        assert_eq!(epoch(Some(("Paid", 31)), 30), ["session of 1"]);
+        assert_eq!(epoch(None, 32), ["unpaid"]);
+        assert_eq!(epoch(None, 62), ["session of 1"]);
+    }
+
     #[test]
     fn persons_out_of_memory_go_on_as_if_they_were_in_it() {
         let (effects, all, persons) = play(usize::MAX);

@@ -116,10 +116,16 @@ impl Turn<'_> {
             self.changed |= facts::take_traits(self.person, plan, event, &mut asked);
         }
         facts::take(self.person, plan, event, &mut asked);
-        if let Some(sessions) = &plan.sessions
-            && self.person.sessions.take(sessions, event, late)
-        {
-            asked.extend(&plan.readers_of_session);
+        if let Some(sessions) = &plan.sessions {
+            // At the live edge an event can be past the end of a session that the watermark has not closed yet.
+            if sessions.of.has(event.kind)
+                && event.time > self.person.sessions.deadline(sessions.gap)
+            {
+                self.close_session();
+            }
+            if self.person.sessions.take(sessions, event, late) {
+                asked.extend(&plan.readers_of_session);
+            }
         }
         if !plan.watches.is_empty() {
             dates::hear(self.person, plan, event);

@@ -1,0 +1,281 @@
+//! The whole of Kairos on a real Apache Kafka, broker, load and engine on one machine.
+//!
+//! **Latency**: an open loop. Each event has an instant at which it is due to be sent, and carries it as its timestamp; what
+//! is sent late counts as late. One event in twenty is an order, and each order gives a trigger; another journey waits a
+//! second. Measured is from the order's instant, or the timer's deadline and the slack, to the moment at which a reader of
+//! committed records has the trigger.
+//!
+//! **Backlog**: events are there before Kairos starts. Measured is from its start to the commit of the last one.
+
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "it reads the clock and reports"
+)]
+
+#[path = "../tests/kafka/cluster.rs"]
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "a benchmark kills no broker; the file is that of the tests, which may unwrap"
+)]
+mod cluster;
+#[path = "support/size.rs"]
+mod size;
+
+use cluster::Cluster;
+use hdrhistogram::Histogram;
+use kairos::broker::kafka_plain::PlainProducer;
+use kairos::broker::{Broker, Feed, Partition, Topic};
+use kairos::time;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+const PACK: &str = "\
+facts:
+  orders: { count: Order Completed }
+  viewed: { count: Product Viewed, over: 24h }
+journeys:
+  thanks:
+    enter: { on: Order Completed, per: order_id, again: always }
+    steps: [ { send: { channel: push, template: thanks, with: { orders: orders } } } ]
+  later:
+    enter: { on: Order Completed, per: order_id, again: always }
+    steps: [ { wait: 1s }, { send: { channel: push, template: later, with: { viewed: viewed } } } ]
+sessions: { gap: 30m }
+policy: { time_zone: UTC }
+";
+
+const SLACK: i64 = 1_000;
+const PARTITIONS: i32 = 8;
+const PERSONS: u64 = 100_000;
+
+fn wall() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as i64)
+}
+
+/// Line `n` of about 680 bytes, with its key.
+fn event(n: u64, at: i64) -> (String, String) {
+    let person = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % PERSONS;
+    let (name, more) = match n % 20 {
+        0 => ("Order Completed", format!("\"order_id\":\"o{n}\",\"total\":120.5")),
+        _ => ("Product Viewed", format!("\"product_id\":\"p{}\",\"price\":12.5", n % 5_000)),
+    };
+    let key = format!("user:{person}");
+    let line = format!(
+        "{{\"type\":\"track\",\"event\":\"{name}\",\"userId\":\"{person}\",\"messageId\":\"m-{n}\",\
+         \"timestamp\":\"{}\",\"properties\":{{{more}}},\"context\":{{\"page\":{{\"path\":\"/some/path\"}},\
+         \"userAgent\":\"{:u<420}\"}}}}",
+        time::format(at),
+        "Mozilla/5.0 (X11; Linux x86_64)"
+    );
+    (key, line)
+}
+
+/// An instance under way; ended with this.
+struct Instance {
+    process: Child,
+    http: String,
+    folder: tempfile::TempDir,
+}
+
+impl Instance {
+    fn start(cluster: &Cluster, name: &str, topic: &str, more: &str) -> Instance {
+        let folder = tempfile::tempdir().expect("a folder");
+        let pack = folder.path().join("pack");
+        fs::create_dir(&pack).expect("a folder can be made");
+        fs::write(pack.join("pack.yaml"), PACK).expect("a file can be written");
+        let http = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr());
+        let http = http.expect("a free port").to_string();
+        let config = folder.path().join("kairos.toml");
+        let workers = size::size("WORKERS", 1, 1);
+        let text = format!(
+            "[kairos]\nname = \"{name}\"\npack = \"pack\"\nstate = \"state\"\nworkers = {workers}\n\
+             [kafka]\nbrokers = [\"{}\"]\n[[input]]\ntopic = \"{topic}\"\n\
+             [http]\naddress = \"{http}\"\n[time]\nslack_ms = {SLACK}\n{more}",
+            cluster.servers()
+        );
+        fs::write(&config, text).expect("a file can be written");
+        let log = fs::File::create(folder.path().join("log")).expect("a file can be made");
+        let process = Command::new(env!("CARGO_BIN_EXE_kairos"))
+            .args([Path::new("run"), Path::new("--config"), &config])
+            .stdin(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("kairos starts");
+        Instance { process, http, folder }
+    }
+
+    /// A metric without labels, if the instance answers.
+    fn metric(&self, name: &str) -> Option<f64> {
+        let mut stream = TcpStream::connect(&self.http).ok()?;
+        let request =
+            format!("GET /metrics HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http);
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text).ok()?;
+        let line = text.lines().find(|line| line.split(' ').next() == Some(name))?;
+        line.split(' ').nth(1)?.parse().ok()
+    }
+
+    fn wait_for(&self, name: &str, least: f64) {
+        let begun = Instant::now();
+        while self.metric(name).is_none_or(|value| value < least) {
+            assert!(
+                begun.elapsed() < Duration::from_secs(600),
+                "{name} < {least}:\n{}",
+                self.log()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn topic(cluster: &Cluster, name: &str, partitions: i32) {
+    let settings = vec![("retention.ms".to_owned(), "-1".to_owned())];
+    let topic = Topic { name: name.to_owned(), partitions, replication: 1, settings };
+    cluster.kafka().ensure(&[topic]).expect("a topic can be made");
+}
+
+fn producer(cluster: &Cluster) -> PlainProducer {
+    let properties = [("bootstrap.servers", cluster.servers()), ("linger.ms", "5".to_owned())];
+    let properties = properties.map(|(name, value)| (name.to_owned(), value));
+    PlainProducer::new(&properties).expect("a producer")
+}
+
+/// Sends an event, however long the client's buffer is full.
+fn send(producer: &PlainProducer, topic: &str, n: u64, at: i64) {
+    let (key, line) = event(n, at);
+    while !producer.send(topic, Some(key.as_bytes()), line.as_bytes(), at).expect("it is taken") {
+        producer.poll(Duration::from_millis(1));
+    }
+}
+
+/// Reads triggers until told to stop: milliseconds of orders, and of timers beyond their deadline and the slack.
+fn read(cluster: &Cluster, topic: &str, stop: &AtomicBool) -> [Histogram<u64>; 2] {
+    let kafka = cluster.kafka();
+    let numbers = kafka.partitions(topic).expect("the topic is there");
+    let partitions: Vec<Partition> =
+        numbers.into_iter().map(|number| Partition { topic: topic.into(), number }).collect();
+    let ends = kafka.ends(&partitions).expect("ends");
+    let from: Vec<_> = partitions.into_iter().zip(ends).collect();
+    let mut feeds: Vec<Box<dyn Feed>> = kafka.feeds(&from, true).expect("feeds");
+    let mut found = [(); 2].map(|()| Histogram::<u64>::new(3).expect("sound"));
+    while !stop.load(Ordering::Acquire) {
+        let mut any = 0;
+        for feed in &mut feeds {
+            any += feed
+                .poll(&mut |record| {
+                    let now = wall();
+                    let header = record.headers.iter().find(|(name, _)| *name == "ce_time");
+                    let text = header.and_then(|(_, value)| *value).unwrap_or_default();
+                    let at = std::str::from_utf8(text).ok().and_then(time::parse).expect("a time");
+                    let later =
+                        memchr::memmem::find(record.payload.unwrap_or_default(), b"\"later\"");
+                    let (which, since) = if later.is_some() { (1, at + SLACK) } else { (0, at) };
+                    found[which].saturating_record((now - since).max(0) as u64);
+                    ControlFlow::Continue(())
+                })
+                .expect("triggers can be read");
+        }
+        if any == 0 {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+    }
+    found
+}
+
+fn latency(cluster: &Cluster, rate: u64, seconds: u64) {
+    let (name, input) = (format!("live-{rate}"), format!("live-{rate}-events"));
+    topic(cluster, &input, PARTITIONS);
+    let instance = Instance::start(cluster, &name, &input, "");
+    instance.wait_for("kairos_caught_up", 1.0);
+    let stop = Arc::new(AtomicBool::new(false));
+    let producer = producer(cluster);
+    let found = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| read(cluster, &format!("{name}.triggers"), &stop));
+        std::thread::sleep(Duration::from_millis(500));
+        let (begun, wall_then) = (Instant::now(), wall());
+        for n in 0..rate * seconds {
+            let due = Duration::from_nanos(n * 1_000_000_000 / rate);
+            while begun.elapsed() < due {
+                producer.poll(Duration::ZERO);
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            send(&producer, &input, n, wall_then + due.as_millis() as i64);
+        }
+        producer.flush(Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(2_500));
+        stop.store(true, Ordering::Release);
+        reader.join().expect("the reader ends well")
+    });
+    for (what, found) in ["order to trigger", "timer beyond deadline and slack"].iter().zip(&found)
+    {
+        println!(
+            "kafka: {rate} events/s for {seconds} s, {what}: {} triggers, ms: p50 {}, p90 {}, p99 {}, max {}",
+            found.len(),
+            found.value_at_quantile(0.5),
+            found.value_at_quantile(0.9),
+            found.value_at_quantile(0.99),
+            found.max()
+        );
+        let orders = (rate * seconds).div_ceil(20);
+        assert_eq!(found.len(), orders, "each order gives one of each:\n{}", instance.log());
+    }
+}
+
+fn backlog(cluster: &Cluster, events: u64) {
+    topic(cluster, "backlog-events", PARTITIONS);
+    let producer = producer(cluster);
+    let start = wall() - 48 * 3_600_000;
+    for n in 0..events {
+        send(&producer, "backlog-events", n, start + (n * 48 * 3_500_000 / events) as i64);
+        if n % 256 == 0 {
+            producer.poll(Duration::ZERO);
+        }
+    }
+    assert_eq!(producer.flush(Duration::from_secs(60)), 0, "all events are there");
+    let begun = Instant::now();
+    let instance = Instance::start(
+        cluster,
+        "backlog",
+        "backlog-events",
+        "backlog = \"history\"\nstep_ms = 10000\n",
+    );
+    instance.wait_for("kairos_events_taken_total", events as f64);
+    let took = begun.elapsed().as_secs_f64();
+    let memory = instance.metric("process_resident_memory_bytes").unwrap_or(0.0);
+    println!(
+        "kafka: backlog of {events} events drained in {took:.1} s, {:.0} events/s, start included; {:.0} MiB resident",
+        events as f64 / took,
+        memory / f64::from(1 << 20)
+    );
+}
+
+fn main() {
+    let cluster = Cluster::start(1);
+    let seconds = size::size("SECONDS", 2, 30);
+    for rate in [size::size("RATE", 200, 5_000), size::size("RATE2", 400, 20_000)] {
+        latency(&cluster, rate, seconds);
+    }
+    backlog(&cluster, size::size("EVENTS", 20_000, 3_000_000));
+}
