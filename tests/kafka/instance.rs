@@ -1,5 +1,5 @@
 //! The program as it is started in earnest: a process of its own with a configuration in a temporary folder, its log in a
-//! file, ended by its id whatever becomes of the test.
+//! file, ended by its id when the test is over, well or not.
 
 use kairos::time::clock::{Clock, System};
 use std::fmt::Write as _;

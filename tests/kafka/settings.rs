@@ -42,7 +42,8 @@ fn oauth_with_openid_connect_is_refused() {
     ];
     let error = new(&oidc).err().expect("it needs curl");
     assert!(matches!(error, BrokerError::Refused { .. }), "{error}");
-    assert!(error.to_string().contains("sasl.oauthbearer.method"), "{error}");
+    // Which of its properties is found first differs from run to run.
+    assert!(error.to_string().contains("sasl.oauthbearer."), "{error}");
 }
 
 #[test]
