@@ -1,6 +1,6 @@
 //! `kairos run --config`: Kafka in, Kafka out, until it is told to stop.
 
-use super::failure::Failure;
+use super::failure::{Failure, STOPPED};
 use super::{interrupt, pack};
 use crate::broker::kafka::Kafka;
 use crate::broker::{Broker, Topic};
@@ -30,6 +30,9 @@ use tracing_subscriber::filter::LevelFilter;
 
 /// How long a run that is asked to end may take to make everything safe.
 const PATIENCE: Duration = Duration::from_millis(4_500);
+
+/// How long a run that was stopped may take to end before the process does.
+const LAST_WORD: Duration = Duration::from_millis(300);
 
 /// Runs an instance as its configuration says.
 pub(super) fn run(path: &Path) -> Result<u8, Failure> {
@@ -132,6 +135,10 @@ fn watch(
                     "not everything could be made safe in time; a restart goes on from the log"
                 );
                 run.control.stop();
+                std::thread::sleep(LAST_WORD);
+                if !run.is_finished() {
+                    std::process::exit(i32::from(STOPPED));
+                }
                 return Ok(());
             }
             _ => {}

@@ -32,7 +32,10 @@ pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
             let watch = watch_mut(person, journey);
             if event.time > watch.heard {
                 watch.heard = event.time;
-                watch.deadline = event.time.saturating_add(*quiet_for);
+                // What is past a deadline does not undo it, though the watermark has not come there yet.
+                if event.time <= watch.deadline {
+                    watch.deadline = event.time.saturating_add(*quiet_for);
+                }
             }
         }
     }
@@ -43,8 +46,11 @@ pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
 pub(super) fn look_up(person: &mut Person, plan: &Plan) {
     for &journey in &plan.watches {
         if matches!(trigger(plan, journey), EnterTrigger::Date { .. }) {
-            let fired = person.watches.iter().find(|w| w.journey == journey).map(|w| w.fired);
-            let after = person.now.max(fired.map_or(i64::MIN, |fired| fired.saturating_add(1)));
+            let watch = person.watches.iter().find(|watch| watch.journey == journey);
+            let fired = watch.map(|watch| watch.fired);
+            // At the live edge a deadline may be past that the watermark has not come to yet.
+            let now = person.now.min(watch.map_or(NEVER, |watch| watch.deadline));
+            let after = now.max(fired.map_or(i64::MIN, |fired| fired.saturating_add(1)));
             let (next, recheck) = next_date(person, plan, journey, after);
             person.recheck = person.recheck.min(recheck);
             if next != NEVER || fired.is_some() {
@@ -59,7 +65,7 @@ pub(super) fn due(person: &mut Person, plan: &Plan, until: i64) -> Vec<(i64, Jou
     let now = person.now;
     let mut due = Vec::new();
     for at in 0..person.watches.len() {
-        let Watch { journey, deadline, .. } = person.watches[at];
+        let Watch { journey, deadline, heard, .. } = person.watches[at];
         if deadline > until {
             continue;
         }
@@ -68,6 +74,10 @@ pub(super) fn due(person: &mut Person, plan: &Plan, until: i64) -> Vec<(i64, Jou
         person.watches[at].deadline = match trigger(plan, journey) {
             EnterTrigger::Date { yearly: true, .. } => {
                 next_date(person, plan, journey, now.saturating_add(1)).0
+            }
+            // It was heard again before this silence could be told.
+            EnterTrigger::Silence { quiet_for, .. } if heard > deadline => {
+                heard.saturating_add(*quiet_for)
             }
             _ => NEVER,
         };
