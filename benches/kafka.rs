@@ -64,7 +64,7 @@ fn wall() -> i64 {
 
 /// Line `n` of about 680 bytes, with its key.
 fn event(n: u64, at: i64) -> (String, String) {
-    let person = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % PERSONS;
+    let person = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) % PERSONS + 1;
     let (name, more) = match n % 20 {
         0 => ("Order Completed", format!("\"order_id\":\"o{n}\",\"total\":120.5")),
         _ => ("Product Viewed", format!("\"product_id\":\"p{}\",\"price\":12.5", n % 5_000)),
@@ -237,6 +237,16 @@ fn latency(cluster: &Cluster, rate: u64, seconds: u64) {
             found.value_at_quantile(0.9),
             found.value_at_quantile(0.99),
             found.max()
+        );
+        let mean = |name: &str| {
+            let of = |what: &str| instance.metric(&format!("kairos_{name}_seconds_{what}"));
+            1_000.0 * of("sum").unwrap_or(0.0) / of("count").unwrap_or(1.0).max(1.0)
+        };
+        println!(
+            "kafka: the instance says, mean ms: event to trigger {:.1}, epoch {:.1}, transaction {:.1}",
+            mean("event_to_trigger"),
+            mean("epoch"),
+            mean("transaction")
         );
         let orders = (rate * seconds).div_ceil(20);
         assert_eq!(found.len(), orders, "each order gives one of each:\n{}", instance.log());
