@@ -76,6 +76,8 @@ impl Committer {
             } else {
                 self.compare(&group)?;
             }
+            let said = group.bundles.iter().flat_map(|bundle| &bundle.lines);
+            self.control.count(said.map(|said| said.label));
             let end = &group.bundles.last().expect("a group is not empty").announced.entry;
             let last = end.number;
             super::lock(&self.shared.committed).clone_from(&end.read);
@@ -140,9 +142,6 @@ impl Committer {
                 again.lines, said.lines
             )));
         }
-        for bundle in &group.bundles {
-            self.control.count(bundle.lines.iter().map(|said| said.label));
-        }
         self.after = said.last();
         if self.expected.is_empty() {
             tracing::info!(epoch = self.after, "what the log says has been repeated, the same");
@@ -202,9 +201,6 @@ impl Committer {
         if let Some(begins) = transaction.begins {
             self.begins = begins;
             self.shared.begun.store(true, Ordering::Release);
-        }
-        for bundle in &group.bundles {
-            self.control.count(bundle.lines.iter().map(|said| said.label));
         }
         Ok(())
     }
