@@ -3,7 +3,8 @@
 //! **Latency**: an open loop. Each event has an instant at which it is due to be sent, and carries it as its timestamp; what
 //! is sent late counts as late. One event in twenty is an order, and each order gives a trigger; another journey waits a
 //! second. Measured is from the order's instant, or the timer's deadline and the slack, to the moment at which a reader of
-//! committed records has the trigger.
+//! committed records has the trigger. A first run only warms the broker up: until its virtual machine has compiled what it
+//! runs often, which takes the better part of a minute beside all the rest on two cores, records wait for it.
 //!
 //! **Backlog**: events are there before Kairos starts. Measured is from its start to the commit of the last one.
 
@@ -26,7 +27,7 @@ mod size;
 use cluster::Cluster;
 use hdrhistogram::Histogram;
 use kairos::broker::kafka_plain::PlainProducer;
-use kairos::broker::{Broker, Feed, Partition, Topic};
+use kairos::broker::{Broker, Feed, Partition, Record, Topic};
 use kairos::time;
 use std::fs;
 use std::io::{Read, Write};
@@ -34,7 +35,6 @@ use std::net::{TcpListener, TcpStream};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -172,47 +172,59 @@ fn send(producer: &PlainProducer, topic: &str, n: u64, at: i64) {
 
 /// Reads triggers until told to stop: milliseconds of orders, and of timers beyond their deadline and the slack.
 fn read(cluster: &Cluster, topic: &str, stop: &AtomicBool) -> [Histogram<u64>; 2] {
+    let mut found = [(); 2].map(|()| Histogram::<u64>::new(3).expect("sound"));
+    follow(cluster, topic, true, stop, &mut |record| {
+        let now = wall();
+        let header = record.headers.iter().find(|(name, _)| *name == "ce_time");
+        let text = header.and_then(|(_, value)| *value).unwrap_or_default();
+        let at = std::str::from_utf8(text).ok().and_then(time::parse).expect("a time");
+        let later = memchr::memmem::find(record.payload.unwrap_or_default(), b"\"later\"");
+        let (which, since) = if later.is_some() { (1, at + SLACK) } else { (0, at) };
+        found[which].saturating_record((now - since).max(0) as u64);
+    });
+    found
+}
+
+/// Reads what is added to a topic, until told to stop.
+fn follow(
+    cluster: &Cluster,
+    topic: &str,
+    headers: bool,
+    stop: &AtomicBool,
+    take: &mut dyn FnMut(Record<'_>),
+) {
     let kafka = cluster.kafka();
     let numbers = kafka.partitions(topic).expect("the topic is there");
     let partitions: Vec<Partition> =
         numbers.into_iter().map(|number| Partition { topic: topic.into(), number }).collect();
     let ends = kafka.ends(&partitions).expect("ends");
     let from: Vec<_> = partitions.into_iter().zip(ends).collect();
-    let mut feeds: Vec<Box<dyn Feed>> = kafka.feeds(&from, true).expect("feeds");
-    let mut found = [(); 2].map(|()| Histogram::<u64>::new(3).expect("sound"));
+    let mut feeds: Vec<Box<dyn Feed>> = kafka.feeds(&from, headers).expect("feeds");
     while !stop.load(Ordering::Acquire) {
         let mut any = 0;
         for feed in &mut feeds {
-            any += feed
-                .poll(&mut |record| {
-                    let now = wall();
-                    let header = record.headers.iter().find(|(name, _)| *name == "ce_time");
-                    let text = header.and_then(|(_, value)| *value).unwrap_or_default();
-                    let at = std::str::from_utf8(text).ok().and_then(time::parse).expect("a time");
-                    let later =
-                        memchr::memmem::find(record.payload.unwrap_or_default(), b"\"later\"");
-                    let (which, since) = if later.is_some() { (1, at + SLACK) } else { (0, at) };
-                    found[which].saturating_record((now - since).max(0) as u64);
-                    ControlFlow::Continue(())
-                })
-                .expect("triggers can be read");
+            let taken = feed.poll(&mut |record| {
+                take(record);
+                ControlFlow::Continue(())
+            });
+            any += taken.expect("it can be read");
         }
         if any == 0 {
             std::thread::sleep(Duration::from_micros(200));
         }
     }
-    found
 }
 
-fn latency(cluster: &Cluster, rate: u64, seconds: u64) {
-    let (name, input) = (format!("live-{rate}"), format!("live-{rate}-events"));
+fn latency(cluster: &Cluster, name: &str, rate: u64, seconds: u64) {
+    let input = format!("{name}-events");
     topic(cluster, &input, PARTITIONS);
-    let instance = Instance::start(cluster, &name, &input, "");
+    let instance = Instance::start(cluster, name, &input, "");
     instance.wait_for("kairos_caught_up", 1.0);
-    let stop = Arc::new(AtomicBool::new(false));
+    let stop = AtomicBool::new(false);
+    let triggers = format!("{name}.triggers");
     let producer = producer(cluster);
     let found = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| read(cluster, &format!("{name}.triggers"), &stop));
+        let reader = scope.spawn(|| read(cluster, &triggers, &stop));
         std::thread::sleep(Duration::from_millis(500));
         let (begun, wall_then) = (Instant::now(), wall());
         for n in 0..rate * seconds {
@@ -234,7 +246,7 @@ fn latency(cluster: &Cluster, rate: u64, seconds: u64) {
     for (what, found) in ["order to trigger", "timer beyond deadline and slack"].iter().zip(&found)
     {
         println!(
-            "kafka: {rate} events/s for {seconds} s, {what}: {} triggers, ms: p50 {}, p90 {}, p99 {}, max {}",
+            "kafka: {name}: {rate} events/s for {seconds} s, {what}: {} triggers, ms: p50 {}, p90 {}, p99 {}, max {}",
             found.len(),
             found.value_at_quantile(0.5),
             found.value_at_quantile(0.9),
@@ -287,8 +299,10 @@ fn backlog(cluster: &Cluster, events: u64) {
 fn main() {
     let cluster = Cluster::start(1);
     let seconds = size::size("SECONDS", 2, 30);
-    for rate in [size::size("RATE", 200, 5_000), size::size("RATE2", 400, 20_000)] {
-        latency(&cluster, rate, seconds);
+    let rates = [size::size("RATE", 200, 5_000), size::size("RATE2", 400, 20_000)];
+    latency(&cluster, "warm-up", rates[1], size::size("WARM_UP", 1, 60));
+    for rate in rates {
+        latency(&cluster, &format!("live-{rate}"), rate, seconds);
     }
     backlog(&cluster, size::size("EVENTS", 20_000, 3_000_000));
 }

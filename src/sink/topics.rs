@@ -2,6 +2,7 @@
 
 use super::Stream;
 use crate::broker::{BrokerError, Message, Producer};
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -54,12 +55,19 @@ struct Facets<'a> {
     segment: Cow<'a, str>,
 }
 
-/// Sends lines; keeps what it builds them in.
-#[derive(Default)]
+/// Sends lines; keeps what it builds them in, and what finds the place where their data begin.
 pub struct Outlet {
+    before_data: Finder<'static>,
     head: Vec<u8>,
     key: String,
     topic: String,
+}
+
+impl Default for Outlet {
+    fn default() -> Outlet {
+        let (head, key, topic) = (Vec::new(), String::new(), String::new());
+        Outlet { before_data: Finder::new(BEFORE_DATA), head, key, topic }
+    }
 }
 
 impl Outlet {
@@ -75,7 +83,7 @@ impl Outlet {
         producer: &mut dyn Producer,
     ) -> Result<(), BrokerError> {
         let topic = topics.streams[stream as usize].as_str();
-        let Some(at) = memchr::memmem::find(line, BEFORE_DATA) else {
+        let Some(at) = self.before_data.find(line) else {
             return producer.send(plain(topic, line));
         };
         let data = &line[at + BEFORE_DATA.len()..line.len() - 1];

@@ -18,7 +18,8 @@ use std::sync::atomic::Ordering;
 /// Records that one feed hands over in one turn.
 const RECORDS_PER_TURN: usize = 512;
 
-/// In a backlog, a partition is not read further ahead of the one that is behind most than so many milliseconds.
+/// In a backlog, once a quarter of the room is taken, a partition is not read further ahead of the one that is behind most
+/// than so many milliseconds. Before that there is room for all, and reading in long runs is what makes epochs large.
 const AHEAD_MAX: i64 = 60_000;
 
 /// Reads the records of one partition: what they say, as events.
@@ -108,7 +109,9 @@ impl Ingest {
         let mut any = false;
         for at in 0..self.lanes.len() {
             let lane = &self.lanes[at];
-            let ahead = !live && lane.read.high > behind.saturating_add(AHEAD_MAX);
+            let ahead = !live
+                && self.stashed > room / 4
+                && lane.read.high > behind.saturating_add(AHEAD_MAX);
             let wanted = holding == usize::from(lane.number);
             if wanted || (self.stashed < room && !ahead) {
                 any |= self.read_lane(at)?;
