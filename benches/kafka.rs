@@ -3,8 +3,9 @@
 //! **Latency**: an open loop. Each event has an instant at which it is due to be sent, and carries it as its timestamp; what
 //! is sent late counts as late. One event in twenty is an order, and each order gives a trigger; another journey waits a
 //! second. Measured is from the order's instant, or the timer's deadline and the slack, to the moment at which a reader of
-//! committed records has the trigger. A first run only warms the broker up: until its virtual machine has compiled what it
-//! runs often, which takes the better part of a minute beside all the rest on two cores, records wait for it.
+//! committed records has the trigger. A first run only warms the broker up: in its first minute, beside all the rest on two
+//! cores, records wait for it, partly while its virtual machine compiles. A trigger of an event later than the slack bears a
+//! later time than the event, so that figures about the slack and above it are too small.
 //!
 //! **Backlog**: events are there before Kairos starts. Measured is from its start to the commit of the last one.
 
