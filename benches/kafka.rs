@@ -28,7 +28,7 @@ mod size;
 use cluster::Cluster;
 use hdrhistogram::Histogram;
 use kairos::broker::kafka_plain::PlainProducer;
-use kairos::broker::{Broker, Feed, Partition, Record, Topic};
+use kairos::broker::{Broker, Feed, Partition, Topic};
 use kairos::time;
 use std::fs;
 use std::io::{Read, Write};
@@ -173,47 +173,36 @@ fn send(producer: &PlainProducer, topic: &str, n: u64, at: i64) {
 
 /// Reads triggers until told to stop: milliseconds of orders, and of timers beyond their deadline and the slack.
 fn read(cluster: &Cluster, topic: &str, stop: &AtomicBool) -> [Histogram<u64>; 2] {
-    let mut found = [(); 2].map(|()| Histogram::<u64>::new(3).expect("sound"));
-    follow(cluster, topic, true, stop, &mut |record| {
-        let now = wall();
-        let header = record.headers.iter().find(|(name, _)| *name == "ce_time");
-        let text = header.and_then(|(_, value)| *value).unwrap_or_default();
-        let at = std::str::from_utf8(text).ok().and_then(time::parse).expect("a time");
-        let later = memchr::memmem::find(record.payload.unwrap_or_default(), b"\"later\"");
-        let (which, since) = if later.is_some() { (1, at + SLACK) } else { (0, at) };
-        found[which].saturating_record((now - since).max(0) as u64);
-    });
-    found
-}
-
-/// Reads what is added to a topic, until told to stop.
-fn follow(
-    cluster: &Cluster,
-    topic: &str,
-    headers: bool,
-    stop: &AtomicBool,
-    take: &mut dyn FnMut(Record<'_>),
-) {
     let kafka = cluster.kafka();
     let numbers = kafka.partitions(topic).expect("the topic is there");
     let partitions: Vec<Partition> =
         numbers.into_iter().map(|number| Partition { topic: topic.into(), number }).collect();
     let ends = kafka.ends(&partitions).expect("ends");
     let from: Vec<_> = partitions.into_iter().zip(ends).collect();
-    let mut feeds: Vec<Box<dyn Feed>> = kafka.feeds(&from, headers).expect("feeds");
+    let mut feeds: Vec<Box<dyn Feed>> = kafka.feeds(&from, true).expect("feeds");
+    let mut found = [(); 2].map(|()| Histogram::<u64>::new(3).expect("sound"));
     while !stop.load(Ordering::Acquire) {
         let mut any = 0;
         for feed in &mut feeds {
-            let taken = feed.poll(&mut |record| {
-                take(record);
-                ControlFlow::Continue(())
-            });
-            any += taken.expect("it can be read");
+            any += feed
+                .poll(&mut |record| {
+                    let now = wall();
+                    let header = record.headers.iter().find(|(name, _)| *name == "ce_time");
+                    let text = header.and_then(|(_, value)| *value).unwrap_or_default();
+                    let at = std::str::from_utf8(text).ok().and_then(time::parse).expect("a time");
+                    let later =
+                        memchr::memmem::find(record.payload.unwrap_or_default(), b"\"later\"");
+                    let (which, since) = if later.is_some() { (1, at + SLACK) } else { (0, at) };
+                    found[which].saturating_record((now - since).max(0) as u64);
+                    ControlFlow::Continue(())
+                })
+                .expect("triggers can be read");
         }
         if any == 0 {
             std::thread::sleep(Duration::from_micros(200));
         }
     }
+    found
 }
 
 fn latency(cluster: &Cluster, name: &str, rate: u64, seconds: u64) {

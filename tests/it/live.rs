@@ -1,6 +1,7 @@
 //! Live runs on the cluster in memory: the same decisions as a run over files, whatever is killed, and each once.
 
 use crate::engine::Engine;
+use crate::places::strip;
 use kairos::broker::model::{Call, CommitFault, Model};
 use kairos::broker::{Broker, Topic};
 use kairos::dataflow::live::{Bounds, LiveJob, LiveRun, start};
@@ -154,18 +155,6 @@ fn of_line(line: &str) -> String {
     match value.get("id") {
         Some(id) => format!("{} {} {} {}", id, value["time"], value["subject"], value["data"]),
         None => value.to_string(),
-    }
-}
-
-fn strip(value: &mut serde_json::Value) {
-    if let Some(object) = value.as_object_mut() {
-        for name in ["source", "position", "topic", "partition", "offset"] {
-            object.remove(name);
-        }
-        object.values_mut().for_each(strip);
-    }
-    if let Some(list) = value.as_array_mut() {
-        list.iter_mut().for_each(strip);
     }
 }
 

@@ -21,6 +21,8 @@ mod observability;
 mod online_retail;
 mod oracle;
 mod packs;
+#[path = "../places/mod.rs"]
+mod places;
 mod recovery;
 mod serve;
 mod simulator;

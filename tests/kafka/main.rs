@@ -13,6 +13,8 @@ mod kills;
 mod live;
 mod outages;
 mod outputs;
+#[path = "../places/mod.rs"]
+mod places;
 mod settings;
 mod shop;
 mod speed;

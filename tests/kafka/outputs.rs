@@ -1,6 +1,7 @@
 //! What an instance has written, as a consumer of committed records sees it that shares no code with Kairos' own.
 
 use crate::instance::{PATIENCE, PAUSE};
+use crate::places::strip;
 use kairos::epoch::log::Transaction;
 use kairos::sink::Stream;
 use kairos::time;
@@ -60,18 +61,6 @@ impl Line {
     /// or dropped.
     pub fn key(&self) -> (&str, &str) {
         (&self.id, &self.time)
-    }
-}
-
-fn strip(value: &mut Value) {
-    if let Some(object) = value.as_object_mut() {
-        for name in ["source", "position", "topic", "partition", "offset"] {
-            object.remove(name);
-        }
-        object.values_mut().for_each(strip);
-    }
-    if let Some(list) = value.as_array_mut() {
-        list.iter_mut().for_each(strip);
     }
 }
 
