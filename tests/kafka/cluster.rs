@@ -115,6 +115,16 @@ impl Cluster {
     /// Stops a broker where it stands: its connections stay open, nothing is answered.
     pub fn freeze(&self, node: usize) {
         self.signal(node, "STOP");
+        // The signal is sent, not yet heard by every thread: one that runs may still answer.
+        let process = self.nodes[node].process.as_ref().expect("it runs");
+        let tasks = format!("/proc/{}/task", process.id());
+        let stands = |task: std::io::Result<fs::DirEntry>| {
+            let stat = fs::read_to_string(task.unwrap().path().join("stat")).unwrap();
+            stat.rsplit_once(") ").unwrap().1.starts_with('T')
+        };
+        while !fs::read_dir(&tasks).unwrap().all(stands) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Lets a stopped broker go on.
