@@ -201,6 +201,8 @@ pub struct JourneyDef {
     pub priority: Option<Spanned<u32>>,
     pub valid_for: Option<Millis>,
     pub suppress_while: Option<Name>,
+    /// `on_change: follow`: instances of an earlier version go over to this one.
+    pub follow: bool,
     pub steps: Vec<Spanned<Step>>,
     /// The journey's definition as written, from which its version is derived.
     pub text: String,

@@ -1,8 +1,8 @@
 //! What has been published, read from the counts by label that the engine keeps anyway: nothing is counted twice.
 
-use crate::define::plan::Plan;
+use crate::define::plan::{Plan, Standing};
 use crate::sink::Labels;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Gives the counts by label as they are now.
@@ -23,9 +23,9 @@ pub type Decisions = BTreeMap<[String; 4], u64>;
 pub struct Tally {
     pub rejects: Vec<(String, u64)>,
     pub sessions: u64,
-    /// In the order of the plan.
+    /// By name, those of the pack in effect first.
     pub segments: Vec<SegmentTally>,
-    /// In the order of the plan.
+    /// By name, those of the pack in effect first; all versions of a journey are one.
     pub journeys: Vec<JourneyTally>,
     pub decisions: Decisions,
 }
@@ -48,6 +48,8 @@ pub struct JourneyTally {
     pub goal: u64,
     pub cap: u64,
     pub regret: u64,
+    /// Instances whose step was gone when they went over to a changed journey.
+    pub changed: u64,
 }
 
 impl SegmentTally {
@@ -60,17 +62,19 @@ impl SegmentTally {
 impl JourneyTally {
     /// Instances open now.
     pub fn open(&self) -> u64 {
-        self.entered.saturating_sub(self.finished + self.exit + self.goal + self.cap)
+        let over = self.finished + self.exit + self.goal + self.cap + self.changed;
+        self.entered.saturating_sub(over)
     }
 
     /// Changes with their words, as metrics show them.
-    pub fn changes(&self) -> [(&'static str, u64); 5] {
+    pub fn changes(&self) -> [(&'static str, u64); 6] {
         [
             ("entered", self.entered),
             ("finished", self.finished),
             ("exit", self.exit),
             ("goal", self.goal),
             ("cap", self.cap),
+            ("changed", self.changed),
         ]
     }
 
@@ -82,6 +86,7 @@ impl JourneyTally {
             "goal" => &mut self.goal,
             "cap" => &mut self.cap,
             "regret" => &mut self.regret,
+            "changed" => &mut self.changed,
             _ => return None,
         })
     }
@@ -98,8 +103,12 @@ impl Outputs {
         let plan = &*self.plan;
         let counts = (self.counts)();
         let mut tally = Tally {
-            segments: plan.segments.iter().map(|s| SegmentTally::named(&s.name)).collect(),
-            journeys: plan.journeys.iter().map(|j| JourneyTally::named(&j.name)).collect(),
+            segments: names(plan.segments.iter().map(|it| (it.standing, it.name.as_str())))
+                .map(SegmentTally::named)
+                .collect(),
+            journeys: names(plan.journeys.iter().map(|it| (it.standing, it.name.as_str())))
+                .map(JourneyTally::named)
+                .collect(),
             ..Tally::default()
         };
         let mut decided = 0;
@@ -123,6 +132,21 @@ impl Outputs {
         }
         tally
     }
+}
+
+/// Each name once, those of the pack in effect first.
+fn names<'a>(all: impl Iterator<Item = (Standing, &'a str)>) -> impl Iterator<Item = &'a str> {
+    let (mut current, mut earlier) = (Vec::new(), BTreeSet::new());
+    for (standing, name) in all {
+        match standing {
+            Standing::Current => current.push(name),
+            _ => {
+                earlier.insert(name);
+            }
+        }
+    }
+    current.iter().for_each(|name| _ = earlier.remove(name));
+    current.into_iter().chain(earlier)
 }
 
 impl SegmentTally {

@@ -99,7 +99,7 @@ metrics! {
     DECISIONS: Counter "kairos_decisions_total" "decisions" ["journey", "channel", "outcome", "reason"]
         "Decisions published: outcome send, defer or drop, with the gate that held it back.";
     JOURNEY_CHANGES: Counter "kairos_journey_changes_total" "instances" ["journey", "change"]
-        "Instances that entered, finished, or left early by an exit, a goal or a cap.";
+        "Instances that entered, finished, or left early by an exit, a goal, a cap or a change of the journey.";
     OPEN_INSTANCES: Gauge "kairos_open_instances" "instances" ["journey"]
         "Instances that have entered and not left.";
     REGRETS: Counter "kairos_regrets_total" "triggers" ["journey"]

@@ -60,6 +60,34 @@ pub(super) fn look_up(person: &mut Person, plan: &Plan) {
     }
 }
 
+/// Watches go over to what is in effect now: a silence has lasted as long as it has, a date that has come does not come
+/// again.
+pub(super) fn hand_over(person: &mut Person, plan: &Plan) {
+    let zone = person.zone(plan);
+    person.watches.retain_mut(|watch| {
+        let Some(heir) = plan.journeys[watch.journey.0 as usize].heir else { return false };
+        let (old, new) = (trigger(plan, watch.journey), trigger(plan, heir));
+        let goes_on = match (old, new) {
+            (EnterTrigger::Date { .. }, EnterTrigger::Date { .. }) => {
+                if heir != watch.journey && watch.fired != i64::MIN {
+                    // Not at another hour of the same day either.
+                    watch.fired = zone.at(zone.day(watch.fired) + 1, 0) - 1;
+                }
+                true
+            }
+            (EnterTrigger::Silence { of: was, .. }, EnterTrigger::Silence { quiet_for, of }) => {
+                if watch.deadline != NEVER {
+                    watch.deadline = watch.heard.saturating_add(*quiet_for);
+                }
+                was == of
+            }
+            _ => false,
+        };
+        watch.journey = heir;
+        goes_on
+    });
+}
+
 /// Takes the watches whose deadlines are not after `until`, and sets their next ones.
 pub(super) fn due(person: &mut Person, plan: &Plan, until: i64) -> Vec<(i64, JourneyId)> {
     let now = person.now;

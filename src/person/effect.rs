@@ -51,6 +51,10 @@ pub enum Change {
         reason: ExitReason,
         place: u16,
     },
+    /// It has gone over to another version of the journey, at the step of this operation.
+    Moved {
+        place: u16,
+    },
     Added(SegmentId),
     Removed(SegmentId),
     Emitted {
@@ -75,6 +79,8 @@ pub enum ExitReason {
     Exit,
     Goal,
     Cap,
+    /// The journey has changed, and the step at which it stood is not there any more.
+    Changed,
 }
 
 impl ExitReason {
@@ -85,6 +91,7 @@ impl ExitReason {
             ExitReason::Exit => "exit",
             ExitReason::Goal => "goal",
             ExitReason::Cap => "cap",
+            ExitReason::Changed => "changed",
         }
     }
 }

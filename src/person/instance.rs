@@ -101,6 +101,7 @@ impl Instance {
 /// That a journey was entered, for the re-entry rules that must know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct History {
+    /// The first version of it.
     pub(super) journey: JourneyId,
     pub(super) key: Option<CompactString>,
     pub(super) last_entry: i64,

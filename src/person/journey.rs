@@ -6,13 +6,13 @@ use super::instance::{History, Instance, Phase};
 use super::turn::{Rank, Turn, cause};
 use super::{dates, facts, segment};
 use crate::define::plan::{
-    Again, EnterTrigger, ExitRule, JourneyId, JourneyPlan, Op, Plan, SegmentId, SendId,
+    Again, EnterTrigger, ExitRule, JourneyId, JourneyPlan, Op, Order, Plan, SegmentId, SendId,
+    Standing,
 };
 use crate::event::{Call, Event, Kind, Value};
 use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
 use crate::time::{DAY, NEVER};
 use compact_str::CompactString;
-use std::cmp::Reverse;
 
 /// Whether an event speaks of this instance: one with another value of the keying property does not.
 fn concerns(journey: &JourneyPlan, instance: &Instance, event: &Event) -> bool {
@@ -91,15 +91,15 @@ pub(super) fn activate(turn: &mut Turn, event: &Event) {
     if !turn.person.instances.is_empty() {
         go_on(turn, event);
     }
-    let mut entered: Vec<(Reverse<u32>, JourneyId, Option<CompactString>)> = Vec::new();
+    let mut entered: Vec<(Order, JourneyId, Option<CompactString>)> = Vec::new();
     for &journey in &turn.plan.entered_by_kind[event.kind.0 as usize] {
         let plan = &turn.plan.journeys[journey.0 as usize];
         let key = plan.enter.per.map(|slot| event.value(slot).key());
         if key != Some(None) {
-            entered.push((Reverse(plan.priority), journey, key.flatten()));
+            entered.push((plan.order(), journey, key.flatten()));
         }
     }
-    entered.sort();
+    entered.sort_by_key(|(order, ..)| *order);
     for (_, journey, key) in entered {
         enter(turn, journey, key, Some(event));
     }
@@ -156,18 +156,21 @@ fn hears(turn: &mut Turn, at: usize, event: &Event) -> bool {
 
 /// Journeys that announced changes make enter, by priority and name.
 pub(super) fn enter_by_segments(turn: &mut Turn, changes: &[(SegmentId, bool)]) {
-    let mut entered: Vec<(Reverse<u32>, JourneyId)> = Vec::new();
+    let mut entered: Vec<(Order, JourneyId)> = Vec::new();
     for (at, journey) in turn.plan.journeys.iter().enumerate() {
+        if journey.standing != Standing::Current {
+            continue;
+        }
         let enters = match journey.enter.trigger {
             EnterTrigger::Entered(segment) => changes.contains(&(segment, true)),
             EnterTrigger::Left(segment) => changes.contains(&(segment, false)),
             _ => false,
         };
         if enters {
-            entered.push((Reverse(journey.priority), JourneyId(at as u16)));
+            entered.push((journey.order(), JourneyId(at as u16)));
         }
     }
-    entered.sort();
+    entered.sort_by_key(|(order, _)| *order);
     for (_, journey) in entered {
         enter(turn, journey, None, None);
     }
@@ -220,17 +223,22 @@ pub(super) fn enter(
 }
 
 fn may_enter(turn: &Turn, id: JourneyId, key: &Option<CompactString>) -> bool {
+    let journeys = &turn.plan.journeys;
+    // Versions of one journey are one journey to those who enter it.
+    let first = journeys[id.0 as usize].first;
     let instances = &turn.person.instances;
     if instances.iter().filter(|instance| instance.is_open()).count() >= INSTANCES_MAX {
         return false;
     }
-    let same = |i: &Instance| i.journey == id && i.key == *key && i.is_open();
+    let same = |i: &Instance| {
+        journeys[i.journey.0 as usize].first == first && i.key == *key && i.is_open()
+    };
     let is_open = || instances.iter().any(same);
     let last = || {
-        let known = turn.person.history.iter().find(|h| h.journey == id && h.key == *key);
+        let known = turn.person.history.iter().find(|h| h.journey == first && h.key == *key);
         known.map(|history| history.last_entry)
     };
-    match turn.plan.journeys[id.0 as usize].enter.again {
+    match journeys[id.0 as usize].enter.again {
         Again::Always => true,
         Again::AfterExit => !is_open(),
         Again::Never => last().is_none(),
@@ -240,9 +248,10 @@ fn may_enter(turn: &Turn, id: JourneyId, key: &Option<CompactString>) -> bool {
     }
 }
 
-fn remember_entry(turn: &mut Turn, journey: JourneyId, key: &Option<CompactString>) {
-    let again = turn.plan.journeys[journey.0 as usize].enter.again;
-    if !matches!(again, Again::Never | Again::After(_)) {
+fn remember_entry(turn: &mut Turn, id: JourneyId, key: &Option<CompactString>) {
+    let plan = &turn.plan.journeys[id.0 as usize];
+    let journey = plan.first;
+    if !matches!(plan.enter.again, Again::Never | Again::After(_)) {
         return;
     }
     let (history, now) = (&mut turn.person.history, turn.person.now);
@@ -354,7 +363,7 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
 }
 
 /// The phase of a step at which an instance stops; `None` for the others.
-fn wait(turn: &Turn, at: usize, op: &Op) -> Option<Phase> {
+pub(super) fn wait(turn: &Turn, at: usize, op: &Op) -> Option<Phase> {
     let (person, plan, now) = (&*turn.person, turn.plan, turn.person.now);
     let until = match op {
         Op::WaitFor(length) => now.saturating_add(*length),

@@ -65,12 +65,10 @@ pub struct Keyed {
 impl Keyed {
     /// Nobody yet. Message ids are remembered for `dedup_horizon` milliseconds; with a store, changes are kept track of for it.
     pub fn new(plan: Arc<Plan>, dedup_horizon: i64, store: Option<Arc<dyn Stored>>) -> Keyed {
-        let gap = plan.sessions.as_ref().map_or(0, |sessions| sessions.gap);
         Keyed {
+            idle: idle(&plan, dedup_horizon),
             plan,
             dedup_horizon,
-            // Until then a session may still be open and message ids be remembered; both end with a timer anyway.
-            idle: gap.max(dedup_horizon).clamp(HOUR / 2, 24 * HOUR) + 1,
             most_held: PERSONS_IN_MEMORY_MAX,
             tracked: store.is_some(),
             table: Table::with_store(store),
@@ -84,6 +82,25 @@ impl Keyed {
             keeper: None,
             shown: false,
         }
+    }
+
+    /// Another plan holds from the epoch on that begins at this watermark. Persons take it up when something happens to
+    /// them, or now, as many as one epoch takes, if it concerns everybody.
+    pub fn switch(&mut self, plan: Arc<Plan>, begin: i64) {
+        self.idle = idle(&plan, self.dedup_horizon);
+        if let Some(keeper) = &mut self.keeper {
+            keeper.set_plan(plan.fingerprint);
+        }
+        if plan.concerns_everybody {
+            for slot in 0..self.table.len() as u32 {
+                // A restart has to know of it.
+                self.touch(slot);
+                if self.table.make_due(slot, begin) {
+                    self.timers.push(leaf_hash(self.table.id(slot)), begin, slot);
+                }
+            }
+        }
+        self.plan = plan;
     }
 
     /// Hands persons over to those who only look.
@@ -149,7 +166,7 @@ impl Keyed {
         });
         self.counts.events += events.len() as u64;
         for own in events.chunk_by(|a, b| a.hash == b.hash && a.leaf == b.leaf) {
-            let slot = self.table.find_or_add(&own[0].leaf, own[0].hash);
+            let slot = self.table.find_or_add(&own[0].leaf, own[0].hash, &plan);
             self.step(&frame, slot, own, false, emit);
         }
         let mut due = std::mem::take(&mut self.due);
@@ -270,6 +287,13 @@ impl Keyed {
     pub fn packed_bytes(person: &Person) -> usize {
         pack(person).len()
     }
+}
+
+/// How long a person does nothing before being packed: until then a session may still be open and message ids be
+/// remembered; both end with a timer anyway.
+fn idle(plan: &Plan, dedup_horizon: i64) -> i64 {
+    let gap = plan.sessions.as_ref().map_or(0, |sessions| sessions.gap);
+    gap.max(dedup_horizon).clamp(HOUR / 2, 24 * HOUR) + 1
 }
 
 impl Person {

@@ -3,6 +3,7 @@
 //! [`Person::run`] takes a person's events and the watermark and gives effects. It reads no clock, does no I/O, draws
 //! no random number and knows no timely type: the effects are a function of the plan, the person and the input.
 
+mod adopt;
 mod dates;
 mod dedup;
 mod effect;
@@ -41,6 +42,8 @@ pub use turn::{Frame, Tally};
 pub struct Person {
     /// The leaf by which the person is known, such as `user:42`.
     pub id: CompactString,
+    /// [`Plan::version`] of the plan under which something last happened.
+    plan: u16,
     /// The last instant at which anything happened; time never goes back for a person.
     #[serde(with = "crate::time::instant")]
     now: i64,

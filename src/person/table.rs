@@ -4,6 +4,7 @@
 //! store would keep, a few hundred of them. One who is only in the store is read when something happens.
 
 use super::{Person, Worth};
+use crate::define::plan::Plan;
 use crate::event::leaf_hash;
 use crate::store::Persons as Stored;
 use crate::time::NEVER;
@@ -73,12 +74,13 @@ impl Table {
     }
 
     /// The slot of an identifier, made for a new person if there is none.
-    pub(super) fn find_or_add(&mut self, id: &CompactString, hash: u64) -> u32 {
+    pub(super) fn find_or_add(&mut self, id: &CompactString, hash: u64, plan: &Plan) -> u32 {
         if let Some(slot) = self.find(id, hash) {
             return slot;
         }
         self.held += 1;
-        self.add(Cell::Live(Box::new(Person::new(id.clone())), NEVER), hash)
+        let person = Person { plan: plan.version, ..Person::new(id.clone()) };
+        self.add(Cell::Live(Box::new(person), NEVER), hash)
     }
 
     pub(super) fn find(&self, id: &str, hash: u64) -> Option<u32> {
@@ -116,9 +118,12 @@ impl Table {
     }
 
     fn read(&self, id: &str) -> Person {
+        unpack(&self.stored(id))
+    }
+
+    fn stored(&self, id: &str) -> Vec<u8> {
         let store = self.store.as_ref().expect("only a store makes stored persons");
-        let bytes = store.read(leaf_hash(id), id);
-        unpack(&bytes)
+        store.read(leaf_hash(id), id)
     }
 
     pub(super) fn put(&mut self, slot: u32, person: Box<Person>, wake: i64) {
@@ -129,6 +134,17 @@ impl Table {
     pub(super) fn deadline(&self, slot: u32) -> i64 {
         let slot = &self.slots[slot as usize];
         if let Cell::Live(_, wake) = slot.cell { wake } else { slot.armed }
+    }
+
+    /// Makes the person due at an instant, if not before; tells whether the timers need an entry for it.
+    pub(super) fn make_due(&mut self, slot: u32, at: i64) -> bool {
+        let slot = &mut self.slots[slot as usize];
+        if let Cell::Live(_, wake) = &mut slot.cell {
+            *wake = at.min(*wake);
+        }
+        let earlier = at < slot.armed;
+        slot.armed = at.min(slot.armed);
+        earlier
     }
 
     /// What an entry of the timers is worth; one that is early moves. Looks at no person.
@@ -156,7 +172,9 @@ impl Table {
         match &self.slots[slot as usize].cell {
             Cell::Live(person, _) => pack(person),
             Cell::Packed(bytes) => bytes.to_vec(),
-            Cell::Stored(_) | Cell::Out => unreachable!("only touched persons are written"),
+            // Nobody has looked at the person yet, for whom something is due all the same.
+            Cell::Stored(id) => self.stored(id),
+            Cell::Out => unreachable!("a person is worked on once at a time"),
         }
     }
 

@@ -5,7 +5,7 @@
 
 use super::effect::{Cause, Change, Effect, ExitReason, Outcome, Reason};
 use super::instance::Phase;
-use super::{Person, dates, facts, journey, policy, segment};
+use super::{Person, adopt, dates, facts, journey, policy, segment};
 use crate::define::plan::{JourneyId, Op, Plan, SegmentSet, SendId};
 use crate::event::Event;
 use crate::limits::{EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX};
@@ -60,7 +60,10 @@ impl Person {
             let deadline = self.next_deadline(frame.plan);
             let timer_at =
                 if deadline < frame.next_watermark { deadline.max(self.now) } else { NEVER };
-            let now = event_at.min(timer_at);
+            let adopts = self.plan != frame.plan.version;
+            // Another plan is taken up when the epoch begins, before its events; what is overdue by then comes first.
+            let plan_at = if adopts { frame.watermark.max(self.now) } else { NEVER };
+            let now = event_at.min(timer_at).min(plan_at);
             if now == NEVER {
                 return tally;
             }
@@ -78,6 +81,9 @@ impl Person {
                 changed: false,
                 emitted_count: 0,
             };
+            if adopts {
+                adopt::adopt(&mut turn);
+            }
             tally.duplicates += turn.instant(events, frame);
             tally.timers += u64::from(timer_at <= now);
         }
@@ -215,8 +221,8 @@ impl Turn<'_> {
                 self.rank_of(at)
             }
             DueTimer::Watch(journey) => {
-                let priority = self.plan.journeys[journey.0 as usize].priority;
-                (Reverse(priority), *journey, None, u32::MAX)
+                let (priority, name) = self.plan.journeys[journey.0 as usize].order();
+                (priority, name, None, u32::MAX)
             }
         }
     }
@@ -224,8 +230,8 @@ impl Turn<'_> {
     /// The order of instances: priority, journey name, key, age.
     pub(super) fn rank_of(&self, at: usize) -> Rank {
         let instance = &self.person.instances[at];
-        let priority = self.plan.journeys[instance.journey.0 as usize].priority;
-        (Reverse(priority), instance.journey, instance.key.clone(), instance.number)
+        let (priority, name) = self.plan.journeys[instance.journey.0 as usize].order();
+        (priority, name, instance.key.clone(), instance.number)
     }
 
     pub(super) fn position(&self, number: u32) -> Option<usize> {
@@ -354,7 +360,7 @@ impl Turn<'_> {
     }
 }
 
-pub(super) type Rank = (Reverse<u32>, JourneyId, Option<compact_str::CompactString>, u32);
+pub(super) type Rank = (Reverse<u32>, u16, Option<compact_str::CompactString>, u32);
 
 enum DueTimer {
     Instance(u32),

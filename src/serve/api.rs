@@ -1,6 +1,6 @@
 //! Readiness, journeys and segments as JSON.
 
-use crate::define::plan::{EnterTrigger, JourneyId, JourneyPlan, Op, Plan};
+use crate::define::plan::{EnterTrigger, JourneyId, JourneyPlan, Op, Plan, Standing};
 use crate::metrics::Metrics;
 use crate::metrics::outputs::{JourneyTally, Outputs, Tally};
 use serde_json::{Value, json};
@@ -37,12 +37,16 @@ pub fn readiness(metrics: &Metrics) -> (bool, Value) {
 pub fn journeys(outputs: &Outputs) -> Value {
     let plan = &*outputs.plan;
     let tally = outputs.tally();
-    let journeys = plan.journeys.iter().enumerate().zip(&tally.journeys);
-    let journeys = journeys.map(|((at, journey), counts)| {
+    let journeys = tally.journeys.iter().filter_map(|counts| {
+        // The one in effect, else the last of those whose instances are finishing.
+        let last = plan.journeys.iter().rposition(|journey| journey.name == counts.name)?;
+        let at = plan.journeys[last].heir.map_or(last, |heir| usize::from(heir.0));
+        let journey = &plan.journeys[at];
         let [send, defer, drop] = tally.outcomes(&journey.name);
-        json!({
+        Some(json!({
             "name": journey.name,
             "version": journey.version,
+            "in_effect": journey.standing == Standing::Current,
             "priority": journey.priority,
             "enter": entry(plan, journey),
             "steps": steps(journey),
@@ -50,7 +54,7 @@ pub fn journeys(outputs: &Outputs) -> Value {
             "instances": instances(counts),
             "decisions": {"send": send, "defer": defer, "drop": drop},
             "decisions_by_reason": reasons(&tally, &journey.name),
-        })
+        }))
     });
     json!({"journeys": journeys.collect::<Vec<Value>>()})
 }
@@ -111,6 +115,7 @@ fn instances(counts: &JourneyTally) -> Value {
         "exit": counts.exit,
         "goal": counts.goal,
         "cap": counts.cap,
+        "changed": counts.changed,
         "regrets": counts.regret,
     })
 }
@@ -128,11 +133,12 @@ pub fn segments(outputs: &Outputs) -> Value {
     let plan = &*outputs.plan;
     let tally = outputs.tally();
     let segments = plan.segments_by_name.iter().map(|id| {
-        let at = usize::from(id.0);
-        let counts = &tally.segments[at];
-        let kind = if plan.segments[at].condition.is_some() { "condition" } else { "list" };
+        let segment = &plan.segments[usize::from(id.0)];
+        let counts = tally.segments.iter().find(|counts| counts.name == segment.name);
+        let counts = counts.cloned().unwrap_or_default();
+        let kind = if segment.condition.is_some() { "condition" } else { "list" };
         json!({
-            "name": counts.name,
+            "name": segment.name,
             "kind": kind,
             "members": counts.members(),
             "entered": counts.entered,

@@ -1,7 +1,7 @@
 //! Persons at the end of a run → one JSON line each: facts with their values, and segments.
 
 use super::format::{json, write_value};
-use crate::define::plan::{FactId, FactPlan, FactRule, Plan};
+use crate::define::plan::{FactId, FactPlan, FactRule, Plan, Standing};
 use crate::person::Person;
 
 /// Fields of a basket, in the order in which they are written.
@@ -14,7 +14,8 @@ pub fn write_person(out: &mut Vec<u8>, plan: &Plan, person: &Person, now: i64) {
     json(out, person.id.as_str());
     out.extend_from_slice(b",\"facts\":{");
     let mut first = true;
-    for (at, fact) in plan.facts.iter().enumerate() {
+    let current = |(_, fact): &(usize, &FactPlan)| fact.standing == Standing::Current;
+    for (at, fact) in plan.facts.iter().enumerate().filter(current) {
         let before = out.len();
         if !first {
             out.push(b',');

@@ -91,6 +91,7 @@ impl Formatter {
             Change::Reached { .. } => "journey.reached",
             Change::Exited { reason: ExitReason::Goal, .. } => "journey.goal",
             Change::Exited { .. } => "journey.exited",
+            Change::Moved { .. } => "journey.moved",
             Change::Added(_) => "journey.added",
             Change::Removed(_) => "journey.removed",
             Change::Emitted { .. } => "journey.emitted",
@@ -103,6 +104,7 @@ impl Formatter {
         let detail = match change {
             Change::Entered { .. } | Change::Exited { .. } => "",
             Change::Reached { place }
+            | Change::Moved { place }
             | Change::Emitted { place, .. }
             | Change::Set { place, .. } => path(*place).unwrap_or(""),
             Change::Added(list) | Change::Removed(list) => segment(*list),
@@ -114,7 +116,9 @@ impl Formatter {
         self.about(out, about);
         match change {
             Change::Entered { by } => self.inputs_field(out, &[by]),
-            Change::Reached { place } => optional_field(out, "step", path(*place)),
+            Change::Reached { place } | Change::Moved { place } => {
+                optional_field(out, "step", path(*place));
+            }
             Change::Exited { reason, place } => {
                 text_field(out, "reason", reason.as_str());
                 optional_field(out, "step", path(*place));

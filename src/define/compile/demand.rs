@@ -1,6 +1,6 @@
 //! What touches what: for each kind of event the facts to update, for each fact the segments to ask again.
 
-use super::{Compiler, FactId, FactRule, Kind, Kinds, SegmentId};
+use super::{Compiler, FactId, FactRule, Kind, Kinds, SegmentId, Standing};
 use crate::define::plan::{EnterTrigger, ExitRule, Expr, SegmentSet};
 use std::collections::BTreeSet;
 
@@ -71,6 +71,7 @@ impl Compiler<'_> {
             .map(|kind| {
                 let kind = Kind(kind as u16);
                 let facts = self.facts.iter().enumerate();
+                let facts = facts.filter(|(_, fact)| fact.standing != Standing::Gone);
                 let touched = facts.filter(|(_, fact)| touches(&fact.rule, kind));
                 touched.map(|(at, _)| FactId(at as u16)).collect()
             })
@@ -80,6 +81,7 @@ impl Compiler<'_> {
     /// For each kind, whether such an event can move a fact that a date entry reads.
     pub(super) fn dates_of_kind(&self, facts_of_kind: &[Vec<FactId>]) -> Vec<bool> {
         let dates: Vec<FactId> = (self.journeys.iter())
+            .filter(|journey| journey.standing == Standing::Current)
             .filter_map(|journey| match journey.enter.trigger {
                 EnterTrigger::Date { fact, .. } => Some(fact),
                 _ => None,
@@ -112,6 +114,7 @@ impl Compiler<'_> {
     /// The segments whose conditions read what `reads` tells of.
     pub(super) fn readers(&self, reads: impl Fn(&Needs) -> bool) -> SegmentSet {
         let segments = self.segments.iter().enumerate();
+        let segments = segments.filter(|(_, segment)| segment.standing != Standing::Gone);
         let readers = segments.filter(|(_, segment)| reads(&needs_of(&segment.condition)));
         readers.map(|(at, _)| SegmentId(at as u16)).collect()
     }

@@ -2,7 +2,7 @@
 
 use super::expression::Scope;
 use super::types::Type;
-use super::{Compiler, FactError, FactId, FactPlan, FactRule};
+use super::{Compiler, FactError, FactId, FactPlan, FactRule, Standing};
 use crate::define::ast::{self, Aggregate, BasketDef, FactDef, FactKind, FoldDef};
 use crate::define::plan::{BasketPlan, Consumer, FoldPlan, PropertyType};
 
@@ -22,7 +22,7 @@ impl<'a> Compiler<'a> {
             }
         }
         // What this pass found in events is forgotten: unused facts must not cost the decoder anything.
-        self.inputs = super::fresh_inputs();
+        self.inputs = super::succession::inputs(self.base);
     }
 
     /// A fact and its type (a basket has none), as seen from a place with this key.
@@ -72,14 +72,7 @@ impl<'a> Compiler<'a> {
         let trait_name = if from == Consumer::Consent { hidden.clone() } else { name.to_owned() };
         let of_type = Some(PropertyType::Boolean);
         let rule = FactRule::Trait { slot, name: trait_name, of_type };
-        self.add_fact(FactPlan { name: hidden, rule, per: None })
-    }
-
-    fn add_fact(&mut self, plan: FactPlan) -> FactId {
-        let id = FactId(self.facts.len() as u16);
-        self.fact_ids.insert(plan.name.clone(), id);
-        self.facts.push(plan);
-        id
+        self.add_fact(FactPlan { name: hidden, standing: Standing::Current, rule, per: None })
     }
 
     fn fact_plan(&mut self, def: &'a FactDef) -> Option<(FactPlan, Option<Type>)> {
@@ -90,18 +83,21 @@ impl<'a> Compiler<'a> {
                 let of_type = of_type.as_ref().map(|of_type| of_type.node);
                 let of = of_type.map_or(Type::Any, Type::of_property);
                 let rule = FactRule::Trait { slot, name: trait_name.node.clone(), of_type };
-                Some((FactPlan { name, rule, per: None }, Some(of)))
+                let standing = Standing::Current;
+                Some((FactPlan { name, standing, rule, per: None }, Some(of)))
             }
             FactKind::Fold(fold) => {
                 let (plan, of) = self.fold(fold)?;
                 let per = self.fact_key(fold.per.as_ref(), [&fold.on, &fold.minus, &fold.until]);
-                Some((FactPlan { name, rule: FactRule::Fold(plan), per }, Some(of)))
+                let (standing, rule) = (Standing::Current, FactRule::Fold(plan));
+                Some((FactPlan { name, standing, rule, per }, Some(of)))
             }
             FactKind::Basket(basket) => {
                 let plan = self.basket(basket)?;
                 let events = [&basket.on, &basket.minus, &basket.until];
                 let per = self.fact_key(basket.per.as_ref(), events);
-                Some((FactPlan { name, rule: FactRule::Basket(plan), per }, None))
+                let (standing, rule) = (Standing::Current, FactRule::Basket(plan));
+                Some((FactPlan { name, standing, rule, per }, None))
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::expression::Scope;
 use super::steps::Program;
 use super::types::Type;
-use super::{Compiler, FactError, Kind, Kinds};
+use super::{Compiler, FactError, Kind, Kinds, Standing};
 use crate::define::ast::{self, JourneyDef};
 use crate::define::plan::{
     Enter, EnterTrigger, Exit, ExitRule, FactId, JourneyId, JourneyPlan, Op,
@@ -17,9 +17,10 @@ impl<'a> Compiler<'a> {
         let pack = self.pack;
         let mut defs: Vec<&JourneyDef> = pack.journeys.iter().collect();
         defs.sort_by_key(|def| &def.name.node);
-        for (at, def) in defs.into_iter().enumerate() {
-            if let Some(plan) = self.journey(def, JourneyId(at as u16)) {
-                self.journeys.push(plan);
+        for def in defs {
+            let sends = self.sends.len();
+            if let Some(plan) = self.journey(def, JourneyId(self.journeys.len() as u16)) {
+                self.add_journey(plan, sends);
             }
         }
     }
@@ -54,6 +55,12 @@ impl<'a> Compiler<'a> {
         let ops = program.ops;
         Some(JourneyPlan {
             name: def.name.node.clone(),
+            standing: Standing::Current,
+            // Known once all journeys are.
+            heir: None,
+            first: id,
+            rank: 0,
+            follow: def.follow,
             version: version(&def.text),
             priority: def.priority.as_ref().map_or(PRIORITY_DEFAULT, |priority| priority.node),
             enter: enter?,
@@ -84,7 +91,7 @@ impl<'a> Compiler<'a> {
         let slot = self.property(&kinds, &path).0;
         if any {
             // A wait for silence of all events has to see of each whether it has another key.
-            self.wanted_everywhere.push(slot);
+            self.inputs.everywhere.push(slot);
         }
         slot
     }

@@ -2,6 +2,8 @@
 //!
 //! Facts are compiled when something names them, so that nothing is kept that nothing uses. Knows nothing of events
 //! that arrive, persons or time.
+//!
+//! A pack that follows another one ([`compile_after`]) is added to the plan there is: what has not changed keeps its number.
 
 mod demand;
 mod expression;
@@ -11,13 +13,14 @@ mod journeys;
 mod known;
 mod policy;
 mod steps;
+mod succession;
 mod types;
 
 use super::ast::{self, Pack, Span};
 use super::diagnostic::{self, Diagnostic};
 use super::plan::{
     Consumer, FactId, FactPlan, FactRule, Inputs, JourneyId, JourneyPlan, Kinds, Plan, PolicyPlan,
-    PropertyPath, PropertyType, Rates, SegmentId, SegmentPlan, SendPlan, SessionPlan,
+    PropertyPath, PropertyType, Rates, SegmentId, SegmentPlan, SendPlan, SessionPlan, Standing,
 };
 use crate::event::{Kind, Num};
 use crate::time::zone::Zone;
@@ -39,7 +42,19 @@ pub enum Keep {
 /// # Errors
 /// Every mistake of names, types and cycles, in no particular order.
 pub fn compile(pack: &Pack, keep: Keep) -> Result<Plan, Vec<Diagnostic>> {
-    let mut compiler = Compiler::new(pack);
+    compile_after(pack, keep, None)
+}
+
+/// Compiles a pack that follows an earlier one, whose plan is `base`.
+///
+/// # Errors
+/// As for [`compile`].
+pub fn compile_after(
+    pack: &Pack,
+    keep: Keep,
+    base: Option<&Plan>,
+) -> Result<Plan, Vec<Diagnostic>> {
+    let mut compiler = Compiler::new(pack, base);
     compiler.type_facts();
     if keep == Keep::All {
         for def in &pack.facts {
@@ -84,6 +99,8 @@ enum SegmentState {
 
 struct Compiler<'a> {
     pack: &'a Pack,
+    /// The plan that the pack follows.
+    base: Option<&'a Plan>,
     inputs: Inputs,
     mistakes: Vec<Diagnostic>,
     /// Mistakes are already known; say nothing.
@@ -99,27 +116,25 @@ struct Compiler<'a> {
     /// Property slots that the journey at hand reads of its entering event.
     entry_slots: Vec<u16>,
     sessions_used: bool,
-    /// Property slots to be read of every event, whatever its name.
-    wanted_everywhere: Vec<u16>,
 }
 
 impl<'a> Compiler<'a> {
-    fn new(pack: &'a Pack) -> Compiler<'a> {
+    fn new(pack: &'a Pack, base: Option<&'a Plan>) -> Compiler<'a> {
         Compiler {
             pack,
-            inputs: fresh_inputs(),
+            base,
+            inputs: succession::inputs(base),
             mistakes: Vec::new(),
             silent: false,
             fact_types: BTreeMap::new(),
-            facts: Vec::new(),
+            facts: succession::facts(base),
             fact_ids: BTreeMap::new(),
-            segments: Vec::new(),
+            segments: succession::segments(base),
             segment_states: vec![SegmentState::Fresh; pack.segments.len()],
-            journeys: Vec::new(),
-            sends: Vec::new(),
+            journeys: succession::journeys(base),
+            sends: succession::sends(base),
             entry_slots: Vec::new(),
             sessions_used: pack.sessions.is_some(),
-            wanted_everywhere: Vec::new(),
         }
     }
 
@@ -258,8 +273,7 @@ impl<'a> Compiler<'a> {
                 self.expression(written, &scope, &Type::Bool)
             }
         };
-        let id = SegmentId(self.segments.len() as u16);
-        self.segments.push(SegmentPlan { name: name.to_owned(), condition });
+        let id = self.add_segment(name, condition);
         self.segment_states[at] = SegmentState::Done(id);
         Ok(id)
     }
@@ -276,25 +290,29 @@ impl<'a> Compiler<'a> {
     }
 
     fn finish(mut self, policy: PolicyPlan, keep: Keep) -> Plan {
+        self.settle_succession();
         let sessions = self.sessions();
         self.declare_inputs();
         self.inputs.ignored = self.pack.ignore.iter().map(|name| name.node.clone()).collect();
         for kind in 0..self.inputs.kinds.len() {
-            let slots = self.wanted_everywhere.clone();
+            let slots = self.inputs.everywhere.clone();
             slots.into_iter().for_each(|slot| self.want(Kind(kind as u16), slot));
         }
         let facts_of_kind = self.facts_of_kind();
         self.when_kinds(&facts_of_kind);
-        let mut segments_by_name: Vec<SegmentId> =
-            (0..self.segments.len()).map(|at| SegmentId(at as u16)).collect();
+        let numbered = |wanted: &dyn Fn(&SegmentPlan) -> bool| -> Vec<SegmentId> {
+            let wanted = |at: &usize| wanted(&self.segments[*at]);
+            (0..self.segments.len()).filter(wanted).map(|at| SegmentId(at as u16)).collect()
+        };
+        let mut segments_by_name = numbered(&|it| it.standing == Standing::Current);
         segments_by_name.sort_by_key(|id| &self.segments[id.0 as usize].name);
-        let conditions = (0..self.segments.len())
-            .filter(|&at| self.segments[at].condition.is_some())
-            .map(|at| SegmentId(at as u16))
-            .collect();
+        let asked = numbered(&|it| it.standing != Standing::Gone && it.condition.is_some());
         Plan {
-            fingerprint: fingerprint(self.pack, keep),
+            fingerprint: fingerprint(self.pack, keep, self.base),
+            version: self.base.map_or(0, |base| base.version + 1),
+            concerns_everybody: self.concerns_everybody(sessions.as_ref(), &policy),
             traits: (self.facts.iter().enumerate())
+                .filter(|(_, fact)| fact.standing != Standing::Gone)
                 .filter(|(_, fact)| matches!(fact.rule, FactRule::Trait { .. }))
                 .map(|(at, _)| FactId(at as u16))
                 .collect(),
@@ -306,7 +324,7 @@ impl<'a> Compiler<'a> {
                 .map(|at| self.readers(|needs| needs.segments.contains(&(at as u16))))
                 .collect(),
             readers_of_session: self.readers(|needs| needs.sessions),
-            conditions,
+            conditions: asked.into_iter().collect(),
             entered_by_kind: self.entered_by_kind(),
             watches: self.watches(),
             dates_of_kind: self.dates_of_kind(&facts_of_kind),
@@ -374,6 +392,9 @@ impl<'a> Compiler<'a> {
     fn entered_by_kind(&self) -> Vec<Vec<JourneyId>> {
         let mut by_kind = vec![Vec::new(); self.inputs.kinds.len()];
         for (at, journey) in self.journeys.iter().enumerate() {
+            if journey.standing != Standing::Current {
+                continue;
+            }
             if let super::plan::EnterTrigger::Event(kinds) = &journey.enter.trigger {
                 for (kind, journeys) in by_kind.iter_mut().enumerate() {
                     if kinds.has(Kind(kind as u16)) {
@@ -387,20 +408,23 @@ impl<'a> Compiler<'a> {
 
     fn watches(&self) -> Vec<JourneyId> {
         use super::plan::EnterTrigger::{Date, Silence};
+        let watched = |journey: &JourneyPlan| {
+            journey.standing == Standing::Current
+                && matches!(journey.enter.trigger, Date { .. } | Silence { .. })
+        };
         (0..self.journeys.len())
-            .filter(|&at| matches!(self.journeys[at].enter.trigger, Date { .. } | Silence { .. }))
+            .filter(|&at| watched(&self.journeys[at]))
             .map(|at| JourneyId(at as u16))
             .collect()
     }
 }
 
-fn fresh_inputs() -> Inputs {
-    Inputs { kinds: vec![String::new()], wanted: vec![Vec::new()], ..Inputs::default() }
-}
-
-/// A hash of all that was written: of the files' texts, not of their names or places.
-fn fingerprint(pack: &Pack, keep: Keep) -> u64 {
+/// A hash of all that was written: of the files' texts, not of their names or places, and of all packs before.
+fn fingerprint(pack: &Pack, keep: Keep, base: Option<&Plan>) -> u64 {
     let mut hasher = xxhash_rust::xxh3::Xxh3::new();
+    if let Some(base) = base {
+        hasher.update(&base.fingerprint.to_le_bytes());
+    }
     for file in &pack.files {
         hasher.update(&(file.text.len() as u64).to_le_bytes());
         hasher.update(file.text.as_bytes());

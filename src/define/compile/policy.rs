@@ -38,8 +38,6 @@ impl Compiler<'_> {
     }
 
     fn suppressions(&mut self, written: &Policy) {
-        let own: Vec<_> =
-            self.sends.iter_mut().map(|send| std::mem::take(&mut send.suppressed_by)).collect();
         for rule in &written.suppress {
             let Some(segment) = self.segment_at(&rule.segment) else {
                 continue;
@@ -48,8 +46,8 @@ impl Compiler<'_> {
                 send.suppressed_by.push(segment);
             }
         }
-        for (send, own) in self.sends.iter_mut().zip(own) {
-            send.suppressed_by.extend(own);
+        for send in &mut self.sends {
+            send.suppressed_by.extend(send.suppress_while);
         }
     }
 

@@ -226,8 +226,9 @@ impl<'a> Compiler<'a> {
             with,
             causes,
             consents: Vec::new(),
-            // The policy's segments are put before the journey's own once all sends are known.
-            suppressed_by: program.suppress.into_iter().collect(),
+            suppress_while: program.suppress,
+            // The policy's rules are known once all sends are.
+            suppressed_by: Vec::new(),
             quiet_hours: Vec::new(),
             caps: Vec::new(),
             counted: false,

@@ -16,7 +16,7 @@ use crate::define::yaml::{Kind, Node};
 
 pub(super) const JOURNEY: Shape = Shape {
     what: "a journey",
-    keys: &["enter", "exit", "priority", "valid_for", "suppress_while", "steps"],
+    keys: &["enter", "exit", "priority", "valid_for", "suppress_while", "on_change", "steps"],
     required: &["enter", "steps"],
     excludes: &[],
 };
@@ -105,10 +105,29 @@ fn journey(r: &mut Reader, name: Name, node: &Node) -> Option<JourneyDef> {
         priority: fields.get("priority").and_then(|n| r.integer(n, "priority", 0, 100)),
         valid_for: fields.get("valid_for").and_then(|n| r.duration(n)),
         suppress_while: fields.get("suppress_while").and_then(|n| r.word(n, "a segment")),
+        follow: fields.get("on_change").is_some_and(|n| follows(r, n)),
         steps: fields.entry("steps").map(|(at, n)| steps::steps(r, n, at, 1)).unwrap_or_default(),
         text: format!("{}: {}", quoted(&name.node), canonical(node)),
         name,
     })
+}
+
+/// Whether instances under way go over to a changed journey; they finish by the old one unless that is written.
+fn follows(r: &mut Reader, node: &Node) -> bool {
+    let written = r.word(node, "finish or follow");
+    match written.as_ref().map(|name| name.node.as_str()) {
+        Some("follow") => return true,
+        Some("finish") | None => {}
+        Some(text) => {
+            let hint = "finish: instances end by the version they entered with; follow: they go over to this one";
+            r.error_hint(
+                node.span,
+                format!("\"{text}\" does not say what instances under way do"),
+                hint,
+            );
+        }
+    }
+    false
 }
 
 /// A node as text without comments, layout and quoting style: the same for the same definition,

@@ -4,7 +4,7 @@ use super::{FactId, SegmentId};
 use crate::event::Value;
 
 /// An operation and its operands; each gives a value or, where one is missing, none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     Const(Value),
     /// A property of the event at hand, by slot.

@@ -5,7 +5,7 @@ use crate::event::{Kind, Num};
 use std::collections::BTreeMap;
 
 /// Names of events, and the properties that are read, each with a slot.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Inputs {
     /// Names of kinds, by [`Kind`]; the first is [`Kind::OTHER`], the empty name. Segment's old names are resolved by
     /// the decoder before it looks here.
@@ -14,6 +14,8 @@ pub struct Inputs {
     pub paths: Vec<PropertyPath>,
     /// For each [`Kind`] whether each slot is wanted.
     pub wanted: Vec<Vec<bool>>,
+    /// Slots that are wanted of every event, whatever its kind.
+    pub everywhere: Vec<u16>,
     /// Declared properties of declared events: kind, dotted path, type. They are checked even when nothing reads them.
     pub declared: Vec<(Kind, String, PropertyType)>,
     pub currency: Option<Rates>,

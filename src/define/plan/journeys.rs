@@ -1,12 +1,22 @@
 //! Journeys as flat programs: steps are operations with jump targets, so that an instance is a place and a few times.
 
-use super::{Again, Expr, FactId, JourneyId, Kinds, SegmentId, SendId};
+use super::{Again, Expr, FactId, JourneyId, Kinds, SegmentId, SendId, Standing};
 use compact_str::CompactString;
+use std::cmp::Reverse;
 
 /// One journey.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct JourneyPlan {
     pub name: String,
+    pub standing: Standing,
+    /// The journey of this name in the pack in effect.
+    pub heir: Option<JourneyId>,
+    /// The first journey of this name that there was, under which it is remembered who has entered.
+    pub first: JourneyId,
+    /// Its place among all in the order of names, older versions first.
+    pub rank: u16,
+    /// Whether instances of earlier versions go over to it.
+    pub follow: bool,
     /// Eight hexadecimal digits of a hash of the definition's text; part of every decision's id.
     pub version: String,
     pub priority: u32,
@@ -23,8 +33,18 @@ pub struct JourneyPlan {
     pub entry_slots: Vec<u16>,
 }
 
+/// The higher priority first, then the name.
+pub type Order = (Reverse<u32>, u16);
+
+impl JourneyPlan {
+    /// Where it stands among those that are concerned at one instant: by priority, then by name.
+    pub fn order(&self) -> Order {
+        (Reverse(self.priority), self.rank)
+    }
+}
+
 /// Who enters, and how often.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Enter {
     pub trigger: EnterTrigger,
     pub condition: Option<Expr>,
@@ -34,7 +54,7 @@ pub struct Enter {
 }
 
 /// The occasion of entering; durations in milliseconds, `at` in minutes after local midnight.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum EnterTrigger {
     Event(Kinds),
     Entered(SegmentId),
@@ -44,28 +64,28 @@ pub enum EnterTrigger {
 }
 
 /// One way out before the last step, towards the journey's goal or not.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Exit {
     pub rule: ExitRule,
     pub goal: bool,
 }
 
 /// What makes an instance exit: an event, or a condition over facts.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum ExitRule {
     Event { on: Kinds, condition: Option<Expr> },
     When(Expr),
 }
 
 /// An operation and the path of the step it came from, such as `4.2.1`.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct OpAt {
     pub path: CompactString,
     pub op: Op,
 }
 
 /// Jump targets are indices into the program; its end finishes the instance.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Op {
     WaitFor(i64),
     WaitClock(u16),
@@ -113,7 +133,7 @@ pub enum Op {
 }
 
 /// One arm of a split.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Arm {
     /// Upper end (not included) of its share, in ten-thousandths.
     pub below: u64,
@@ -122,7 +142,7 @@ pub struct Arm {
 }
 
 /// Everything that is known of a message before it is sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SendPlan {
     pub journey: JourneyId,
     pub channel: String,
@@ -133,6 +153,8 @@ pub struct SendPlan {
     pub with: Vec<(String, Expr)>,
     /// Facts that led here: those of the entry, of the enclosing `choose` steps and of `with`.
     pub causes: Vec<FactId>,
+    /// The journey's own segment that holds it back.
+    pub suppress_while: Option<SegmentId>,
     /// Indices into the policy's rules, only those that concern this message, in the order of asking.
     pub consents: Vec<usize>,
     pub suppressed_by: Vec<SegmentId>,

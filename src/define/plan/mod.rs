@@ -8,7 +8,9 @@ mod set;
 
 pub use expr::Expr;
 pub use inputs::{Consumer, Inputs, PropertyPath, Rates};
-pub use journeys::{Arm, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, SendPlan};
+pub use journeys::{
+    Arm, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, Order, SendPlan,
+};
 pub use set::SegmentSet;
 
 pub use super::ast::{Again, Aggregate, OnLimit, PropertyType, Window};
@@ -24,7 +26,7 @@ pub struct FactId(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SegmentId(pub u16);
 
-/// A journey's number: the index into [`Plan::journeys`], which are in the order of their names.
+/// A journey's number: the index into [`Plan::journeys`].
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
 )]
@@ -36,18 +38,34 @@ pub struct JourneyId(pub u16);
 )]
 pub struct SendId(pub u16);
 
-/// A pack, compiled.
+/// Where a definition stands after packs have followed one another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Of the pack in effect.
+    Current,
+    /// Of an earlier one; instances that entered under it finish by it.
+    Kept,
+    /// Of an earlier one, and nothing needs it any more.
+    Gone,
+}
+
+/// A pack, compiled; and what of the packs before it is still needed. Numbers are given once: a definition that has changed
+/// gets a new one, so that what a person holds under an earlier plan means the same under this one.
 #[derive(Debug)]
 pub struct Plan {
     /// A hash of everything that was written; a store made under another one does not fit.
     pub fingerprint: u64,
+    /// How many packs came before this one.
+    pub version: u16,
+    /// Whether everybody has to be looked at when this plan takes effect, and not only who something happens to.
+    pub concerns_everybody: bool,
     pub inputs: Inputs,
     pub facts: Vec<FactPlan>,
     /// For each [`Kind`] the facts that such an event touches, by number.
     pub facts_of_kind: Vec<Vec<FactId>>,
     /// Facts that are traits or consents, which any event can carry.
     pub traits: Vec<FactId>,
-    /// In an order in which every segment comes after those it asks.
+    /// In an order in which every segment comes after those that it asks.
     pub segments: Vec<SegmentPlan>,
     /// Segments in the order of their names, the order of announcements.
     pub segments_by_name: Vec<SegmentId>,
@@ -72,24 +90,27 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The fact of this name.
+    /// The fact of this name in the pack in effect.
     pub fn fact_named(&self, name: &str) -> Option<FactId> {
-        self.facts.iter().position(|fact| fact.name == name).map(|at| FactId(at as u16))
+        let is_it = |fact: &FactPlan| fact.standing == Standing::Current && fact.name == name;
+        self.facts.iter().position(is_it).map(|at| FactId(at as u16))
     }
 
-    /// The segment of this name.
+    /// The segment of this name in the pack in effect.
     pub fn segment_named(&self, name: &str) -> Option<SegmentId> {
-        self.segments.iter().position(|segment| segment.name == name).map(|at| SegmentId(at as u16))
+        let is_it = |it: &SegmentPlan| it.standing == Standing::Current && it.name == name;
+        self.segments.iter().position(is_it).map(|at| SegmentId(at as u16))
     }
 
-    /// The journey of this name.
+    /// The journey of this name in the pack in effect.
     pub fn journey_named(&self, name: &str) -> Option<JourneyId> {
-        self.journeys.iter().position(|journey| journey.name == name).map(|at| JourneyId(at as u16))
+        let is_it = |it: &JourneyPlan| it.standing == Standing::Current && it.name == name;
+        self.journeys.iter().position(is_it).map(|at| JourneyId(at as u16))
     }
 }
 
 /// A set of event kinds.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kinds {
     any: bool,
     bits: Vec<u64>,
@@ -138,9 +159,10 @@ impl FromIterator<Kind> for Kinds {
 }
 
 /// One fact.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct FactPlan {
     pub name: String,
+    pub standing: Standing,
     pub rule: FactRule,
     /// The property slot whose value keys it.
     pub per: Option<u16>,
@@ -160,7 +182,7 @@ impl FactPlan {
 }
 
 /// How a fact comes about.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum FactRule {
     Trait { slot: u16, name: String, of_type: Option<PropertyType> },
     Fold(FoldPlan),
@@ -168,7 +190,7 @@ pub enum FactRule {
 }
 
 /// An aggregate over events.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FoldPlan {
     pub aggregate: Aggregate,
     pub on: Kinds,
@@ -184,7 +206,7 @@ pub struct FoldPlan {
 }
 
 /// A basket of products.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct BasketPlan {
     pub on: Kinds,
     pub minus: Kinds,
@@ -195,15 +217,18 @@ pub struct BasketPlan {
 }
 
 /// One segment.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SegmentPlan {
     pub name: String,
+    pub standing: Standing,
+    /// The segment of this name in the pack in effect.
+    pub heir: Option<SegmentId>,
     /// `None` for a list.
     pub condition: Option<Expr>,
 }
 
 /// What makes a session: events of these kinds, none later than `gap` milliseconds after the one before.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct SessionPlan {
     pub gap: i64,
     pub of: Kinds,

@@ -87,6 +87,14 @@ impl Facts {
         self.ids.binary_search(&fact.0).ok().map(|at| &self.states[at])
     }
 
+    /// Drops the others.
+    pub(super) fn retain(&mut self, keep: impl Fn(FactId) -> bool) {
+        let kept: Vec<bool> = self.ids.iter().map(|id| keep(FactId(*id))).collect();
+        let (mut ids, mut states) = (kept.iter(), kept.iter());
+        self.ids.retain(|_| *ids.next().expect("one for each"));
+        self.states.retain(|_| *states.next().expect("one for each"));
+    }
+
     /// The state of a fact, made if there is none.
     fn get_or(&mut self, fact: FactId, make: impl FnOnce() -> FactState) -> &mut FactState {
         let at = self.ids.binary_search(&fact.0).unwrap_or_else(|at| {
