@@ -53,3 +53,7 @@ pub const TIMERS_PER_GROUP_AND_EPOCH: usize = 512;
 pub const PERSONS_IN_MEMORY_MAX: usize = 4_000_000;
 /// Readers that wait for one worker to hand over a person; further ones are told to come again.
 pub const WANTED_MAX: usize = 1024;
+
+/// Bytes of a pack's files that a live run takes: they go into the epoch log as one record, and brokers refuse records above
+/// 1 MiB unless told otherwise.
+pub const DEFINITIONS_BYTES_MAX: usize = 900_000;

@@ -112,6 +112,7 @@ impl From<RunError> for Failure {
             RunError::Sink(error) => error.into(),
             RunError::Store(error) => error.into(),
             RunError::Broker(error) => Failure::broker(error),
+            RunError::NoDefinitions => Failure::failed(error.to_string()),
             RunError::Log(message) => split(Failure::failed(message)),
             RunError::Stopped => Failure { code: STOPPED, ..Failure::failed("stopped") },
             RunError::Worker(message) => {

@@ -1,5 +1,7 @@
 //! `kairos run --config`: Kafka in, Kafka out, until it is told to stop.
 
+mod definitions;
+
 use super::failure::{Failure, STOPPED};
 use super::{interrupt, pack};
 use crate::broker::kafka::Kafka;
@@ -10,6 +12,8 @@ use crate::dataflow::live::{Bounds, LiveJob, LiveRun, Readers, start};
 use crate::decode::Decoder;
 use crate::decode::adapter::{Adapter, Format};
 use crate::define::compile::Keep;
+use crate::define::definitions::Definitions;
+use crate::define::files::read_pack;
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
 use crate::metrics::Metrics;
@@ -22,6 +26,7 @@ use crate::store::Store;
 use crate::store::disk::Disk;
 use crate::time::MINUTE;
 use crate::time::clock::{Clock, System};
+use definitions::{Definers, Prepare};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -39,14 +44,19 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     let config = Config::load(path).map_err(|error| Failure::mistakes(error.to_string()))?;
     log_to(&config);
     let stopping = interrupt::watch();
-    let (_, plan) = pack::load(&config.kairos.pack, Keep::Used)?;
+    // A pack with mistakes ends no run that its log can go on by.
+    let pack = read_pack(&config.kairos.pack).map(|files| Definitions::of_folder(&files));
+    let loaded = pack::load(&config.kairos.pack, Keep::Used);
     let (disk, checkpoint) = Disk::open(&config.kairos.state)?;
     let memory = config.limits.read_memory_mib << 20;
     let broker = Kafka::new(&config.kafka.client_properties()).map_err(Failure::broker)?;
     let broker: Arc<dyn Broker> = Arc::new(broker.buffering(memory));
     let topics = topics(&config);
-    if config.output.create {
-        broker.ensure(&outputs(&config, &topics, &plan)).map_err(Failure::broker)?;
+    let prepare = preparing(&config, &topics, broker.clone());
+    match &loaded {
+        Ok((_, plan)) => prepare(plan).map_err(Failure::failed)?,
+        // Topics of the log's definitions have been made.
+        Err(_) => {}
     }
     let checkpoint_epoch = checkpoint.as_ref().map(|checkpoint| checkpoint.epoch);
     let clock = Arc::new(System::new());
@@ -56,9 +66,10 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
         Arc::new(Views::new(ViewBounds { only_wanted: true, ..ViewBounds::default() }, workers));
     let job = LiveJob {
         name: config.kairos.name.clone(),
-        readers: readers(&config, &plan),
+        readers: readers(&config),
         headers: config.inputs.iter().any(|input| input.format.wants_headers()),
-        plan,
+        definitions: pack.as_ref().ok().filter(|_| loaded.is_ok()).cloned(),
+        keep: Keep::Used,
         broker,
         clock: clock.clone(),
         inputs: config.inputs.iter().map(|input| input.topic.clone()).collect(),
@@ -79,13 +90,30 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
         views: views.clone(),
     };
     tracing::info!(name = job.name, checkpoint = checkpoint_epoch, "starting");
-    let shown = job.plan.clone();
-    let run = start(job)?;
-    let control = run.control.clone();
-    let outputs = Outputs::new(shown, run.labels.clone(), Box::new(move || control.counts()));
-    let shared = Arc::new(Shared::new(metrics.clone(), views, outputs));
-    let server = serve(&config, shared)?;
-    watch(&run, &stopping, &*clock, &metrics)?;
+    let run = match (start(job), loaded) {
+        (Err(RunError::NoDefinitions), Err(failure)) => return Err(failure),
+        (run, loaded) => {
+            if loaded.is_err() {
+                tracing::error!("the pack cannot be taken; the run goes on by the definitions of its log");
+                metrics.definitions_refused.set(1);
+            }
+            run?
+        }
+    };
+    let taken = pack.ok().map(|pack| pack.folder);
+    let definers = Arc::new(Definers::new(
+        config.kairos.pack.clone(),
+        taken,
+        run.definer(),
+        prepare,
+        metrics.clone(),
+    ));
+    let (applying, shown) = (definers.clone(), outputs_of(&run));
+    let shared = Shared::new(metrics.clone(), views, shown)
+        .applying(Box::new(move |files, only_check| applying.apply(files, only_check)));
+    let shared = Arc::new(shared);
+    let server = serve(&config, shared.clone())?;
+    watch(&Watched { run: &run, definers: &definers, shared: &shared }, &stopping, &*clock)?;
     let ended = run.join();
     if let Err(error) = &ended {
         metrics.health.fail(&error.to_string());
@@ -105,19 +133,43 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Watches over the run until it ends: says when it has caught up or falls behind, and lets it end when it is asked to.
+/// What there is to see of the definitions in effect.
+fn outputs_of(run: &LiveRun) -> Outputs {
+    let (version, control) = (run.definer().in_effect(), run.control.clone());
+    let labels = version.labels.clone();
+    let counts = Box::new(move || control.counts_by(&labels));
+    Outputs::new(version.plan.clone(), version.labels.clone(), counts)
+}
+
+/// A run, and what is kept in step with it.
+struct Watched<'a> {
+    run: &'a LiveRun,
+    definers: &'a Definers,
+    shared: &'a Shared,
+}
+
+/// Watches over the run until it ends: says when it has caught up or falls behind, lets changed definitions take effect, and
+/// lets it end when it is asked to.
 fn watch(
-    run: &LiveRun,
+    watched: &Watched,
     stopping: &interrupt::Interrupt,
     clock: &dyn Clock,
-    metrics: &Metrics,
 ) -> Result<(), Failure> {
+    let Watched { run, definers, shared } = watched;
     let mut live = false;
     let mut asked = None;
+    let mut looked = clock.now();
     while !run.is_finished() {
+        if clock.now() > looked + definitions::LOOK {
+            looked = clock.now();
+            definers.look();
+        }
+        if run.definer().in_effect().plan.version != shared.outputs().plan.version {
+            shared.set_outputs(outputs_of(run));
+        }
         if run.is_live() != live {
             live = !live;
-            metrics.health.set_caught_up(live);
+            shared.metrics.health.set_caught_up(live);
             match live {
                 true => tracing::info!("caught up: decisions are made as events come"),
                 false => tracing::warn!("behind: the backlog is read in order of time"),
@@ -216,16 +268,26 @@ fn outputs(config: &Config, topics: &Topics, plan: &Plan) -> Vec<Topic> {
     wanted
 }
 
+/// Makes the topics that a plan writes, if the configuration says so.
+fn preparing(config: &Config, topics: &Topics, broker: Arc<dyn Broker>) -> Prepare {
+    let (config, topics) = (config.clone(), topics.clone());
+    Box::new(move |plan| {
+        if !config.output.create {
+            return Ok(());
+        }
+        broker.ensure(&outputs(&config, &topics, plan)).map_err(|error| error.to_string())
+    })
+}
+
 /// Readers of records by the topic's format.
-fn readers(config: &Config, plan: &Plan) -> Readers {
+fn readers(config: &Config) -> Readers {
     let formats: BTreeMap<String, Format> =
         config.inputs.iter().map(|input| (input.topic.clone(), input.format.clone())).collect();
-    let decoder =
-        Decoder::new(&plan.inputs).with_line_bytes_max(config.limits.max_record_kib << 10);
-    let decoder = Arc::new(decoder);
-    Arc::new(move |partition| {
+    let most = config.limits.max_record_kib << 10;
+    Arc::new(move |partition, plan| {
         let format = formats.get(partition.topic.as_str()).cloned().unwrap_or_default();
-        let (decoder, mut adapter) = (decoder.clone(), Adapter::new(format));
+        let decoder = Decoder::new(&plan.inputs).with_line_bytes_max(most);
+        let mut adapter = Adapter::new(format);
         Box::new(move |record, origin| adapter.event(&decoder, &record, origin))
     })
 }

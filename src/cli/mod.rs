@@ -2,9 +2,11 @@
 //! about is not (mistakes in a pack, failing tests), 2 wrong arguments, 3 the run failed, 70 a defect of the program,
 //! 130 stopped by Ctrl-C.
 
+mod apply;
 mod demo;
 mod failure;
 mod generate;
+mod http;
 mod import;
 mod init;
 mod input;
@@ -61,6 +63,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Let a pack take effect in a running instance
+    Apply(apply::ApplyArgs),
     /// Report every mistake in a pack
     #[command(after_help = pack::CHECK_EXAMPLES)]
     Check {
@@ -93,6 +97,7 @@ pub fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Run(args) => run::run(args),
         Command::Status { config } => status::status(config),
+        Command::Apply(args) => apply::apply(args),
         Command::Check { path } => pack::check(path),
         Command::Test(args) => pack::test(args),
         Command::Demo(args) => demo::demo(args),

@@ -1,12 +1,11 @@
 //! `kairos status`: how a running instance does, asked over HTTP.
 
 use super::failure::{Failure, NOT_SO};
+use super::http::{Request, ask, reachable};
 use super::output::{bad, bold, good, print};
 use super::values::grouped;
 use crate::config::Config;
 use serde_json::Value;
-use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,32 +18,14 @@ pub(super) fn status(path: &Path) -> Result<u8, Failure> {
     let Some(address) = config.http.address else {
         return Err(Failure::failed("the instance answers nobody: address = \"off\" in [http]"));
     };
-    let said = ask(reachable(address)).map_err(|error| {
+    let (method, path, patience) = ("GET", "/readyz", PATIENCE);
+    let request = Request { method, path, token: None, body: "", patience };
+    let (_, said) = ask(reachable(address), &request).map_err(|error| {
         Failure::failed(format!("{} does not answer at {address}: {error}", config.kairos.name))
             .hint("is it running? its log tells where it serves")
     })?;
     print(told(&config.kairos.name, &said))?;
     Ok(if said["ready"] == true { 0 } else { NOT_SO })
-}
-
-/// An address that listens on every interface is asked on the loopback.
-fn reachable(address: SocketAddr) -> SocketAddr {
-    match address.ip() {
-        ip if ip.is_unspecified() => {
-            SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port())
-        }
-        _ => address,
-    }
-}
-
-fn ask(address: SocketAddr) -> std::io::Result<Value> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    write!(stream, "GET /readyz HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    serde_json::from_str(body).map_err(|_| std::io::Error::other("it is not kairos that answers"))
 }
 
 fn told(name: &str, said: &Value) -> String {

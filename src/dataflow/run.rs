@@ -33,6 +33,9 @@ pub enum RunError {
     /// The epoch log is not what it has to be.
     #[error("{0}")]
     Log(String),
+    /// A live run that begins, without anything to begin with.
+    #[error("there are no definitions to begin with")]
+    NoDefinitions,
     #[error("stopped")]
     Stopped,
     #[error("a worker failed: {0}")]
@@ -43,8 +46,8 @@ pub enum RunError {
 pub struct Control {
     stop: AtomicBool,
     failure: Mutex<Option<RunError>>,
-    /// By label.
-    counts: Mutex<Vec<u64>>,
+    /// Counts of what has been written, and the labels that they are counts of.
+    counts: Mutex<(Arc<Labels>, Vec<u64>)>,
     /// Lines written so far.
     pub lines_out: AtomicU64,
     /// Figures of the workers, as of their last step.
@@ -60,11 +63,11 @@ pub struct Live {
 }
 
 impl Control {
-    pub(super) fn new(counts: Vec<u64>, workers: usize) -> Control {
+    pub(super) fn new(labels: Arc<Labels>, counts: Vec<u64>, workers: usize) -> Control {
         Control {
             stop: AtomicBool::new(false),
             failure: Mutex::new(None),
-            counts: Mutex::new(counts),
+            counts: Mutex::new((labels, counts)),
             lines_out: AtomicU64::new(0),
             live: (0..workers).map(|_| Live::default()).collect(),
         }
@@ -99,14 +102,26 @@ impl Control {
     pub(super) fn count(&self, labels: impl Iterator<Item = u32>) {
         let mut counts = self.counts.lock().expect(WHOLE);
         for label in labels {
-            counts[label as usize] += 1;
+            counts.1[label as usize] += 1;
             self.lines_out.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Counts by label of what has been written.
     pub fn counts(&self) -> Vec<u64> {
-        self.counts.lock().expect(WHOLE).clone()
+        self.counts.lock().expect(WHOLE).1.clone()
+    }
+
+    /// Counts by label of what has been written, as the labels of some definitions number them.
+    pub fn counts_by(&self, labels: &Arc<Labels>) -> Vec<u64> {
+        let (known, counts) = &*self.counts.lock().expect(WHOLE);
+        if Arc::ptr_eq(known, labels) { counts.clone() } else { labels.numbered(&known.named(counts)) }
+    }
+
+    /// Counts go on under the labels of other definitions.
+    pub(super) fn relabel(&self, labels: Arc<Labels>) {
+        let mut counts = self.counts.lock().expect(WHOLE);
+        *counts = (labels.clone(), labels.numbered(&counts.0.named(&counts.1)));
     }
 }
 
@@ -191,7 +206,7 @@ pub fn run(job: Job) -> Run {
     let (names, sources): (Vec<_>, Vec<_>) = job.sources.into_iter().unzip();
     let resumes = from.as_ref().map_or(Vec::new(), |checkpoint| checkpoint.sources.clone());
     let intake = Arc::new(Intake::new(sources, &resumes, job.timeline, job.until));
-    let control = Arc::new(Control::new(counts, job.workers));
+    let control = Arc::new(Control::new(labels.clone(), counts, job.workers));
     let setup = Setup {
         plan: job.plan,
         names: Arc::new(Sources::Files(names)),

@@ -24,4 +24,5 @@ pub mod script;
 pub mod schema;
 
 pub mod compile;
+pub mod definitions;
 pub mod plan;

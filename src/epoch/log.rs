@@ -3,10 +3,11 @@
 
 use super::Span;
 use crate::broker::Partition;
+use crate::define::definitions::Definitions;
 use serde::{Deserialize, Serialize};
 
 /// The form of records; another one is refused.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// How far a partition has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,11 +38,9 @@ pub struct Entry {
     pub read: Vec<Read>,
 }
 
-/// What a live run is a function of, beside its input and the log.
+/// What a live run is a function of, beside its input, the definitions and the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Terms {
-    /// [`crate::define::plan::Plan::fingerprint`].
-    pub plan: u64,
     /// Milliseconds; see [`super::Timeline`].
     pub slack: i64,
     pub step: i64,
@@ -58,6 +57,8 @@ pub struct Transaction {
     pub entries: Vec<Entry>,
     /// Said where a run begins or the partitions have changed.
     pub begins: Option<Begins>,
+    /// The definitions that take effect with the first of these epochs.
+    pub definitions: Option<Definitions>,
     /// Lines written in this transaction, and a hash over them, by which a replay is held to what was said before.
     pub lines: u64,
     pub hash: u64,
@@ -121,10 +122,12 @@ mod tests {
         let span = Span { begin: 5, end: 9, clock: 12 };
         let read = vec![Read { offset: 3, high: 7 }, Read::from(0)];
         let entries = vec![Entry { number: 2, span, backlog: true, read }];
-        let terms = Terms { plan: 1, slack: 2, step: 3, dedup_horizon: 4 };
+        let terms = Terms { slack: 2, step: 3, dedup_horizon: 4 };
         let partition = Partition { topic: "events".into(), number: 1 };
         let begins = Some(Begins { terms, partitions: vec![(partition, 6)] });
-        let transaction = Transaction { after: 1, entries, begins, lines: 4, hash: 5 };
+        let files = vec![("shop.yaml".to_owned(), "segments: {}".to_owned())];
+        let definitions = Some(Definitions::applied(files, 7));
+        let transaction = Transaction { after: 1, entries, begins, definitions, lines: 4, hash: 5 };
         let bytes = transaction.to_bytes();
         assert_eq!(Transaction::from_bytes(&bytes), Ok(transaction));
         for at in 0..bytes.len() {

@@ -8,6 +8,9 @@ pub mod log;
 pub mod schedule;
 pub mod sequencer;
 
+use crate::define::plan::Plan;
+use std::sync::Arc;
+
 /// What an epoch is in event time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Span {
@@ -28,6 +31,12 @@ pub trait Epochs: Send + Sync {
     /// The first epoch from `next` on in which a timer with this deadline is due; `None` if there is none yet, or will be
     /// none. `frontier` is the first epoch that may still get events, `None` after the input.
     fn of_timer(&self, deadline: i64, next: u64, frontier: Option<u64>) -> Option<u64>;
+
+    /// The first epoch from `next` on at whose beginning another plan takes effect, and the plan. Over files there is none.
+    fn switch(&self, next: u64) -> Option<(u64, Arc<Plan>)> {
+        let _ = next;
+        None
+    }
 }
 
 /// How event time is cut.

@@ -117,6 +117,10 @@ impl Sequencer {
             self.last = self.replay.pop_front().expect("there is a first one");
             return Some(&self.last);
         }
+        if readings.iter().zip(&self.last.read).any(|(now, then)| now.offset < then.offset) {
+            // What has been read before is being read again.
+            return None;
+        }
         self.reach(readings);
         let clock = self.clock()?;
         let live = self.is_live();
@@ -131,8 +135,16 @@ impl Sequencer {
         due.then(|| self.announce(readings, end, clock, !live))
     }
 
-    /// One more epoch at the end of a run, which reads nothing more and lets no time pass.
-    pub fn finish(&mut self) -> &Entry {
+    /// What has been read and belongs to no epoch yet is going to be read again: only what was known at the last watermark
+    /// counts as reached.
+    pub fn rewind(&mut self) {
+        let known = self.last.span.end.saturating_add(self.timeline.slack);
+        self.reached.iter_mut().for_each(|reached| *reached = known.min(*reached));
+    }
+
+    /// One more epoch, which reads nothing more and lets no time pass: at the end of a run, or for another plan to take
+    /// effect.
+    pub fn stand_still(&mut self) -> &Entry {
         let (read, end) = (self.last.read.clone(), self.last.span.end);
         let clock = self.clock().unwrap_or(i64::MIN);
         self.announce(&read, end, clock, true)

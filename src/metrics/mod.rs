@@ -202,6 +202,8 @@ pub struct Metrics {
     pub transactions_committed: Counter,
     pub transactions_failed: Counter,
     pub producers_renewed: Counter,
+    /// 1 while the pack's folder holds what could not take effect.
+    pub definitions_refused: Gauge,
     checkpoints: Checkpoints,
     /// When this window began, and how many records had been read then; and the window before.
     windows: Mutex<[(Duration, u64); 2]>,
@@ -240,6 +242,7 @@ impl Metrics {
             transactions_committed: Counter::default(),
             transactions_failed: Counter::default(),
             producers_renewed: Counter::default(),
+            definitions_refused: Gauge::default(),
             checkpoints: Checkpoints::default(),
             heavy_events: Counter::default(),
             heavy_names: Mutex::default(),
@@ -455,6 +458,8 @@ impl Metrics {
         w.many(&t::BUILD_INFO, [([env!("CARGO_PKG_VERSION")], 1)]);
         let fingerprint = format!("{:016x}", outputs.plan.fingerprint);
         w.many(&t::PLAN_INFO, [([fingerprint.as_str()], 1)]);
+        w.one(&t::DEFINITIONS_VERSION, u64::from(outputs.plan.version));
+        w.one(&t::DEFINITIONS_REFUSED, self.definitions_refused.get());
         w.known(&t::RESIDENT_MEMORY, process::resident_bytes());
         w.one(&t::START_TIME, Millis(self.started));
     }

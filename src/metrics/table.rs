@@ -132,6 +132,10 @@ metrics! {
         "Always 1.";
     PLAN_INFO: Gauge "kairos_plan_info" "1" ["fingerprint"]
         "Always 1; the fingerprint is that of the definitions under which decisions are made.";
+    DEFINITIONS_VERSION: Gauge "kairos_definitions_version" "1" []
+        "How many times the definitions have been changed since the first ones.";
+    DEFINITIONS_REFUSED: Gauge "kairos_definitions_refused" "1" []
+        "1 while the pack's folder holds something that could not take effect, such as definitions with mistakes; else 0.";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" "bytes" []
         "Memory of the process (Linux).";
     START_TIME: Gauge "process_start_time_seconds" "seconds" []

@@ -120,17 +120,21 @@ impl Stage {
         let earliest = self.keyed.borrow().earliest_timer();
         let timer = self.epochs.of_timer(earliest, self.next, frontier);
         let stashed = self.stash.keys().next().copied();
-        let epoch = match (timer, stashed) {
-            (Some(timer), Some(stashed)) => timer.min(stashed),
-            (timer, stashed) => timer.or(stashed)?,
-        };
+        let switch = self.epochs.switch(self.next).map(|(epoch, _)| epoch);
+        let epoch = [timer, stashed, switch].into_iter().flatten().min()?;
         frontier.is_none_or(|frontier| epoch < frontier).then_some(epoch)
     }
 
     fn happen(&mut self, epoch: u64, batch: &mut Batch) {
         let mut events = self.stash.remove(&epoch).unwrap_or_default();
-        let formatter = &self.formatter;
         let span = self.epochs.span(epoch);
+        if let Some((at, plan)) = self.epochs.switch(epoch)
+            && at == epoch
+        {
+            self.keyed.borrow_mut().switch(plan.clone(), span.begin);
+            self.formatter.follow(plan);
+        }
+        let formatter = &self.formatter;
         batch.stirred.push(epoch);
         self.keyed.borrow_mut().epoch(&mut events, span, &mut |person, hash, effects| {
             formatter.effects(epoch, person, hash, effects, batch);

@@ -1,13 +1,16 @@
 //! What operators and shops see over HTTP: health, metrics, the live page, journeys and segments, and single persons.
 //!
-//! In: what the engine shares in [`Shared`]. Out: answers on one thread of its own. It only reads; the one thing that it asks
-//! of the workers is to hand over a person for whom there is no view. It knows nothing of Kafka and of timely.
+//! In: what the engine shares in [`Shared`]. Out: answers on one thread of its own. It reads; what it
+//! asks of the engine is to hand over a person for whom there is no view, and to let definitions take effect. It knows nothing of Kafka and of timely.
 
 mod access;
 mod api;
+mod define;
 mod page;
 mod person;
 mod router;
+
+pub use define::{Applied, Apply};
 
 use crate::metrics::Metrics;
 use crate::metrics::outputs::Outputs;
@@ -68,12 +71,18 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     pub views: Arc<Views>,
     outputs: RwLock<Arc<Outputs>>,
+    apply: Option<Apply>,
 }
 
 impl Shared {
     /// Puts together what there is to see.
     pub fn new(metrics: Arc<Metrics>, views: Arc<Views>, outputs: Outputs) -> Shared {
-        Shared { metrics, views, outputs: RwLock::new(Arc::new(outputs)) }
+        Shared { metrics, views, outputs: RwLock::new(Arc::new(outputs)), apply: None }
+    }
+
+    /// Definitions that are sent take effect by way of `apply`.
+    pub fn applying(self, apply: Apply) -> Shared {
+        Shared { apply: Some(apply), ..self }
     }
 
     /// The plan that is running and what has come of it.

@@ -1,17 +1,18 @@
 //! Paths → answers.
 
-use super::access::Access;
-use super::{Shared, api, page, person};
+use super::access::{Access, Refusal};
+use super::{Shared, api, define, page, person};
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Json, Path, Query, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What there is, for those who ask for something else.
-const ENDPOINTS: [(&str, &str); 7] = [
+const ENDPOINTS: [(&str, &str); 8] = [
     ("/", "the figures that matter, for people"),
     ("/healthz", "200 while the process is alive and no thread has failed"),
     ("/readyz", "200 when caught up, else 503 with how far behind"),
@@ -19,6 +20,7 @@ const ENDPOINTS: [(&str, &str); 7] = [
     ("/v1/persons/{identifier}", "facts, segments and open journeys of a person, such as user:42"),
     ("/v1/journeys", "journeys with their steps and counts"),
     ("/v1/segments", "segments with their counts"),
+    ("/v1/definitions", "POST the files of a pack to let it take effect; with ?check=true to see what would change"),
 ];
 
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -41,6 +43,7 @@ pub fn router(access: Access, shared: Arc<Shared>) -> Router {
         .route("/v1/persons/{identifier}", get(read_person))
         .route("/v1/journeys", get(journeys))
         .route("/v1/segments", get(segments))
+        .route("/v1/definitions", post(definitions))
         .fallback(unknown)
         .method_not_allowed_fallback(not_a_get)
         .with_state(Arc::new(App { access, shared }))
@@ -110,14 +113,54 @@ async fn read_person(
 ) -> Response {
     match app.access.check(&headers) {
         Ok(()) => person::read(&app.shared, &identifier).await,
-        Err(refusal) => {
-            let body = json!({"error": refusal.error, "hint": refusal.hint});
-            let mut response = json(refusal.status, &body);
-            if refusal.status == StatusCode::UNAUTHORIZED {
-                let scheme = HeaderValue::from_static("Bearer");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
-            }
-            response
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+fn refuse(refusal: &Refusal) -> Response {
+    let body = json!({"error": refusal.error, "hint": refusal.hint});
+    let mut response = json(refusal.status, &body);
+    if refusal.status == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+    }
+    response
+}
+
+/// How a request about definitions is meant.
+#[derive(serde::Deserialize)]
+struct Checking {
+    #[serde(default)]
+    check: bool,
+}
+
+/// That the body has to be sent as JSON keeps pages in a browser on this machine from sending any.
+async fn definitions(
+    State(app): Here,
+    headers: HeaderMap,
+    Query(Checking { check }): Query<Checking>,
+    files: Result<Json<define::Files>, JsonRejection>,
+) -> Response {
+    if let Err(refusal) = app.access.check(&headers) {
+        return refuse(&refusal);
+    }
+    let Json(files) = match files {
+        Ok(files) => files,
+        Err(error) => {
+            let hint = r#"send {"files": [{"name": "shop.yaml", "text": "…"}]} as application/json"#;
+            return json(error.status(), &json!({"error": error.body_text(), "hint": hint}));
+        }
+    };
+    let applied = tokio::task::spawn_blocking(move || {
+        app.shared.apply.as_ref().map(|apply| apply(files.into_pairs(), check))
+    });
+    match applied.await {
+        Ok(Some(applied)) => define::answer(applied),
+        Ok(None) => {
+            json(StatusCode::NOT_FOUND, &json!({"error": "definitions cannot be changed here"}))
+        }
+        Err(error) => {
+            json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": error.to_string()}))
         }
     }
 }
@@ -129,5 +172,5 @@ async fn unknown(uri: Uri) -> Response {
 }
 
 async fn not_a_get() -> Response {
-    json(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "everything here is read with GET"}))
+    json(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "this is read with GET, and definitions are sent with POST"}))
 }

@@ -23,6 +23,12 @@ impl Formatter {
         Formatter { plan, sources, labels }
     }
 
+    /// Effects are those under another plan from now on.
+    pub fn follow(&mut self, plan: Arc<Plan>) {
+        self.labels = Arc::new(Labels::new(&plan));
+        self.plan = plan;
+    }
+
     /// Adds the lines of one person's step in one epoch.
     pub fn effects(
         &self,

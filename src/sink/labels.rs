@@ -129,8 +129,12 @@ impl Labels {
 
     /// Counts by name, without the zeros, for the store and the summary.
     pub fn named(&self, counts: &[u64]) -> BTreeMap<String, u64> {
-        let counted = counts.iter().enumerate().skip(1).filter(|(_, count)| **count > 0);
-        counted.map(|(label, count)| (self.names[label].join("\u{1f}"), *count)).collect()
+        let mut named = BTreeMap::new();
+        for (label, count) in counts.iter().enumerate().skip(1).filter(|(_, count)| **count > 0) {
+            // Versions of one journey are counted as one.
+            *named.entry(self.names[label].join("\u{1f}")).or_default() += count;
+        }
+        named
     }
 
     /// The inverse of [`Labels::named`].

@@ -7,6 +7,7 @@
 pub mod disk;
 pub mod memory;
 
+use crate::define::definitions::Definitions;
 use crate::epoch::Timeline;
 use crate::epoch::log::{Begins, Entry, Read};
 use serde::{Deserialize, Serialize};
@@ -48,12 +49,21 @@ pub struct Place {
     pub left: Vec<i64>,
 }
 
+impl Place {
+    /// Everything before it has been read, and nothing is left over.
+    pub fn at(from: Read) -> Place {
+        Place { from, read: from.offset, left: Vec::new() }
+    }
+}
+
 /// What a checkpoint of a live run holds in addition.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Live {
     /// The epoch that it was taken after.
     pub entry: Entry,
     pub begins: Begins,
+    /// All that took effect up to the epoch, in their order.
+    pub definitions: Vec<Definitions>,
     /// By the number of the partition.
     pub places: Vec<Place>,
     /// Everything after the epoch is in the log at this offset or later.

@@ -8,6 +8,8 @@ use kairos::dataflow::live::{Bounds, LiveJob, LiveRun, start};
 use kairos::dataflow::{Job, RunError, run};
 use kairos::decode::Decoder;
 use kairos::decode::adapter::{Adapter, Format};
+use kairos::define::compile::Keep;
+use kairos::define::definitions::Definitions;
 use kairos::epoch::Timeline;
 use kairos::epoch::log::Transaction;
 use kairos::epoch::sequencer::Backlog;
@@ -30,14 +32,14 @@ const TIMELINE: Timeline = Timeline { slack: 5_000, step: 10_000 };
 const PARTITIONS: u64 = 3;
 
 /// A world: a pack, lines by partition, and how far time goes.
-struct World {
-    engine: Engine,
-    lines: Vec<Vec<Vec<u8>>>,
-    until: i64,
+pub struct World {
+    pub engine: Engine,
+    pub lines: Vec<Vec<Vec<u8>>>,
+    pub until: i64,
 }
 
 impl World {
-    fn of(seed: u64, events: usize) -> World {
+    pub fn of(seed: u64, events: usize) -> World {
         let mut rng = Rng::new(seed);
         let engine = Engine::of(&random_pack(&mut rng));
         let mut lines = vec![Vec::new(); PARTITIONS as usize];
@@ -84,7 +86,7 @@ impl World {
         sink.outputs().iter().map(said).collect()
     }
 
-    fn cluster(&self) -> Model {
+    pub fn cluster(&self) -> Model {
         let model = Model::default();
         let topics = topics();
         let mut wanted = vec![topic("events", PARTITIONS as i32), topic(&topics.log, 1)];
@@ -98,23 +100,22 @@ impl World {
         model
     }
 
-    fn job(
+    pub fn job(
         &self,
         model: &Model,
         clock: &Arc<Manual>,
         workers: usize,
         kept: Option<&Kept>,
     ) -> LiveJob {
-        let plan = self.engine.plan.clone();
-        let decoder = Arc::new(Decoder::new(&plan.inputs));
         LiveJob {
             name: "kairos".into(),
-            plan,
+            definitions: Some(Definitions::of_folder(&self.engine.pack.files)),
+            keep: Keep::All,
             broker: Arc::new(model.clone()),
             clock: clock.clone(),
             inputs: vec!["events".into()],
-            readers: Arc::new(move |_| {
-                let decoder = decoder.clone();
+            readers: Arc::new(|_, plan| {
+                let decoder = Decoder::new(&plan.inputs);
                 let mut adapter = Adapter::new(Format::Segment);
                 Box::new(move |record, origin| adapter.event(&decoder, &record, origin))
             }),
@@ -133,14 +134,14 @@ impl World {
     }
 
     /// A clock at which the watermark is just after `until`.
-    fn clock(&self) -> Arc<Manual> {
+    pub fn clock(&self) -> Arc<Manual> {
         let clock = Manual::default();
         clock.advance(Duration::from_millis((self.until + 1 + TIMELINE.slack) as u64));
         Arc::new(clock)
     }
 }
 
-fn topics() -> Topics {
+pub fn topics() -> Topics {
     Topics::of("kairos", "out.")
 }
 
@@ -159,7 +160,7 @@ fn of_line(line: &str) -> String {
 }
 
 /// What the cluster's readers see, by stream.
-fn seen(model: &Model) -> Vec<Vec<String>> {
+pub fn seen(model: &Model) -> Vec<Vec<String>> {
     let of_stream = |name: &String| {
         let mut said: Vec<String> = Vec::new();
         for record in model.committed(name) {
@@ -202,7 +203,7 @@ fn same(seed: u64, found: &[Vec<String>], wanted: &[Vec<String>]) {
 }
 
 /// Waits until everything is read and safe, then ends the run well.
-fn settle(world: &World, run: LiveRun) -> Result<(), RunError> {
+pub fn settle(world: &World, run: LiveRun) -> Result<(), RunError> {
     let begun = Instant::now();
     while !(run.is_live() && run.watermark() > world.until && run.in_flight() == 0) {
         if run.is_finished() {
@@ -268,7 +269,7 @@ fn stopped_anywhere_and_started_again_it_says_everything_once() {
 }
 
 /// The log is one chain.
-fn chain(model: &Model) {
+pub fn chain(model: &Model) {
     let mut after = 0;
     for record in model.committed(&topics().log) {
         let payload = record.data.payload.expect("a record");

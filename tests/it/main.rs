@@ -8,6 +8,7 @@
 
 mod broker;
 mod cli;
+mod definitions;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod engine;

@@ -18,7 +18,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("broker", &VOCABULARY),
     ("source", &["limits", "time", "event", "broker"]),
     ("decode", &["limits", "time", "event", "define", "broker"]),
-    ("epoch", &["limits", "time", "event", "broker", "source"]),
+    ("epoch", &["limits", "time", "event", "define", "broker", "source"]),
     ("store", &["limits", "time", "event", "define", "broker", "epoch"]),
     ("identity", &["limits", "time", "event", "define"]),
     ("person", &["limits", "time", "event", "define", "epoch", "store"]),

@@ -6,7 +6,7 @@
 //! A commit of which it is not known whether it happened leaves the log as the judge: new producers shut out the old ones,
 //! the end of the log is read, and the transaction is either there or sent again.
 
-use super::Shared;
+use super::{Shared, Version};
 use super::publish::Bundle;
 use super::recover::{LogPlace, Until, read_log};
 use crate::broker::{Broker, BrokerError, Producer};
@@ -46,6 +46,9 @@ pub(super) struct Committer {
     /// The last epoch in the log.
     pub after: u64,
     pub begins: Begins,
+    /// The definitions of the last transaction, and whether the log knows them.
+    pub version: Arc<Version>,
+    pub defined: bool,
     /// What the log says of transactions whose epochs are being repeated.
     pub expected: VecDeque<Transaction>,
     pub turn: usize,
@@ -57,6 +60,13 @@ struct Group {
     bundles: Vec<Bundle>,
     checkpoint: bool,
     last: bool,
+}
+
+impl Group {
+    /// The definitions of all its epochs.
+    fn version(&self) -> &Arc<Version> {
+        &self.bundles.last().expect("a group is not empty").announced.version
+    }
 }
 
 impl Committer {
@@ -71,11 +81,13 @@ impl Committer {
     fn work(&mut self, bundles: &Receiver<Bundle>) -> Result<(), RunError> {
         let mut waiting = VecDeque::new();
         while let Some(mut group) = self.gather(bundles, &mut waiting)? {
+            self.follow(group.version());
             if self.expected.is_empty() {
                 self.commit(&mut group)?;
             } else {
                 self.compare(&group)?;
             }
+            *super::lock(&self.shared.in_effect) = self.version.clone();
             let said = group.bundles.iter().flat_map(|bundle| &bundle.lines);
             self.control.count(said.map(|said| said.label));
             let end = &group.bundles.last().expect("a group is not empty").announced.entry;
@@ -119,6 +131,10 @@ impl Committer {
                 continue;
             };
             let announced = &bundle.announced;
+            if group.bundles.last().is_some_and(|last| !Arc::ptr_eq(&last.announced.version, &announced.version)) {
+                waiting.push_front(bundle);
+                return Ok(Some(group));
+            }
             let number = announced.entry.number;
             (group.checkpoint, group.last) = (announced.checkpoint, announced.last);
             bytes += bundle.size();
@@ -127,6 +143,20 @@ impl Committer {
             if group.checkpoint || group.last || number >= until || full {
                 return Ok(Some(group));
             }
+        }
+    }
+
+    /// Takes up other definitions: their transaction says what they are, and lines are counted by their labels.
+    fn follow(&mut self, version: &Arc<Version>) {
+        if !Arc::ptr_eq(version, &self.version) {
+            self.version = version.clone();
+            self.defined = !self.expected.is_empty();
+            self.control.relabel(version.labels.clone());
+            tracing::info!(
+                plan = format_args!("{:016x}", version.plan.fingerprint),
+                version = version.plan.version,
+                "other definitions are in effect"
+            );
         }
     }
 
@@ -164,6 +194,7 @@ impl Committer {
             after: self.after,
             entries: counts.map(|bundle| (*bundle.announced.entry).clone()).collect(),
             begins: None,
+            definitions: None,
             lines,
             hash: hash.digest(),
         }
@@ -180,6 +211,7 @@ impl Committer {
             return Ok(());
         }
         transaction.begins = self.begins_for(&transaction);
+        transaction.definitions = (!self.defined).then(|| self.version.definitions.clone());
         let record = transaction.to_bytes();
         let begun = self.clock.now();
         loop {
@@ -198,6 +230,7 @@ impl Committer {
         }
         self.measure(group, begun);
         self.after = transaction.last();
+        self.defined = true;
         if let Some(begins) = transaction.begins {
             self.begins = begins;
             self.shared.begun.store(true, Ordering::Release);

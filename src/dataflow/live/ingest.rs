@@ -2,9 +2,10 @@
 //!
 //! The stash is the reorder buffer of a backlog: events lie in it by the step of event time in which they are taken in.
 
-use super::{Announced, Shared};
-use crate::broker::{BrokerError, Feed, Record};
+use super::{Announced, Shared, Version};
+use crate::broker::{Broker, BrokerError, Feed, Partition, Record};
 use crate::decode::adapter::NoEvent;
+use crate::define::plan::Plan;
 use crate::epoch::Timeline;
 use crate::epoch::log::Read;
 use crate::event::{Event, Origin, Reject};
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 /// Records that one feed hands over in one turn.
 const RECORDS_PER_TURN: usize = 512;
@@ -22,12 +24,52 @@ const RECORDS_PER_TURN: usize = 512;
 /// than so many milliseconds. Before that there is room for all, and reading in long runs is what makes epochs large.
 const AHEAD_MAX: i64 = 60_000;
 
+/// Before partitions that could not be opened again are tried again.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// Reads the records of one partition: what they say, as events.
 pub type Reader = Box<dyn FnMut(Record<'_>, Origin) -> Result<Event, NoEvent> + Send>;
+
+/// Makes the reader of a partition's records, for what a plan reads of them.
+pub type Readers = Arc<dyn Fn(&Partition, &Plan) -> Reader + Send + Sync>;
+
+/// Opens partitions for reading.
+#[derive(Clone)]
+pub(super) struct Opener {
+    pub broker: Arc<dyn Broker>,
+    pub readers: Readers,
+    /// Whether any reader looks at the headers of records.
+    pub headers: bool,
+}
+
+/// A partition with its number, and the place from which it is read.
+pub(super) type Opening = (u16, Partition, Place);
+
+impl Opener {
+    /// Lanes from these places on, read as a plan wants it.
+    pub(super) fn open(&self, from: &[Opening], plan: &Plan) -> Result<Vec<Lane>, BrokerError> {
+        let offset = |(_, partition, place): &Opening| (partition.clone(), place.from.offset);
+        let offsets: Vec<_> = from.iter().map(offset).collect();
+        let feeds = self.broker.feeds(&offsets, self.headers)?;
+        let lane = |((number, partition, place), feed): (&Opening, Box<dyn Feed>)| Lane {
+            number: *number,
+            plan: plan.version,
+            feed,
+            reader: (self.readers)(partition, plan),
+            read: place.from,
+            left: place.left.clone(),
+            left_until: place.read,
+            dry: false,
+        };
+        Ok(from.iter().zip(feeds).map(lane).collect())
+    }
+}
 
 /// A partition on its way to the worker that reads it.
 pub struct Lane {
     number: u16,
+    /// [`Plan::version`] of the plan for which it is read.
+    plan: u16,
     feed: Box<dyn Feed>,
     reader: Reader,
     /// How far it has been read.
@@ -40,19 +82,6 @@ pub struct Lane {
 }
 
 impl Lane {
-    /// A partition that is read on from a place.
-    pub fn new(number: u16, feed: Box<dyn Feed>, reader: Reader, place: &Place) -> Lane {
-        Lane {
-            number,
-            feed,
-            reader,
-            read: place.from,
-            left: place.left.clone(),
-            left_until: place.read,
-            dry: false,
-        }
-    }
-
     /// How far it has been read.
     pub(super) fn read(&self) -> Read {
         self.read
@@ -81,16 +110,38 @@ pub(super) struct Ingest {
     timeline: Timeline,
     worker: usize,
     lanes: Vec<Lane>,
+    opener: Opener,
+    version: Arc<Version>,
+    /// Lanes that have to be opened again because the plan is another one, and whether the sequencer waits for that.
+    reopening: Vec<Opening>,
+    awaited: bool,
     stash: BTreeMap<i64, Vec<Held>>,
     stashed: usize,
     heavy: Heavy,
 }
 
 impl Ingest {
-    pub(super) fn new(shared: Arc<Shared>, timeline: Timeline, worker: usize) -> Ingest {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        timeline: Timeline,
+        worker: usize,
+        opener: Opener,
+        version: Arc<Version>,
+    ) -> Ingest {
         let heavy = Heavy::new(shared.bounds.heavy_per_minute);
-        let (lanes, stash) = (Vec::new(), BTreeMap::new());
-        Ingest { shared, timeline, worker, lanes, stash, stashed: 0, heavy }
+        Ingest {
+            shared,
+            timeline,
+            worker,
+            lanes: Vec::new(),
+            opener,
+            version,
+            reopening: Vec::new(),
+            awaited: false,
+            stash: BTreeMap::new(),
+            stashed: 0,
+            heavy,
+        }
     }
 
     /// Reads what there is and what there is room for; tells whether there was anything.
@@ -99,6 +150,7 @@ impl Ingest {
     /// A partition cannot be read.
     pub(super) fn read(&mut self) -> Result<bool, BrokerError> {
         self.welcome();
+        self.reopen()?;
         let holding = self.shared.holding.load(Ordering::Acquire);
         let live = self.shared.live.load(Ordering::Acquire);
         // The partition that is behind most comes first. A dry one holds nobody back.
@@ -120,9 +172,61 @@ impl Ingest {
         Ok(any)
     }
 
-    /// Takes in lanes that have come to this worker.
+    /// Takes in lanes that have come to this worker. One that was opened for another plan is opened again.
     fn welcome(&mut self) {
-        self.lanes.append(&mut super::lock(&self.shared.arrivals[self.worker]));
+        for lane in super::lock(&self.shared.arrivals[self.worker]).drain(..) {
+            if lane.plan == self.version.plan.version {
+                self.lanes.push(lane);
+            } else {
+                let partition = self.shared.partition(lane.number);
+                let Lane { number, read: from, left, left_until: read, .. } = lane;
+                self.reopening.push((number, partition, Place { from, read, left }));
+            }
+        }
+    }
+
+    /// Opens what has to be opened again; while the broker cannot be reached, later.
+    fn reopen(&mut self) -> Result<(), BrokerError> {
+        if self.reopening.is_empty() && !self.awaited {
+            return Ok(());
+        }
+        match self.opener.open(&self.reopening, &self.version.plan) {
+            Ok(lanes) => {
+                for lane in lanes {
+                    self.shared.note_read(usize::from(lane.number), lane.read);
+                    self.lanes.push(lane);
+                }
+                self.reopening.clear();
+                if std::mem::take(&mut self.awaited) {
+                    self.shared.reopened();
+                }
+                Ok(())
+            }
+            Err(error @ BrokerError::Unavailable { .. }) => {
+                tracing::warn!(%error, "partitions cannot be opened again; trying again");
+                std::thread::sleep(PATIENCE);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Another plan reads other things of events: what has been read beyond an epoch is read again.
+    fn follow(&mut self, version: &Arc<Version>, read: &[Read]) {
+        let places = self.places(read);
+        for lane in std::mem::take(&mut self.lanes) {
+            let at = usize::from(lane.number);
+            let place = match places.get(&lane.number) {
+                Some(place) => place.clone(),
+                // It has just arrived, and no epoch has anything of it.
+                None => Place::at(self.shared.first_read(at)),
+            };
+            self.reopening.push((lane.number, self.shared.partition(lane.number), place));
+        }
+        self.stash.clear();
+        self.stashed = 0;
+        self.version = version.clone();
+        self.awaited = true;
     }
 
     fn read_lane(&mut self, at: usize) -> Result<bool, BrokerError> {
@@ -213,27 +317,40 @@ impl Ingest {
         if announced.checkpoint {
             self.tell_places(&entry.read);
         }
+        if !Arc::ptr_eq(&announced.version, &self.version) {
+            self.follow(&announced.version, &entry.read);
+        }
         share
     }
 
-    /// Where each lane has to be read on from after an epoch.
+    /// Says where each lane has to be read on from after an epoch.
     fn tell_places(&self, read: &[Read]) {
+        let told = self.places(read);
+        let mut places = super::lock(&self.shared.places);
+        places.resize(read.len(), None);
+        for (number, place) in told {
+            places[usize::from(number)] = Some(place);
+        }
+    }
+
+    /// Where each lane has to be read on from after an epoch. A lane that has just arrived is not in the entry yet.
+    fn places(&self, read: &[Read]) -> BTreeMap<u16, Place> {
         let mut left: BTreeMap<u16, Vec<(i64, i64)>> = BTreeMap::new();
         for held in self.stash.values().flatten() {
-            if held.offset < read[usize::from(held.lane)].offset {
+            let reach = read.get(usize::from(held.lane));
+            if reach.is_some_and(|reach| held.offset < reach.offset) {
                 left.entry(held.lane).or_default().push((held.offset, held.high));
             }
         }
-        let mut places = super::lock(&self.shared.places);
-        places.resize(read.len(), None);
-        // A lane that has just arrived is not in the entry yet.
-        for lane in self.lanes.iter().filter(|lane| usize::from(lane.number) < read.len()) {
+        let known = self.lanes.iter().filter(|lane| usize::from(lane.number) < read.len());
+        let place = |lane: &Lane| {
             let read = read[usize::from(lane.number)];
             let mut left = left.remove(&lane.number).unwrap_or_default();
             left.sort_unstable();
             let from = left.first().map_or(read, |&(offset, high)| Read { offset, high });
             let left = left.into_iter().map(|(offset, _)| offset).collect();
-            places[usize::from(lane.number)] = Some(Place { from, read: read.offset, left });
-        }
+            (lane.number, Place { from, read: read.offset, left })
+        };
+        known.map(place).collect()
     }
 }

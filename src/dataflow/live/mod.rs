@@ -19,11 +19,14 @@ mod publish;
 mod recover;
 mod resume;
 mod run;
+mod version;
 
-pub use ingest::{Lane, Reader};
-pub use run::{Bounds, LiveJob, LiveRun, Readers, start};
+pub use ingest::{Lane, Reader, Readers};
+pub use run::{Bounds, LiveJob, LiveRun, start};
+pub use version::{ApplyError, Definer, Version};
 
 use crate::broker::Partition;
+use crate::define::definitions::Definitions;
 use crate::epoch::log::{Entry, Read};
 use crate::epoch::schedule::Schedule;
 use crate::epoch::sequencer::{Probe, Sequencer};
@@ -38,6 +41,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(super) struct Announced {
     pub entry: Arc<Entry>,
+    /// The definitions under which it is worked through.
+    pub version: Arc<Version>,
     /// The clock's time at which it was announced.
     pub at: Duration,
     /// Whether it is at the live edge, so that what it takes says something of latency.
@@ -46,6 +51,12 @@ pub(super) struct Announced {
     pub checkpoint: bool,
     /// Nothing comes after it.
     pub last: bool,
+}
+
+/// The definitions of an epoch: the last that begin with it or before.
+fn version_at(versions: &[(u64, Arc<Version>)], epoch: u64) -> Arc<Version> {
+    let at = versions.partition_point(|(begin, _)| *begin <= epoch);
+    versions[at.saturating_sub(1)].1.clone()
 }
 
 /// What the threads of a live run share.
@@ -87,6 +98,14 @@ pub(super) struct Shared {
     log_offset: AtomicI64,
     /// Whether the log knows the terms of this run.
     begun: AtomicBool,
+    /// Definitions with the epochs at whose beginning they take effect, ascending.
+    versions: Mutex<Vec<(u64, Arc<Version>)>>,
+    /// Those that take effect next.
+    wanted: Mutex<Option<Arc<Version>>>,
+    /// Those of the last transaction.
+    in_effect: Mutex<Arc<Version>>,
+    /// Workers that still have to read again, as another plan wants it, what they have read ahead.
+    rereading: AtomicUsize,
 }
 
 const WHOLE: &str = "a worker that panics ends the process";
@@ -103,8 +122,14 @@ impl Shared {
         workers: usize,
         bounds: Bounds,
         metrics: Arc<Metrics>,
+        versions: Vec<(u64, Arc<Version>)>,
     ) -> Shared {
+        let in_effect = version_at(&versions, sequencer.last().number);
         Shared {
+            in_effect: Mutex::new(in_effect),
+            versions: Mutex::new(versions),
+            wanted: Mutex::default(),
+            rereading: AtomicUsize::new(0),
             metrics,
             bounds,
             committed: Mutex::new(from.clone()),
@@ -151,10 +176,36 @@ impl Shared {
         lock(&self.partitions).iter().map(|(partition, _)| partition.clone()).collect()
     }
 
+    fn partition(&self, number: u16) -> Partition {
+        lock(&self.partitions)[usize::from(number)].0.clone()
+    }
+
+    /// Where a partition was first read.
+    fn first_read(&self, at: usize) -> Read {
+        Read::from(lock(&self.partitions)[at].1)
+    }
+
     /// How far has been read for good, for those who watch lag in the cluster.
     fn progress(&self) -> Vec<(Partition, i64)> {
         let read = lock(&self.committed).clone();
         self.partitions().into_iter().zip(read.into_iter().map(|read| read.offset)).collect()
+    }
+
+    /// The definitions of an epoch.
+    fn version(&self, epoch: u64) -> Arc<Version> {
+        version_at(&lock(&self.versions), epoch)
+    }
+
+    /// All definitions up to an epoch.
+    fn versions_until(&self, epoch: u64) -> Vec<Definitions> {
+        let versions = lock(&self.versions);
+        let until = versions.iter().take_while(|(begin, _)| *begin <= epoch);
+        until.map(|(_, version)| version.definitions.clone()).collect()
+    }
+
+    /// A worker has opened its partitions again.
+    fn reopened(&self) {
+        self.rereading.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// Makes the run end once everything announced so far is safe.
@@ -191,15 +242,17 @@ impl Shared {
     /// shall end with a checkpoint, and told its number.
     fn sequence(&self, at: Duration, checkpoint: impl FnOnce(u64, bool) -> bool) -> bool {
         let mut sequencer = lock(&self.sequencer);
-        if self.ended.load(Ordering::Acquire) || self.in_flight() >= self.bounds.epochs {
+        let busy = self.rereading.load(Ordering::Acquire) > 0;
+        if busy || self.ended.load(Ordering::Acquire) || self.in_flight() >= self.bounds.epochs {
             return false;
         }
         let earliest = self.timers.iter().map(|timer| timer.load(Ordering::Acquire)).min();
         let earliest = earliest.unwrap_or(i64::MIN);
         let last = self.finishing.load(Ordering::Acquire) && !sequencer.is_replaying();
+        let before = self.version(sequencer.last().number);
         if last {
-            sequencer.finish();
-        } else {
+            sequencer.stand_still();
+        } else if !self.switch(&mut sequencer) {
             let readings = lock(&self.readings).clone();
             if sequencer.next(&readings, earliest).is_none() {
                 self.note_holding(&sequencer, &readings);
@@ -212,6 +265,12 @@ impl Shared {
         let entry = Arc::new(sequencer.last().clone());
         self.metrics.set_watermark(entry.span.end);
         self.metrics.epochs.add(1);
+        let version = self.version(entry.number);
+        if !Arc::ptr_eq(&version, &before) {
+            self.rereading.store(self.arrivals.len(), Ordering::Release);
+            sequencer.rewind();
+            self.schedule.announce_plan(entry.number, version.plan.clone());
+        }
         self.schedule.announce(entry.number, entry.span);
         self.watermark.store(entry.span.end, Ordering::Release);
         self.announced.fetch_add(1, Ordering::AcqRel);
@@ -221,9 +280,19 @@ impl Shared {
             *lock(&self.checkpoint) = Some(entry.clone());
         }
         for queue in &self.queues {
-            let entry = entry.clone();
-            lock(queue).push_back(Announced { entry, at, live, checkpoint, last });
+            let (entry, version) = (entry.clone(), version.clone());
+            lock(queue).push_back(Announced { entry, version, at, live, checkpoint, last });
         }
+        true
+    }
+
+    /// Announces an epoch for definitions that wait to take effect; false if there are none, or the log is being repeated.
+    fn switch(&self, sequencer: &mut Sequencer) -> bool {
+        let mut wanted = lock(&self.wanted);
+        let version = if sequencer.is_replaying() { None } else { wanted.take() };
+        let Some(version) = version else { return false };
+        let begin = sequencer.stand_still().number;
+        lock(&self.versions).push((begin, version));
         true
     }
 

@@ -1,6 +1,6 @@
 //! Lines of all workers → bundles, one for each epoch, in order.
 
-use super::{Announced, Shared};
+use super::{Announced, Shared, Version};
 use crate::dataflow::Wakers;
 use crate::dataflow::publish::Pending;
 use crate::epoch::log::Read;
@@ -52,6 +52,8 @@ struct Publisher {
     announced: VecDeque<Announced>,
     /// How far the last epoch had read.
     read: Vec<Read>,
+    /// The definitions of the last epoch.
+    version: Arc<Version>,
     out: Sender<Bundle>,
 }
 
@@ -60,6 +62,7 @@ pub(super) fn publish<'scope>(
     batches: Stream<'scope, u64, Vec<Batch>>,
     shared: Arc<Shared>,
     read: Vec<Read>,
+    version: Arc<Version>,
     out: Sender<Bundle>,
     wakers: Wakers,
 ) -> Stream<'scope, u64, Vec<()>> {
@@ -72,7 +75,7 @@ pub(super) fn publish<'scope>(
             wakers.borrow_mut().push(scope.activator_for(info.address));
             let mut capability = Some(capability);
             let (pending, announced) = (Pending::default(), VecDeque::new());
-            let mut publisher = Publisher { shared, pending, announced, read, out };
+            let mut publisher = Publisher { shared, pending, announced, read, version, out };
             move |(input, frontier), _output| {
                 input.for_each(|_, batches| publisher.pending.append(batches));
                 let frontier = frontier.frontier().first().copied();
@@ -111,7 +114,10 @@ impl Publisher {
                 lines.push(Said { stream, label, time, start, end: bytes.len() });
             }
             let happened = !lines.is_empty() || stirred.contains(&number);
-            let counts = happened || announced.checkpoint || announced.entry.read != self.read;
+            let switches = !Arc::ptr_eq(&announced.version, &self.version);
+            let counts =
+                happened || switches || announced.checkpoint || announced.entry.read != self.read;
+            self.version.clone_from(&announced.version);
             self.read.clone_from(&announced.entry.read);
             // Without a receiver the run is over.
             let _ = self.out.send(Bundle { announced, counts, lines, bytes });

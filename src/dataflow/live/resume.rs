@@ -3,13 +3,16 @@
 use super::probe::partitions_of;
 use super::recover::{LogPlace, Until, check_retention, read_log};
 use super::run::LiveJob;
-use super::{Lane, Shared};
+use super::ingest::Opening;
+use super::{Shared, Version};
 use crate::broker::{BrokerError, Partition};
 use crate::dataflow::RunError;
+use crate::define::definitions::Definitions;
 use crate::epoch::Span;
 use crate::epoch::log::{Begins, Entry, Read, Terms, Transaction};
 use crate::store::{Checkpoint, Place};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Where a run goes on.
 pub(super) struct Resume {
@@ -20,6 +23,10 @@ pub(super) struct Resume {
     pub log: LogPlace,
     /// What follows in the log.
     pub records: VecDeque<Transaction>,
+    /// Definitions with the epochs at whose beginning they took effect, ascending.
+    pub versions: Vec<(u64, Arc<Version>)>,
+    /// Whether the log, or the checkpoint, knows the last of them.
+    pub defined: bool,
     pub counts: Option<std::collections::BTreeMap<String, u64>>,
 }
 
@@ -42,6 +49,8 @@ pub(super) fn find_place(job: &LiveJob) -> Result<Resume, RunError> {
             places: live.places,
             entry: live.entry,
             records: VecDeque::new(),
+            versions: chain(job, live.definitions.into_iter().map(|it| (0, it)))?,
+            defined: true,
             counts: Some(counts),
         },
         Some(_) => {
@@ -58,6 +67,8 @@ pub(super) fn find_place(job: &LiveJob) -> Result<Resume, RunError> {
                 places: Vec::new(),
                 entry: NOTHING,
                 records: VecDeque::new(),
+                versions: Vec::new(),
+                defined: false,
                 counts: None,
             }
         }
@@ -68,6 +79,7 @@ pub(super) fn find_place(job: &LiveJob) -> Result<Resume, RunError> {
     }
     check_terms(&resume.begins.terms, &job.terms())?;
     resume.records = records.into();
+    take_definitions(job, &mut resume)?;
     add_partitions(job, &mut resume)?;
     let from = resume.begins.partitions.iter().zip(&resume.places);
     let from: Vec<_> =
@@ -78,9 +90,7 @@ pub(super) fn find_place(job: &LiveJob) -> Result<Resume, RunError> {
 
 /// What the log was written under has to be what the run is started with.
 fn check_terms(logged: &Terms, wanted: &Terms) -> Result<(), RunError> {
-    let differs = if logged.plan != wanted.plan {
-        "another pack"
-    } else if logged.slack != wanted.slack || logged.step != wanted.step {
+    let differs = if logged.slack != wanted.slack || logged.step != wanted.step {
         "another slack_ms or step_ms"
     } else if logged.dedup_horizon != wanted.dedup_horizon {
         "another dedup_minutes"
@@ -113,19 +123,64 @@ fn add_partitions(job: &LiveJob, resume: &mut Resume) -> Result<(), RunError> {
     Ok(())
 }
 
+/// Adds the definitions of the log to those of the checkpoint. Where nothing has begun yet, it begins with the job's.
+fn take_definitions(job: &LiveJob, resume: &mut Resume) -> Result<(), RunError> {
+    let logged = resume.records.iter().filter_map(|record| {
+        let begin = record.entries.first()?.number;
+        record.definitions.clone().map(|definitions| (begin, definitions))
+    });
+    let before = std::mem::take(&mut resume.versions);
+    resume.versions = follow(job, before, logged)?;
+    resume.defined |= !resume.versions.is_empty();
+    if resume.versions.is_empty() {
+        let Some(definitions) = job.definitions.clone() else {
+            return Err(RunError::NoDefinitions);
+        };
+        resume.versions = chain(job, [(0, definitions)])?;
+    }
+    Ok(())
+}
+
+type Versions = Vec<(u64, Arc<Version>)>;
+
+fn chain(
+    job: &LiveJob,
+    definitions: impl IntoIterator<Item = (u64, Definitions)>,
+) -> Result<Versions, RunError> {
+    follow(job, Vec::new(), definitions)
+}
+
+/// Definitions one after the other, each compiled as what follows the one before.
+fn follow(
+    job: &LiveJob,
+    mut versions: Versions,
+    definitions: impl IntoIterator<Item = (u64, Definitions)>,
+) -> Result<Versions, RunError> {
+    for (begin, definitions) in definitions {
+        let next = match versions.last() {
+            Some((_, last)) => last.then(definitions),
+            None => Version::first(definitions, job.keep),
+        };
+        let next = next.map_err(|mistakes| {
+            RunError::Log(format!("this version cannot read definitions of the log:\n{mistakes}"))
+        })?;
+        versions.push((begin, next));
+    }
+    Ok(versions)
+}
+
 /// Opens the feeds and gives each worker its lanes.
 pub(super) fn open_lanes(
     job: &LiveJob,
     resume: &Resume,
     shared: &Shared,
 ) -> Result<(), BrokerError> {
-    let partitions = resume.begins.partitions.iter().zip(&resume.places);
-    let from: Vec<_> =
-        partitions.map(|((partition, _), place)| (partition.clone(), place.from.offset)).collect();
-    let feeds = job.broker.feeds(&from, job.headers)?;
-    for (at, (feed, place)) in feeds.into_iter().zip(&resume.places).enumerate() {
-        let reader = (job.readers)(&from[at].0);
-        let lane = Lane::new(at as u16, feed, reader, place);
+    let partitions = resume.begins.partitions.iter().zip(&resume.places).enumerate();
+    let from: Vec<Opening> = partitions
+        .map(|(at, ((partition, _), place))| (at as u16, partition.clone(), place.clone()))
+        .collect();
+    let version = shared.version(resume.entry.number);
+    for (at, lane) in job.opener().open(&from, &version.plan)?.into_iter().enumerate() {
         super::lock(&shared.arrivals[at % job.workers]).push(lane);
     }
     Ok(())

@@ -1,15 +1,17 @@
 //! Starting a live run, its threads, and its end.
 
 use super::commit::Committer;
-use super::ingest::{Ingest, Reader};
+use super::ingest::{Ingest, Opener, Opening, Readers};
 use super::probe::Prober;
 use super::publish::{Bundle, publish};
 use super::resume::{find_place, open_lanes};
-use super::{Lane, Shared};
+use super::{Definer, Lane, Shared, Version, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::run::{drop_dataflows, guarded, take_stored};
 use crate::dataflow::{Control, RunError, Wakers};
+use crate::define::compile::Keep;
+use crate::define::definitions::Definitions;
 use crate::define::plan::Plan;
 use crate::epoch::log::{Begins, Terms};
 use crate::epoch::sequencer::{Backlog, Sequencer};
@@ -18,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::person::keyed::{Counts, Keyed};
 use crate::person::views::{Keeper, Views};
 use crate::sink::topics::{Outlet, Topics};
-use crate::sink::{Batch, Formatter, Labels, Sources};
+use crate::sink::{Batch, Formatter, Sources};
 use crate::store::{Checkpoint, Live, Place, RunKey, Store};
 use crate::time::clock::Clock;
 use std::cell::RefCell;
@@ -43,14 +45,14 @@ const IDLE: Duration = Duration::from_micros(200);
 /// microseconds, and they would only wait for one another.
 const PACE: Duration = Duration::from_millis(1);
 
-/// Makes the reader of a partition's records.
-pub type Readers = Arc<dyn Fn(&Partition) -> Reader + Send + Sync>;
-
 /// Everything that a live run is given.
 pub struct LiveJob {
     /// The instance: two that run under one name shut each other out.
     pub name: String,
-    pub plan: Arc<Plan>,
+    /// What takes effect, unless the log says that these were there before and others after them. Without any, the run goes
+    /// on under those of the log.
+    pub definitions: Option<Definitions>,
+    pub keep: Keep,
     pub broker: Arc<dyn Broker>,
     pub clock: Arc<dyn Clock>,
     /// Topics that are read, in the order that breaks ties.
@@ -94,16 +96,20 @@ impl Default for Bounds {
 impl LiveJob {
     pub(super) fn terms(&self) -> Terms {
         Terms {
-            plan: self.plan.fingerprint,
             slack: self.timeline.slack,
             step: self.timeline.step,
             dedup_horizon: self.dedup_horizon,
         }
     }
 
-    fn key(&self) -> RunKey {
+    pub(super) fn opener(&self) -> Opener {
+        let (broker, readers) = (self.broker.clone(), self.readers.clone());
+        Opener { broker, readers, headers: self.headers }
+    }
+
+    fn key(&self, plan: &Plan) -> RunKey {
         RunKey {
-            plan: self.plan.fingerprint,
+            plan: plan.fingerprint,
             timeline: self.timeline,
             dedup_horizon: self.dedup_horizon,
             until: None,
@@ -115,7 +121,6 @@ impl LiveJob {
 /// A live run under way.
 pub struct LiveRun {
     pub control: Arc<Control>,
-    pub labels: Arc<Labels>,
     shared: Arc<Shared>,
     answers: Arc<AtomicBool>,
     thread: JoinHandle<Result<Counts, RunError>>,
@@ -130,6 +135,11 @@ impl LiveRun {
         } else {
             self.shared.finish();
         }
+    }
+
+    /// Through which definitions change while the run goes on.
+    pub fn definer(&self) -> Definer {
+        Definer::new(self.shared.clone())
     }
 
     /// Whether everything has been read that was there a moment ago.
@@ -177,12 +187,13 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
     let partitions = resume.begins.partitions.clone();
     let sources = partitions.iter().map(|(partition, _)| partition.clone()).collect();
     let sources = Arc::new(Sources::partitions(sources));
-    let labels = Arc::new(Labels::new(&job.plan));
+    let version = version_at(&resume.versions, resume.entry.number);
+    let labels = version.labels.clone();
     let counts = match &resume.counts {
         Some(counts) => labels.numbered(counts),
         None => vec![0; labels.len()],
     };
-    let control = Arc::new(Control::new(counts, job.workers));
+    let control = Arc::new(Control::new(labels, counts, job.workers));
     let entries = resume.records.iter().flat_map(|record| record.entries.clone()).collect();
     let sequencer = Sequencer::new(job.timeline, job.backlog, resume.entry.clone(), entries);
     let from = resume.places.iter().map(|place| place.from).collect();
@@ -193,6 +204,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         job.workers,
         job.bounds,
         job.metrics.clone(),
+        resume.versions.clone(),
     ));
     open_lanes(&job, &resume, &shared)?;
     let answers = Arc::new(AtomicBool::new(true));
@@ -211,20 +223,21 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         log: resume.log.clone(),
         after: resume.entry.number,
         begins: Begins { terms: job.terms(), ..resume.begins.clone() },
+        version: version.clone(),
+        defined: resume.defined,
         expected: resume.records,
         turn: 0,
         outlet: Outlet::default(),
     };
     let setup = Setup {
-        key: job.key(),
+        key: job.key(&version.plan),
+        opener: job.opener(),
         name: job.name,
         read: resume.entry.read,
-        plan: job.plan,
+        version,
         broker: job.broker,
         clock: job.clock,
         inputs: job.inputs,
-        readers: job.readers,
-        headers: job.headers,
         workers: job.workers,
         timeline: job.timeline,
         dedup_horizon: job.dedup_horizon,
@@ -233,7 +246,6 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         metrics: job.metrics,
         views: job.views,
         terms: committer.begins.terms.clone(),
-        labels: labels.clone(),
         sources,
         shared: shared.clone(),
         control: control.clone(),
@@ -241,7 +253,9 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         answers: answers.clone(),
     };
     let thread = std::thread::spawn(move || setup.run(committer));
-    Ok(LiveRun { control, labels, shared, answers, thread })
+    let run = LiveRun { control, shared, answers, thread };
+    run.definer().follow(job.definitions)?;
+    Ok(run)
 }
 
 /// What the threads of a run need.
@@ -250,12 +264,12 @@ struct Setup {
     key: RunKey,
     /// How far the epoch before the first one had read.
     read: Vec<crate::epoch::log::Read>,
-    plan: Arc<Plan>,
+    /// The definitions of that epoch.
+    version: Arc<Version>,
+    opener: Opener,
     broker: Arc<dyn Broker>,
     clock: Arc<dyn Clock>,
     inputs: Vec<String>,
-    readers: Readers,
-    headers: bool,
     workers: usize,
     timeline: Timeline,
     dedup_horizon: i64,
@@ -264,7 +278,6 @@ struct Setup {
     metrics: Arc<Metrics>,
     views: Arc<Views>,
     terms: Terms,
-    labels: Arc<Labels>,
     sources: Arc<Sources>,
     shared: Arc<Shared>,
     control: Arc<Control>,
@@ -331,17 +344,15 @@ impl Setup {
     /// Lanes of partitions that have appeared, from their beginning.
     fn open(&self, partitions: &[Partition]) -> Result<Vec<Lane>, BrokerError> {
         let starts = self.broker.starts(partitions)?;
-        let from: Vec<_> = partitions.iter().cloned().zip(starts).collect();
         let first = super::lock(&self.shared.partitions).len();
-        let feeds = self.broker.feeds(&from, self.headers)?;
-        let lane = |(at, feed): (usize, Box<dyn crate::broker::Feed>)| {
-            let (partition, start) = &from[at];
-            self.sources.add(partition.clone());
-            let read = crate::epoch::log::Read::from(*start);
-            let place = Place { from: read, read: *start, left: Vec::new() };
-            Lane::new((first + at) as u16, feed, (self.readers)(partition), &place)
+        let opening = |(at, (partition, start)): (usize, (&Partition, i64))| {
+            let place = Place::at(crate::epoch::log::Read::from(start));
+            ((first + at) as u16, partition.clone(), place)
         };
-        Ok(feeds.into_iter().enumerate().map(lane).collect())
+        let from: Vec<Opening> = partitions.iter().zip(starts).enumerate().map(opening).collect();
+        let lanes = self.opener.open(&from, &self.shared.version(u64::MAX).plan)?;
+        partitions.iter().for_each(|partition| self.sources.add(partition.clone()));
+        Ok(lanes)
     }
 
     /// Writes checkpoints beside the flow, as their parts come together.
@@ -371,16 +382,18 @@ impl Setup {
         let entry = entry.expect("a checkpoint is asked for when its epoch is announced");
         let mut partitions = super::lock(&self.shared.partitions).clone();
         partitions.truncate(entry.read.len());
+        let version = self.shared.version(epoch);
         Checkpoint {
             epoch,
-            run: self.key.clone(),
+            run: RunKey { plan: version.plan.fingerprint, ..self.key.clone() },
             sources: Vec::new(),
             outputs: Vec::new(),
-            counts: self.labels.named(counts),
+            counts: version.labels.named(counts),
             ended: false,
             live: Some(Live {
                 entry: (*entry).clone(),
                 begins: Begins { terms: self.terms.clone(), partitions },
+                definitions: self.shared.versions_until(epoch),
                 places: self.shared.take_places(),
                 log_offset: self.shared.log_offset.load(Ordering::Acquire),
             }),
@@ -390,13 +403,14 @@ impl Setup {
     /// One worker, from its persons in the store to the end.
     fn work(&self, worker: &mut timely::worker::Worker, out: Sender<Bundle>) -> Counts {
         let store = self.store.clone().map(|store| store as Arc<dyn crate::store::Persons>);
-        let mut keyed = Keyed::new(self.plan.clone(), self.dedup_horizon, store);
+        let plan = &self.version.plan;
+        let mut keyed = Keyed::new(plan.clone(), self.dedup_horizon, store);
         if let Some(store) = &self.store
             && let Err(error) = take_stored(&mut keyed, &**store, worker)
         {
             self.control.fail(error.into());
         }
-        keyed.show_to(Keeper::new(self.views.clone(), self.plan.fingerprint));
+        keyed.show_to(Keeper::new(self.views.clone(), plan.fingerprint));
         let keyed = Rc::new(RefCell::new(keyed));
         let (probe, wakers) = worker.dataflow::<u64, _, _>(|scope| self.build(scope, &keyed, out));
         let index = worker.index();
@@ -444,13 +458,15 @@ impl Setup {
             wakers.clone(),
         );
         let lines = scope.concatenate([lines, rejects]);
-        publish(lines, self.shared.clone(), self.read.clone(), out, wakers.clone())
+        let (read, version) = (self.read.clone(), self.version.clone());
+        publish(lines, self.shared.clone(), read, version, out, wakers.clone())
             .probe_with(&probe);
         (probe, wakers)
     }
 
     fn formatter(&self) -> Formatter {
-        Formatter::new(self.plan.clone(), self.sources.clone(), self.labels.clone())
+        let (plan, labels) = (self.version.plan.clone(), self.version.labels.clone());
+        Formatter::new(plan, self.sources.clone(), labels)
     }
 
     /// The ingest of one worker as an operator without inputs and with two outputs: events, and lines of rejects.
@@ -470,7 +486,8 @@ impl Setup {
         let index = scope.index();
         let (shared, control) = (self.shared.clone(), self.control.clone());
         let formatter = self.formatter();
-        let mut work = Ingest::new(shared.clone(), self.timeline, index);
+        let (opener, version) = (self.opener.clone(), self.version.clone());
+        let mut work = Ingest::new(shared.clone(), self.timeline, index, opener, version);
         let mut driver = (index == 0).then(|| Driver {
             shared: shared.clone(),
             coordinator: self.coordinator.clone(),

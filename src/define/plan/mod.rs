@@ -1,11 +1,13 @@
 //! What will run: every name resolved to a number, every expression typed, no text to look up and nothing optional that
 //! is not truly optional.
 
+mod changes;
 pub mod expr;
 mod inputs;
 mod journeys;
 mod set;
 
+pub use changes::{Changed, Difference};
 pub use expr::Expr;
 pub use inputs::{Consumer, Inputs, PropertyPath, Rates};
 pub use journeys::{
