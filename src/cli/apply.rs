@@ -89,7 +89,8 @@ fn instance(args: &ApplyArgs) -> Result<(SocketAddr, Option<String>), Failure> {
 }
 
 fn told(said: &Value, status: u16, check: bool) -> String {
-    let changes: Vec<String> = said["changes"].as_array().into_iter().flatten().map(change).collect();
+    let changes: Vec<String> =
+        said["changes"].as_array().into_iter().flatten().map(change).collect();
     let head = match (status, said["state"].as_str()) {
         (202, _) => {
             format!("{}: it takes effect when the log has been repeated\n", bold("accepted"))
@@ -116,9 +117,8 @@ mod tests {
             {"what": "journey", "name": "cart", "change": "changed"},
             {"what": "segment", "name": "vip", "change": "added"},
         ]});
-        let text = |status, check| {
-            anstream::adapter::strip_str(&told(&said, status, check)).to_string()
-        };
+        let text =
+            |status, check| anstream::adapter::strip_str(&told(&said, status, check)).to_string();
         let changes = "  changed  journey  cart\n  added    segment  vip\n";
         assert_eq!(text(200, false), format!("in effect\n{changes}"));
         assert!(text(202, false).starts_with("accepted: "));

@@ -94,7 +94,9 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
         (Err(RunError::NoDefinitions), Err(failure)) => return Err(failure),
         (run, loaded) => {
             if loaded.is_err() {
-                tracing::error!("the pack cannot be taken; the run goes on by the definitions of its log");
+                tracing::error!(
+                    "the pack cannot be taken; the run goes on by the definitions of its log"
+                );
                 metrics.definitions_refused.set(1);
             }
             run?

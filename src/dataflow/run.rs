@@ -115,7 +115,11 @@ impl Control {
     /// Counts by label of what has been written, as the labels of some definitions number them.
     pub fn counts_by(&self, labels: &Arc<Labels>) -> Vec<u64> {
         let (known, counts) = &*self.counts.lock().expect(WHOLE);
-        if Arc::ptr_eq(known, labels) { counts.clone() } else { labels.numbered(&known.named(counts)) }
+        if Arc::ptr_eq(known, labels) {
+            counts.clone()
+        } else {
+            labels.numbered(&known.named(counts))
+        }
     }
 
     /// Counts go on under the labels of other definitions.

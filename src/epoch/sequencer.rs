@@ -117,8 +117,7 @@ impl Sequencer {
             self.last = self.replay.pop_front().expect("there is a first one");
             return Some(&self.last);
         }
-        if readings.iter().zip(&self.last.read).any(|(now, then)| now.offset < then.offset) {
-            // What has been read before is being read again.
+        if self.is_rereading(readings) {
             return None;
         }
         self.reach(readings);
@@ -133,6 +132,12 @@ impl Sequencer {
         let tick = if earliest_timer < end { TICK } else { IDLE_TICK };
         let due = if live { fresh || advanced >= tick } else { advanced > 0 };
         due.then(|| self.announce(readings, end, clock, !live))
+    }
+
+    /// Whether what the last epoch had read is being read again. No epoch can end before that: where its input is left over
+    /// from an earlier one, nobody has it yet.
+    pub fn is_rereading(&self, readings: &[Read]) -> bool {
+        readings.iter().zip(&self.last.read).any(|(now, then)| now.offset < then.offset)
     }
 
     /// What has been read and belongs to no epoch yet is going to be read again: only what was known at the last watermark

@@ -91,7 +91,7 @@ impl Keyed {
         if let Some(keeper) = &mut self.keeper {
             keeper.set_plan(plan.fingerprint);
         }
-        if plan.concerns_everybody {
+        if plan.concerns_everybody() {
             for slot in 0..self.table.len() as u32 {
                 // A restart has to know of it.
                 self.touch(slot);

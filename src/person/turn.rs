@@ -61,8 +61,10 @@ impl Person {
             let timer_at =
                 if deadline < frame.next_watermark { deadline.max(self.now) } else { NEVER };
             let adopts = self.plan != frame.plan.version;
-            // Another plan is taken up when the epoch begins, before its events; what is overdue by then comes first.
-            let plan_at = if adopts { frame.watermark.max(self.now) } else { NEVER };
+            // Another plan is taken up at the next instant at which something happens or, where it concerns everybody, when the
+            // epoch begins; what is overdue by then comes first.
+            let at_once = adopts && self.plan < frame.plan.concerned_everybody;
+            let plan_at = if at_once { frame.watermark.max(self.now) } else { NEVER };
             let now = event_at.min(timer_at).min(plan_at);
             if now == NEVER {
                 return tally;

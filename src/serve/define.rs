@@ -58,7 +58,8 @@ pub(super) fn answer(applied: Applied) -> Response {
         }
         Applied::Refused(error) => return json(StatusCode::CONFLICT, &json!({"error": error})),
     };
-    let change = |it: &Changed| json!({"what": it.what, "name": it.name, "change": it.difference.as_str()});
+    let change =
+        |it: &Changed| json!({"what": it.what, "name": it.name, "change": it.difference.as_str()});
     let changes: Vec<Value> = changes.iter().map(change).collect();
     json(status, &json!({"state": state, "version": version, "changes": changes}))
 }

@@ -20,7 +20,10 @@ const ENDPOINTS: [(&str, &str); 8] = [
     ("/v1/persons/{identifier}", "facts, segments and open journeys of a person, such as user:42"),
     ("/v1/journeys", "journeys with their steps and counts"),
     ("/v1/segments", "segments with their counts"),
-    ("/v1/definitions", "POST the files of a pack to let it take effect; with ?check=true to see what would change"),
+    (
+        "/v1/definitions",
+        "POST the files of a pack to let it take effect; with ?check=true to see what would change",
+    ),
 ];
 
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -147,7 +150,8 @@ async fn definitions(
     let Json(files) = match files {
         Ok(files) => files,
         Err(error) => {
-            let hint = r#"send {"files": [{"name": "shop.yaml", "text": "…"}]} as application/json"#;
+            let hint =
+                r#"send {"files": [{"name": "shop.yaml", "text": "…"}]} as application/json"#;
             return json(error.status(), &json!({"error": error.body_text(), "hint": hint}));
         }
     };
@@ -159,9 +163,7 @@ async fn definitions(
         Ok(None) => {
             json(StatusCode::NOT_FOUND, &json!({"error": "definitions cannot be changed here"}))
         }
-        Err(error) => {
-            json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": error.to_string()}))
-        }
+        Err(error) => json(StatusCode::INTERNAL_SERVER_ERROR, &json!({"error": error.to_string()})),
     }
 }
 
@@ -172,5 +174,8 @@ async fn unknown(uri: Uri) -> Response {
 }
 
 async fn not_a_get() -> Response {
-    json(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "this is read with GET, and definitions are sent with POST"}))
+    json(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &json!({"error": "this is read with GET, and definitions are sent with POST"}),
+    )
 }

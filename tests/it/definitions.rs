@@ -2,7 +2,7 @@
 
 use crate::engine::Engine;
 use crate::live::{World, chain, seen, settle, topics};
-use kairos::broker::model::{CommitFault, Model};
+use kairos::broker::model::{CommitFault, Committed, Model};
 use kairos::dataflow::RunError;
 use kairos::dataflow::live::{ApplyError, LiveJob, LiveRun, start};
 use kairos::define::ast::SourceFile;
@@ -36,7 +36,7 @@ fn in_effect(run: &LiveRun, changes: u16) {
 
 fn committed(model: &Model) -> Vec<Transaction> {
     let records = model.committed(&topics().log);
-    let payload = |record: kairos::broker::model::Stored| record.data.payload.expect("a record");
+    let payload = |record: Committed| record.data.payload.expect("a record");
     records.into_iter().map(|it| Transaction::from_bytes(&payload(it)).expect("ours")).collect()
 }
 
@@ -81,7 +81,8 @@ fn packs_that_follow_one_another_are_repeated_the_same() {
         let run = start(world.job(&model, &world.clock(), 2, kept)).expect("it starts again");
         settle(&world, run).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         let said = seen(&model);
-        let run = start(world.job(&model, &world.clock(), 1, None)).expect("it starts from the log");
+        let run =
+            start(world.job(&model, &world.clock(), 1, None)).expect("it starts from the log");
         settle(&world, run).unwrap_or_else(|error| panic!("seed {seed}, from the log: {error}"));
         assert_eq!(seen(&model), said, "seed {seed}: everything had been said");
         let decisions = &said[Stream::Decisions as usize];
@@ -118,7 +119,7 @@ fn seen_by(model: &Model, world: &World, n: i64) {
 
 fn templates(model: &Model) -> Vec<String> {
     let records = model.committed(&topics().streams[Stream::Triggers as usize]);
-    let template = |record: kairos::broker::model::Stored| {
+    let template = |record: Committed| {
         let data = record.data.payload.expect("a trigger");
         let data: serde_json::Value = serde_json::from_slice(&data).expect("JSON");
         data["template"].as_str().expect("a template").to_owned()
@@ -169,7 +170,10 @@ fn a_change_takes_effect_while_it_runs_and_stays_over_restarts() {
     run.join().expect("it ends well");
     // The folder has not changed since: what was applied stays.
     let run = start(LiveJob {
-        definitions: Some(Definitions { folder: folder(&FIRST.replace("first", "second")).folder, ..folder(FIRST) }),
+        definitions: Some(Definitions {
+            folder: folder(&FIRST.replace("first", "second")).folder,
+            ..folder(FIRST)
+        }),
         ..job(&world)
     })
     .expect("it starts again");

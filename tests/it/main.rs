@@ -8,9 +8,9 @@
 
 mod broker;
 mod cli;
-mod definitions;
 #[path = "../contract/mod.rs"]
 mod contract;
+mod definitions;
 mod engine;
 mod kill;
 mod language_examples;

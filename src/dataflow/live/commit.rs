@@ -6,9 +6,9 @@
 //! A commit of which it is not known whether it happened leaves the log as the judge: new producers shut out the old ones,
 //! the end of the log is read, and the transaction is either there or sent again.
 
-use super::{Shared, Version};
 use super::publish::Bundle;
 use super::recover::{LogPlace, Until, read_log};
+use super::{Shared, Version};
 use crate::broker::{Broker, BrokerError, Producer};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::{Control, RunError};
@@ -131,7 +131,11 @@ impl Committer {
                 continue;
             };
             let announced = &bundle.announced;
-            if group.bundles.last().is_some_and(|last| !Arc::ptr_eq(&last.announced.version, &announced.version)) {
+            if group
+                .bundles
+                .last()
+                .is_some_and(|last| !Arc::ptr_eq(&last.announced.version, &announced.version))
+            {
                 waiting.push_front(bundle);
                 return Ok(Some(group));
             }

@@ -250,6 +250,11 @@ impl Shared {
         let earliest = earliest.unwrap_or(i64::MIN);
         let last = self.finishing.load(Ordering::Acquire) && !sequencer.is_replaying();
         let before = self.version(sequencer.last().number);
+        let rereading = sequencer.is_rereading(&lock(&self.readings));
+        if rereading && !sequencer.is_replaying() {
+            self.note_holding(&sequencer, &lock(&self.readings).clone());
+            return false;
+        }
         if last {
             sequencer.stand_still();
         } else if !self.switch(&mut sequencer) {

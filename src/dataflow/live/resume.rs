@@ -1,9 +1,9 @@
 //! Where a live run goes on: what the store, the log and the cluster say, held to one another before the first epoch.
 
+use super::ingest::Opening;
 use super::probe::partitions_of;
 use super::recover::{LogPlace, Until, check_retention, read_log};
 use super::run::LiveJob;
-use super::ingest::Opening;
 use super::{Shared, Version};
 use crate::broker::{BrokerError, Partition};
 use crate::dataflow::RunError;

@@ -459,8 +459,7 @@ impl Setup {
         );
         let lines = scope.concatenate([lines, rejects]);
         let (read, version) = (self.read.clone(), self.version.clone());
-        publish(lines, self.shared.clone(), read, version, out, wakers.clone())
-            .probe_with(&probe);
+        publish(lines, self.shared.clone(), read, version, out, wakers.clone()).probe_with(&probe);
         (probe, wakers)
     }
 

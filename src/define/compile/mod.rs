@@ -309,8 +309,8 @@ impl<'a> Compiler<'a> {
         let asked = numbered(&|it| it.standing != Standing::Gone && it.condition.is_some());
         Plan {
             fingerprint: fingerprint(self.pack, keep, self.base),
-            version: self.base.map_or(0, |base| base.version + 1),
-            concerns_everybody: self.concerns_everybody(sessions.as_ref(), &policy),
+            version: self.version(),
+            concerned_everybody: self.concerned_everybody(sessions.as_ref(), &policy),
             traits: (self.facts.iter().enumerate())
                 .filter(|(_, fact)| fact.standing != Standing::Gone)
                 .filter(|(_, fact)| matches!(fact.rule, FactRule::Trait { .. }))

@@ -209,14 +209,31 @@ impl Compiler<'_> {
         }
     }
 
-    /// Whether persons to whom nothing happens change by the new plan: they enter or leave a segment, are watched for a date
-    /// or a silence, have a session that ends at another time, or go over to another version of a journey.
-    pub(super) fn concerns_everybody(
+    pub(super) fn version(&self) -> u16 {
+        self.base.map_or(0, |base| base.version + 1)
+    }
+
+    pub(super) fn concerned_everybody(
         &self,
         sessions: Option<&SessionPlan>,
         policy: &PolicyPlan,
+    ) -> u16 {
+        match self.base {
+            Some(base) if !self.concerns_everybody(base, sessions, policy) => {
+                base.concerned_everybody
+            }
+            _ => self.version(),
+        }
+    }
+
+    /// Whether persons to whom nothing happens change by the new plan: they enter or leave a segment, are watched for a date
+    /// or a silence, have a session that ends at another time, or go over to another version of a journey.
+    fn concerns_everybody(
+        &self,
+        base: &Plan,
+        sessions: Option<&SessionPlan>,
+        policy: &PolicyPlan,
     ) -> bool {
-        let Some(base) = self.base else { return false };
         let moved = self.segments.len() != base.segments.len()
             || self.segments.iter().zip(&base.segments).any(|(a, b)| a.standing != b.standing);
         let watched = |journey: &JourneyPlan| {

@@ -59,8 +59,8 @@ pub struct Plan {
     pub fingerprint: u64,
     /// How many packs came before this one.
     pub version: u16,
-    /// Whether everybody has to be looked at when this plan takes effect, and not only who something happens to.
-    pub concerns_everybody: bool,
+    /// The last version that concerned everybody when it took effect, and not only those to whom something happens.
+    pub concerned_everybody: u16,
     pub inputs: Inputs,
     pub facts: Vec<FactPlan>,
     /// For each [`Kind`] the facts that such an event touches, by number.
@@ -92,6 +92,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Whether everybody has to be looked at when it takes effect.
+    pub fn concerns_everybody(&self) -> bool {
+        self.version > 0 && self.concerned_everybody == self.version
+    }
+
     /// The fact of this name in the pack in effect.
     pub fn fact_named(&self, name: &str) -> Option<FactId> {
         let is_it = |fact: &FactPlan| fact.standing == Standing::Current && fact.name == name;

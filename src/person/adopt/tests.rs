@@ -255,6 +255,6 @@ fn a_pack_that_means_the_same_changes_nothing() {
     let first = plan_after(CART, None);
     let again = plan_after(&format!("# a word\n{CART}"), Some(&first));
     assert_eq!((again.journeys.len(), again.sends.len(), again.version), (1, 1, 1));
-    assert!(!again.concerns_everybody);
+    assert!(!again.concerns_everybody());
     assert_eq!(again.journeys[0].heir.map(|heir| heir.0), Some(0));
 }
