@@ -4,7 +4,7 @@ use super::failure::{Failure, NOT_SO};
 use super::http::{Request, ask, reachable};
 use super::output::{bold, dim, good, print, tell};
 use super::pack;
-use crate::config::Config;
+use crate::config::{Config, http_token};
 use crate::define::compile::Keep;
 use crate::define::definitions::Definitions;
 use crate::define::files::read_pack;
@@ -77,8 +77,9 @@ pub(super) fn apply(args: &ApplyArgs) -> Result<u8, Failure> {
 
 fn instance(args: &ApplyArgs) -> Result<(SocketAddr, Option<String>), Failure> {
     let Some(path) = &args.config else {
-        let token = std::env::var("KAIROS_HTTP_TOKEN").ok();
-        return Ok((args.to.expect("one of the two is required"), token));
+        let token = http_token().map_err(Failure::failed)?;
+        let address = args.to.expect("one of the two is required");
+        return Ok((address, token.map(|token| token.reveal().to_owned())));
     };
     let config = Config::load(path).map_err(|error| Failure::mistakes(error.to_string()))?;
     let token = config.http.token.as_ref().map(|token| token.reveal().to_owned());

@@ -53,10 +53,9 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     let broker: Arc<dyn Broker> = Arc::new(broker.buffering(memory));
     let topics = topics(&config);
     let prepare = preparing(&config, &topics, broker.clone());
-    match &loaded {
-        Ok((_, plan)) => prepare(plan).map_err(Failure::failed)?,
-        // Topics of the log's definitions have been made.
-        Err(_) => {}
+    // Those of definitions that the log has are there.
+    if let Ok((_, plan)) = &loaded {
+        prepare(plan).map_err(Failure::failed)?;
     }
     let checkpoint_epoch = checkpoint.as_ref().map(|checkpoint| checkpoint.epoch);
     let clock = Arc::new(System::new());

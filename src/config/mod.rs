@@ -14,7 +14,7 @@ mod sections;
 #[cfg(test)]
 mod tests;
 
-pub use secrets::Secret;
+pub use secrets::{Secret, http_token};
 
 use crate::decode::adapter::Format;
 use crate::define::ast::SourceFile;

@@ -49,6 +49,14 @@ pub(super) fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
+/// The token that an instance wants, where there is no configuration to say so.
+///
+/// # Errors
+/// What is wrong with it, with the name of the variable.
+pub fn http_token() -> Result<Option<Secret>, String> {
+    secret(HTTP_TOKEN, &environment)
+}
+
 /// A secret, if one is given.
 ///
 /// # Errors
