@@ -8,8 +8,10 @@ mod cluster;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod end_to_end;
+mod faults;
 mod instance;
 mod kills;
+mod laws;
 mod live;
 mod outages;
 mod outputs;
@@ -18,3 +20,4 @@ mod places;
 mod settings;
 mod shop;
 mod speed;
+mod wire;
