@@ -167,8 +167,8 @@ pub trait Producer: Send {
 /// What goes wrong with a broker.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// Another producer has been made under the same transactional id. A transaction that was open for longer than the
-    /// cluster allows looks the same.
+    /// Another producer has been made under the same transactional id, or the cluster has given up a transaction that was
+    /// open for longer than it allows: the two look the same.
     #[error("another instance with the same name has taken over")]
     Fenced,
     /// The offset is not there any more.

@@ -1,5 +1,5 @@
-//! Faults of a cluster and a network under load: brokers killed in turn, a broker and the program killed together, a cable
-//! pulled out. Whatever is done, the outputs of a backlog are those of the files, and
+//! Faults of a cluster, a network and a process under load: brokers killed in turn, a broker and the program killed together,
+//! a cable pulled out, a process that stands still or is succeeded. Whatever is done, the outputs of a backlog are those of the files, and
 //! those of live traffic follow from the log and keep every law. STRIKES says how often each is done, SEED when.
 
 use crate::broker::name;
@@ -191,6 +191,40 @@ fn the_cable_is_pulled_out() {
         }
         instance.runs();
         wire.plug();
+    });
+}
+
+/// The program stands still for so long that the coordinator gives its transaction up, and nobody has succeeded it: it goes on.
+#[test]
+fn the_program_stands_still_longer_than_a_transaction_may_be_open() {
+    let mut rng = random();
+    let instance =
+        |cluster: &Cluster, topic: &str, name: &str| impatient(&cluster.servers(), topic, name);
+    let cluster = Cluster::start(1);
+    let mut ordeal = Ordeal { what: "program stood still", cluster, instance: &instance };
+    ordeal.run(figure("STRIKES", 2), &mut |_, instance, _| {
+        instance.signal("STOP");
+        sleep(TRANSACTION_MS + rng.between(1_000, 2_000) as u64);
+        instance.signal("CONT");
+    });
+}
+
+/// Another instance of the same name is started on another machine while this one runs, again and again: each time the one
+/// that was there finds that out, says so and ends.
+#[test]
+fn the_program_is_succeeded_while_it_runs() {
+    let mut rng = random();
+    let mut ordeal = Ordeal::new("succeeded while it ran", Cluster::start(1));
+    ordeal.run(figure("STRIKES", 4), &mut |cluster, instance, _| {
+        let mut next = Instance::new(&cluster.servers(), &instance.topic, &instance.name);
+        (next.slow, next.starts) = (true, instance.starts);
+        next.start();
+        let (status, _) = instance.end();
+        let log = instance.log();
+        assert_eq!(status.code(), Some(3), "{log}");
+        assert!(log.contains("another instance with the same name has taken over"), "{log}");
+        *instance = next;
+        sleep(rng.below(1_000));
     });
 }
 

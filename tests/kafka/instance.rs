@@ -41,7 +41,7 @@ pub struct Instance {
     /// The network namespace it runs in; `None` for the test's own.
     pub namespace: Option<String>,
     servers: String,
-    topic: String,
+    pub topic: String,
     folder: TempDir,
     /// How often it was started.
     pub starts: usize,

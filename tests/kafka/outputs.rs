@@ -2,7 +2,7 @@
 
 use crate::instance::{PATIENCE, PAUSE};
 use crate::places::strip;
-use kairos::epoch::log::Transaction;
+use kairos::epoch::log::{Record, Transaction};
 use kairos::sink::Stream;
 use kairos::time;
 use kairos::time::clock::{Clock, System};
@@ -94,8 +94,10 @@ impl Outputs {
         match self.consumer.poll(patience)? {
             Ok(record) => {
                 if record.topic() == self.log {
-                    let transaction = Transaction::from_bytes(record.payload().unwrap());
-                    self.transactions.push(transaction.unwrap());
+                    match Record::from_bytes(record.payload().unwrap()).unwrap() {
+                        Record::Transaction(transaction) => self.transactions.push(transaction),
+                        Record::Claim(_) => {}
+                    }
                 } else {
                     let at = self.topics.iter().position(|topic| topic == record.topic());
                     self.lines[at.unwrap()].push(Line::of_record(&record));
