@@ -35,8 +35,9 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// `None` is a tombstone.
     pub payload: Option<&'a [u8]>,
-    /// Names and values of its headers, in their order; empty where nobody asked for them.
-    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+    /// Names and values of its headers, in their order; empty where nobody asked for them. Names are mostly UTF-8, but nobody
+    /// makes sure of it.
+    pub headers: &'a [(&'a [u8], Option<&'a [u8]>)],
 }
 
 /// A record to be written.

@@ -36,8 +36,9 @@ pub struct Instance {
     pub state: PathBuf,
     /// Properties of librdkafka.
     pub properties: Vec<(&'static str, String)>,
-    /// More of `[kafka]`.
+    /// More of `[kafka]`, and of `[[input]]`.
     pub kafka: String,
+    pub input: String,
     /// The network namespace it runs in; `None` for the test's own.
     pub namespace: Option<String>,
     servers: String,
@@ -62,6 +63,7 @@ impl Instance {
             state: folder.path().join("state"),
             properties: Vec::new(),
             kafka: String::new(),
+            input: String::new(),
             namespace: None,
             servers: servers.into(),
             topic: topic.into(),
@@ -106,7 +108,7 @@ impl Instance {
         writeln!(text, "checkpoint_seconds = 1").unwrap();
         let brokers: Vec<&str> = self.servers.split(',').collect();
         writeln!(text, "[kafka]\nbrokers = {brokers:?}\n{}", self.kafka).unwrap();
-        writeln!(text, "[[input]]\ntopic = {:?}", self.topic).unwrap();
+        writeln!(text, "[[input]]\ntopic = {:?}\n{}", self.topic, self.input).unwrap();
         writeln!(text, "[time]\nslack_ms = {}\nstep_ms = {}", self.slack_ms, self.step_ms).unwrap();
         writeln!(text, "backlog = \"history\"\ndedup_minutes = 60").unwrap();
         writeln!(text, "[kafka.properties]").unwrap();

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Whoever looks at something gets a message at once and once, and a second after each last addition to a cart one more.
-const PACK: &str = "\
+pub const PACK: &str = "\
 journeys:
   seen:
     enter: { on: Product Viewed, again: never }
@@ -31,7 +31,7 @@ journeys:
       - send: { channel: email, template: cart }
 ";
 
-const SEEN: &str = "\"template\":\"seen\"";
+pub const SEEN: &str = "\"template\":\"seen\"";
 
 /// Killed twice while traffic flows: nobody is forgotten, nothing is said twice. And when the disk is lost, the log alone
 /// brings everything back, the same, and nothing is written again.
@@ -119,7 +119,7 @@ fn viewers(servers: &str, topic: &str) -> BTreeSet<String> {
 }
 
 /// For whom a decision that says this was made.
-fn subjects(outputs: &Outputs, text: &str) -> BTreeSet<String> {
+pub fn subjects(outputs: &Outputs, text: &str) -> BTreeSet<String> {
     let decisions = &outputs.lines[Stream::Decisions as usize];
     let found = decisions.iter().filter(|line| line.data.contains(text));
     found.map(|line| line.subject.clone()).collect()

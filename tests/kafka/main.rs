@@ -9,6 +9,7 @@ mod cluster;
 mod contract;
 mod end_to_end;
 mod faults;
+mod headers;
 mod instance;
 mod kills;
 mod laws;

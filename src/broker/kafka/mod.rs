@@ -1,13 +1,13 @@
 //! A real cluster, over `rdkafka`. In: librdkafka's properties. Out: the port. What librdkafka does in threads of its own
 //! (connections, batches, retries) stays behind it; nothing here knows what the records mean.
 //!
-//! A header whose name is no UTF-8 makes `rdkafka` panic where headers are asked for; Java's producers cannot write one.
 //! A timestamp of exactly 0 is, for librdkafka, none: the record gets the time of writing.
 
 mod ask;
 mod context;
 mod failure;
 mod feed;
+mod headers;
 mod producer;
 mod progress;
 
