@@ -21,4 +21,5 @@ mod places;
 mod settings;
 mod shop;
 mod speed;
+mod tokens;
 mod wire;

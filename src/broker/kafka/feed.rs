@@ -6,7 +6,7 @@
 
 use super::context::Context;
 use super::failure::{explain, passes};
-use super::{BUFFER_MIN, ask, connect, headers, list};
+use super::{BUFFER_MIN, ask, connect, list, native};
 use crate::broker::{BrokerError, Feed, Partition, Record};
 use crate::time::clock::{Clock, System};
 use rdkafka::consumer::base_consumer::PartitionQueue;
@@ -272,7 +272,7 @@ fn hand_over(
     with_headers: bool,
     take: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let headers = if with_headers { headers::of(message) } else { Vec::new() };
+    let headers = if with_headers { native::headers(message) } else { Vec::new() };
     take(Record {
         offset: message.offset(),
         timestamp: match message.timestamp() {
