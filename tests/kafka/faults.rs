@@ -202,11 +202,17 @@ fn the_program_stands_still_longer_than_a_transaction_may_be_open() {
         |cluster: &Cluster, topic: &str, name: &str| impatient(&cluster.servers(), topic, name);
     let cluster = Cluster::start(1);
     let mut ordeal = Ordeal { what: "program stood still", cluster, instance: &instance };
+    let mut given_up = 0;
     ordeal.run(figure("STRIKES", 2), &mut |_, instance, _| {
+        let failed = |instance: &Instance| instance.log().matches("looking at the log").count();
+        let before = failed(instance);
         instance.signal("STOP");
         sleep(TRANSACTION_MS + rng.between(1_000, 2_000) as u64);
         instance.signal("CONT");
+        sleep(500);
+        given_up += failed(instance) - before;
     });
+    assert!(given_up > 0, "it stood still only where no transaction was open");
 }
 
 /// Another instance of the same name is started on another machine while this one runs, again and again: each time the one
