@@ -187,7 +187,7 @@ fn read(cluster: &Cluster, topic: &str, stop: &AtomicBool) -> [Histogram<u64>; 2
             any += feed
                 .poll(&mut |record| {
                     let now = wall();
-                    let header = record.headers.iter().find(|(name, _)| *name == "ce_time");
+                    let header = record.headers.iter().find(|(name, _)| *name == b"ce_time");
                     let text = header.and_then(|(_, value)| *value).unwrap_or_default();
                     let at = std::str::from_utf8(text).ok().and_then(time::parse).expect("a time");
                     let later =

@@ -14,8 +14,6 @@
 //! The modules below are in reading order, which is the order in which data flows; a module uses those above it. The map
 //! with the invariants is `ARCHITECTURE.md`; the language of definitions is `dataflows/README.md`.
 
-#![forbid(unsafe_code)]
-
 // The vocabulary: plain data, no input or output.
 
 // Every bound of the running system.

@@ -35,8 +35,9 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// `None` is a tombstone.
     pub payload: Option<&'a [u8]>,
-    /// Names and values of its headers, in their order; empty where nobody asked for them.
-    pub headers: &'a [(&'a str, Option<&'a [u8]>)],
+    /// Names and values of its headers, in their order; empty where nobody asked for them. Names are mostly UTF-8, but nobody
+    /// makes sure of it.
+    pub headers: &'a [(&'a [u8], Option<&'a [u8]>)],
 }
 
 /// A record to be written.
@@ -167,8 +168,8 @@ pub trait Producer: Send {
 /// What goes wrong with a broker.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum BrokerError {
-    /// Another producer has been made under the same transactional id. A transaction that was open for longer than the
-    /// cluster allows looks the same.
+    /// Another producer has been made under the same transactional id, or the cluster has given up a transaction that was
+    /// open for longer than it allows: the two look the same.
     #[error("another instance with the same name has taken over")]
     Fenced,
     /// The offset is not there any more.

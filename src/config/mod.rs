@@ -65,6 +65,8 @@ pub struct Kairos {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kafka {
     pub brokers: Vec<String>,
+    /// The file with the token of an OAUTHBEARER login.
+    pub oauth_token_file: Option<PathBuf>,
     /// What is passed on to the clients, by name.
     pub properties: Vec<(String, String)>,
     /// What is passed on too, from the environment.
@@ -174,6 +176,7 @@ impl Default for Kafka {
     fn default() -> Self {
         Kafka {
             brokers: vec!["localhost:9092".to_owned()],
+            oauth_token_file: None,
             properties: Vec::new(),
             secrets: Vec::new(),
         }
@@ -249,7 +252,14 @@ impl Kafka {
         let secrets = self.secrets.iter();
         let secrets =
             secrets.map(|(name, secret)| ((*name).to_owned(), secret.reveal().to_owned()));
-        [brokers].into_iter().chain(self.properties.iter().cloned()).chain(secrets).collect()
+        // Whoever names a token wants to log in with it; the clients ask for it by this property.
+        let token = self.oauth_token_file.iter().flat_map(|path| {
+            let path = path.display().to_string();
+            [("sasl.mechanism", "OAUTHBEARER".to_owned()), ("sasl.oauthbearer.config", path)]
+        });
+        let token = token.map(|(name, value)| (name.to_owned(), value));
+        let properties = self.properties.iter().cloned().chain(token);
+        [brokers].into_iter().chain(properties).chain(secrets).collect()
     }
 }
 

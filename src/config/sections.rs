@@ -26,7 +26,7 @@ pub(super) fn config(file: Section<'_, '_>, folder: &Path) -> Config {
     let kairos = kairos(file.section("kairos"), folder);
     taken.take(&file, kairos.log_topic(), None, "the epoch log");
     let config = Config {
-        kafka: kafka(file.section("kafka")),
+        kafka: kafka(file.section("kafka"), folder),
         inputs: inputs(&file, &mut taken),
         time: time(file.section("time")),
         output: output(file.section("output"), &kairos.name, &mut taken),
@@ -103,7 +103,7 @@ fn kairos(section: Section<'_, '_>, folder: &Path) -> Kairos {
     kairos
 }
 
-fn kafka(section: Section<'_, '_>) -> Kafka {
+fn kafka(section: Section<'_, '_>, folder: &Path) -> Kafka {
     let mut kafka = Kafka::default();
     if let Some(value) = section.get("brokers") {
         let items = value.value.as_array().map(|items| items.iter().map(toml::Spanned::get_ref));
@@ -117,6 +117,12 @@ fn kafka(section: Section<'_, '_>) -> Kafka {
                 section.reader.wrong(value, "`brokers` is a list of texts", Some(hint));
             }
         }
+    }
+    let token = section.text("oauth_token_file");
+    match token {
+        Some(("", at)) => section.reader.wrong(at, "`oauth_token_file` is empty", None),
+        Some((path, _)) => kafka.oauth_token_file = Some(folder.join(path)),
+        None => {}
     }
     let properties = section.section("properties");
     for (key, place, value) in properties.entries() {
@@ -136,10 +142,31 @@ fn kafka(section: Section<'_, '_>) -> Kafka {
                 continue;
             }
         };
+        if is_mechanism(&key) && (text == OAUTHBEARER) != token.is_some() {
+            let (message, hint) = mechanism(&text);
+            properties.reader.wrong(value, message, Some(hint.to_owned()));
+        }
         kafka.properties.push((key, text));
     }
     section.finish();
     kafka
+}
+
+/// How clients log in with a token.
+const OAUTHBEARER: &str = "OAUTHBEARER";
+
+fn is_mechanism(property: &str) -> bool {
+    matches!(property, "sasl.mechanism" | "sasl.mechanisms")
+}
+
+/// What is wrong with a mechanism that does not go with a token, or with none, and what to do.
+fn mechanism(text: &str) -> (String, &'static str) {
+    if text == OAUTHBEARER {
+        let hint = "write oauth_token_file = \"/var/run/secrets/kafka/token\" in [kafka]";
+        return (format!("a login by {OAUTHBEARER} needs a token"), hint);
+    }
+    let hint = "leave one of them out; the token alone is enough";
+    (format!("`oauth_token_file` is for {OAUTHBEARER}, and this is \"{text}\""), hint)
 }
 
 /// Why a property of the clients is not to be configured, and what to do instead.
@@ -176,6 +203,14 @@ fn owned(property: &str) -> Option<(&'static str, &'static str)> {
         "ssl.key.password" => (
             "a secret does not belong in this file",
             "set KAIROS_SSL_KEY_PASSWORD, or KAIROS_SSL_KEY_PASSWORD_FILE",
+        ),
+        "sasl.oauthbearer.config" => (
+            "the token has a key of its own",
+            "write oauth_token_file = \"/var/run/secrets/kafka/token\" in [kafka]",
+        ),
+        "sasl.oauthbearer.method" => (
+            "Kairos fetches no tokens, it reads them",
+            "let something else keep a file fresh, and name it: oauth_token_file in [kafka]",
         ),
         "ssl.key.pem" | "ssl.keystore.password" | "sasl.oauthbearer.client.secret" => (
             "a secret does not belong in this file",

@@ -138,6 +138,31 @@ fn properties_are_passed_on_and_secrets_come_from_outside() {
 }
 
 #[test]
+fn a_token_is_a_file_and_says_how_to_log_in() {
+    let text = |more: &str| {
+        format!(
+            "[kairos]\npack = \"p\"\nstate = \"s\"\n[[input]]\ntopic = \"e\"\n[kafka]\n\
+             oauth_token_file = \"tokens/kafka\"\n[kafka.properties]\n{more}"
+        )
+    };
+    let config = parsed(&text("\"security.protocol\" = \"SASL_SSL\"\n"));
+    let properties: Vec<_> =
+        config.kafka.client_properties().iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(
+        properties,
+        [
+            "bootstrap.servers=localhost:9092",
+            "security.protocol=SASL_SSL",
+            "sasl.mechanism=OAUTHBEARER",
+            "sasl.oauthbearer.config=conf/tokens/kafka",
+        ]
+    );
+    // Said twice is said.
+    let config = parsed(&text("\"sasl.mechanism\" = \"OAUTHBEARER\"\n"));
+    assert_eq!(config.kafka.oauth_token_file, Some("conf/tokens/kafka".into()));
+}
+
+#[test]
 fn mistakes_are_shown_with_their_lines() {
     let both = |name: &str| name.starts_with("KAIROS_HTTP_TOKEN").then(|| OsString::from("x"));
     let text =

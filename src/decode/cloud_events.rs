@@ -151,16 +151,17 @@ fn message_id(event: &Attributes<'_>) -> Option<String> {
     })
 }
 
+/// Other headers are passed over, whatever they are called.
 fn of_headers<'a>(record: &Record<'a>) -> Attributes<'a> {
     let mut event = Attributes::default();
     for (name, value) in record.headers {
         let place = match *name {
-            "ce_specversion" => &mut event.specversion,
-            "ce_id" => &mut event.id,
-            "ce_source" => &mut event.source,
-            "ce_type" => &mut event.name,
-            "ce_time" => &mut event.time,
-            "ce_subject" => &mut event.subject,
+            b"ce_specversion" => &mut event.specversion,
+            b"ce_id" => &mut event.id,
+            b"ce_source" => &mut event.source,
+            b"ce_type" => &mut event.name,
+            b"ce_time" => &mut event.time,
+            b"ce_subject" => &mut event.subject,
             _ => continue,
         };
         *place = value.and_then(|bytes| std::str::from_utf8(bytes).ok()).map(Cow::Borrowed);

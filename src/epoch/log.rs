@@ -1,13 +1,15 @@
 //! The epoch log: what makes a live run a function of its input. One record for each transaction; it says which epochs
-//! the transaction is of, how far into the input each of them reached, and where time stood.
+//! the transaction is of, how far into the input each of them reached, and where time stood. Between them stand the claims
+//! of runs: whose is the last one, may write.
 
 use super::Span;
 use crate::broker::Partition;
 use crate::define::definitions::Definitions;
 use serde::{Deserialize, Serialize};
 
-/// The form of records; another one is refused.
-const FORMAT: u8 = 2;
+/// The forms of records; another one is refused.
+const TRANSACTION: u8 = 3;
+const CLAIM: u8 = 2;
 
 /// How far a partition has been read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,37 +82,76 @@ impl Transaction {
 
     /// The bytes of the record, with a checksum.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let body = postcard::to_stdvec(self).expect("an entry is plain data");
-        let mut bytes = vec![FORMAT];
-        bytes.extend_from_slice(&xxhash_rust::xxh3::xxh3_64(&body).to_le_bytes());
-        bytes.extend_from_slice(&body);
-        bytes
+        sealed(TRANSACTION, self)
     }
+}
 
+/// What a run writes before anything else. Whoever was there before finds it, and knows that it has been succeeded; without
+/// one, it was only a transaction that took too long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// A number that no other run has.
+    pub run: u64,
+}
+
+impl Claim {
+    /// The bytes of the record, with a checksum.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        sealed(CLAIM, self)
+    }
+}
+
+/// A record of the log.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Record {
+    Transaction(Transaction),
+    Claim(Claim),
+}
+
+impl Record {
     /// Reads a record.
     ///
     /// # Errors
     /// What is wrong with it, for people.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Transaction, String> {
+    pub fn from_bytes(bytes: &[u8]) -> Result<Record, String> {
         let Some((&format, rest)) = bytes.split_first() else {
             return Err("an empty record".into());
         };
-        if format != FORMAT {
-            return Err(format!("a record of format {format}, this version reads {FORMAT}"));
+        if format != TRANSACTION && format != CLAIM {
+            let known = format!("{TRANSACTION} and {CLAIM}");
+            return Err(format!("a record of format {format}, this version reads {known}"));
         }
         let Some((sum, body)) = rest.split_at_checked(8) else {
             return Err("a record that was cut".into());
         };
-        if sum != xxhash_rust::xxh3::xxh3_64(body).to_le_bytes() {
+        if sum != checksum(format, body).to_le_bytes() {
             return Err("a record with a wrong checksum".into());
         }
-        let transaction: Transaction =
-            postcard::from_bytes(body).map_err(|error| format!("a damaged record: {error}"))?;
+        let damaged = |error: postcard::Error| format!("a damaged record: {error}");
+        if format == CLAIM {
+            return Ok(Record::Claim(postcard::from_bytes(body).map_err(damaged)?));
+        }
+        let transaction: Transaction = postcard::from_bytes(body).map_err(damaged)?;
         if transaction.entries.is_empty() {
             return Err("a record without epochs".into());
         }
-        Ok(transaction)
+        Ok(Record::Transaction(transaction))
     }
+}
+
+/// A record of a form, with a checksum before it.
+fn sealed(format: u8, record: &impl Serialize) -> Vec<u8> {
+    let body = postcard::to_stdvec(record).expect("an entry is plain data");
+    let mut bytes = vec![format];
+    bytes.extend_from_slice(&checksum(format, &body).to_le_bytes());
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+/// Of a record's body; that of another form is another one.
+fn checksum(format: u8, body: &[u8]) -> u64 {
+    let sum = xxhash_rust::xxh3::xxh3_64(body);
+    if format == TRANSACTION { sum } else { !sum }
 }
 
 #[cfg(test)]
@@ -128,13 +169,21 @@ mod tests {
         let files = vec![("shop.yaml".to_owned(), "segments: {}".to_owned())];
         let definitions = Some(Definitions::applied(files, 7));
         let transaction = Transaction { after: 1, entries, begins, definitions, lines: 4, hash: 5 };
-        let bytes = transaction.to_bytes();
-        assert_eq!(Transaction::from_bytes(&bytes), Ok(transaction));
-        for at in 0..bytes.len() {
-            let mut damaged = bytes.clone();
-            damaged[at] ^= 1;
-            assert!(Transaction::from_bytes(&damaged).is_err(), "byte {at}");
-            assert!(Transaction::from_bytes(&bytes[..at]).is_err(), "cut at {at}");
+        let claim = Claim { run: 77 };
+        let all = [
+            (transaction.to_bytes(), Record::Transaction(transaction)),
+            (claim.to_bytes(), Record::Claim(claim)),
+        ];
+        for (bytes, record) in all {
+            assert_eq!(Record::from_bytes(&bytes), Ok(record));
+            for at in 0..bytes.len() {
+                for flipped in [1, 3] {
+                    let mut damaged = bytes.clone();
+                    damaged[at] ^= flipped;
+                    assert!(Record::from_bytes(&damaged).is_err(), "byte {at}");
+                }
+                assert!(Record::from_bytes(&bytes[..at]).is_err(), "cut at {at}");
+            }
         }
     }
 }

@@ -130,7 +130,9 @@ fn poll(feed: &mut dyn Feed, at_most: usize, into: &mut Vec<Read>) -> Result<usi
             headers: record
                 .headers
                 .iter()
-                .map(|(name, value)| ((*name).to_string(), value.map(<[u8]>::to_vec)))
+                .map(|(name, value)| {
+                    (String::from_utf8_lossy(name).into_owned(), value.map(<[u8]>::to_vec))
+                })
                 .collect(),
         });
         if into.len() - before == at_most {

@@ -7,7 +7,7 @@ use kairos::dataflow::RunError;
 use kairos::dataflow::live::{ApplyError, LiveJob, LiveRun, start};
 use kairos::define::ast::SourceFile;
 use kairos::define::definitions::Definitions;
-use kairos::epoch::log::Transaction;
+use kairos::epoch::log::{Record, Transaction};
 use kairos::sim::random::random_pack;
 use kairos::sim::rng::Rng;
 use kairos::sink::Stream;
@@ -35,9 +35,14 @@ fn in_effect(run: &LiveRun, changes: u16) {
 }
 
 fn committed(model: &Model) -> Vec<Transaction> {
-    let records = model.committed(&topics().log);
-    let payload = |record: Committed| record.data.payload.expect("a record");
-    records.into_iter().map(|it| Transaction::from_bytes(&payload(it)).expect("ours")).collect()
+    let records = model.committed(&topics().log).into_iter();
+    let read = |record: Committed| match Record::from_bytes(&record.data.payload.expect("a record"))
+    {
+        Ok(Record::Transaction(transaction)) => Some(transaction),
+        Ok(Record::Claim(_)) => None,
+        Err(error) => panic!("{error}"),
+    };
+    records.filter_map(read).collect()
 }
 
 /// Random packs follow one another at random moments of a run that is stopped again and again. Each start repeats what the

@@ -3,7 +3,7 @@
 use crate::engine::Engine;
 use crate::places::strip;
 use kairos::broker::model::{Call, CommitFault, Model};
-use kairos::broker::{Broker, Topic};
+use kairos::broker::{Broker, BrokerError, Feed, Message, Partition, Producer, Topic};
 use kairos::dataflow::live::{Bounds, LiveJob, LiveRun, start};
 use kairos::dataflow::{Job, RunError, run};
 use kairos::decode::Decoder;
@@ -11,7 +11,7 @@ use kairos::decode::adapter::{Adapter, Format};
 use kairos::define::compile::Keep;
 use kairos::define::definitions::Definitions;
 use kairos::epoch::Timeline;
-use kairos::epoch::log::Transaction;
+use kairos::epoch::log::{Claim, Record};
 use kairos::epoch::sequencer::Backlog;
 use kairos::metrics::Metrics;
 use kairos::person::views::Views;
@@ -26,6 +26,7 @@ use kairos::store::memory::Memory as Kept;
 use kairos::time::HOUR;
 use kairos::time::clock::Manual;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 const TIMELINE: Timeline = Timeline { slack: 5_000, step: 10_000 };
@@ -277,9 +278,10 @@ pub fn chain(model: &Model) {
     let mut after = 0;
     for record in model.committed(&topics().log) {
         let payload = record.data.payload.expect("a record");
-        let transaction = Transaction::from_bytes(&payload).expect("a record of ours");
-        assert_eq!(transaction.after, after);
-        after = transaction.last();
+        if let Record::Transaction(it) = Record::from_bytes(&payload).expect("a record of ours") {
+            assert_eq!(it.after, after);
+            after = it.last();
+        }
     }
 }
 
@@ -290,7 +292,8 @@ fn a_commit_of_unknown_outcome_is_looked_up_and_the_run_goes_on() {
         let wanted = world.of_files();
         let model = world.cluster();
         let fault = if seed % 2 == 0 { CommitFault::Before } else { CommitFault::After };
-        model.plant_commit(Some((1 + seed % 3, fault)));
+        // The first two are those of the claim.
+        model.plant_commit(Some((1 + seed % 5, fault)));
         model.plant(Call::Ends, 3, 2);
         let run = start(world.job(&model, &world.clock(), 1, None)).expect("it starts");
         settle(&world, run).expect("it goes on");
@@ -310,16 +313,151 @@ fn who_has_been_succeeded_stops_and_says_so() {
     let second = start(world.job(&model, &world.clock(), 1, None)).expect("it takes over");
     // The first one has something to say, and may not.
     model.append("events", Some(0), None, None, Some(&world.lines[0][0]), &[]);
-    let begun = Instant::now();
-    while !first.is_finished() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "the first one ends");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    let error = first.join().expect_err("it has been shut out").to_string();
-    assert!(error.contains("has taken over"), "{error}");
+    succeeded(first);
     second.finish();
     second.join().expect("the second one ends well");
     chain(&model);
+}
+
+/// Somebody under the same name claims the log, and has not written anything else yet.
+fn claim(model: &Model) {
+    let record = Claim { run: 1 }.to_bytes();
+    for id in ["kairos-a", "kairos-b"] {
+        let mut producer = model.producer(id).expect("a producer can be made");
+        let topic = &topics().log;
+        let message = Message {
+            topic,
+            partition: Some(0),
+            timestamp: None,
+            key: None,
+            payload: Some(&record),
+            headers: &[],
+        };
+        producer.send(message).and_then(|()| producer.commit()).expect("it is claimed");
+    }
+}
+
+/// Waits for the end of a run that has been succeeded.
+fn succeeded(run: LiveRun) {
+    let begun = Instant::now();
+    while !run.is_finished() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it ends");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let error = run.join().expect_err("it has been shut out").to_string();
+    assert!(error.contains("has taken over"), "{error}");
+}
+
+#[test]
+fn a_transaction_that_took_too_long_is_written_again_by_who_has_no_successor() {
+    let mut failed = 0;
+    for seed in 400..410 {
+        let world = World::of(seed, 120);
+        let wanted = world.of_files();
+        let model = world.cluster();
+        model.set_piece(Some(5));
+        let job = world.job(&model, &world.clock(), 1, None);
+        let metrics = job.metrics.clone();
+        let run = start(job).expect("it starts");
+        for _ in 0..10 {
+            model.time_out("kairos-a");
+            std::thread::sleep(Duration::from_millis(1));
+            model.time_out("kairos-b");
+        }
+        settle(&world, run).expect("it goes on");
+        same(seed, &seen(&model), &wanted);
+        chain(&model);
+        failed += metrics.transactions_failed.get();
+    }
+    assert!(failed >= 10, "{failed} transactions were given up");
+}
+
+#[test]
+fn whoever_has_claimed_the_log_is_the_successor_before_it_writes_anything() {
+    let world = World::of(8, 120);
+    let model = world.cluster();
+    let run = start(world.job(&model, &world.clock(), 1, None)).expect("it starts");
+    while run.in_flight() > 0 || !run.is_live() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let before = model.committed(&topics().log).len();
+    claim(&model);
+    model.append("events", Some(0), None, None, Some(&world.lines[0][0]), &[]);
+    succeeded(run);
+    assert_eq!(model.committed(&topics().log).len(), before + 2, "nothing but the claim");
+}
+
+/// A cluster in which somebody claims the log while it is asked for the second time where that ends: after the start it is a
+/// checkpoint that asks.
+struct Meddled {
+    model: Model,
+    asked: AtomicU64,
+}
+
+impl Broker for Meddled {
+    fn partitions(&self, topic: &str) -> Result<Vec<i32>, BrokerError> {
+        self.model.partitions(topic)
+    }
+
+    fn ensure(&self, wanted: &[Topic]) -> Result<(), BrokerError> {
+        self.model.ensure(wanted)
+    }
+
+    fn starts(&self, partitions: &[Partition]) -> Result<Vec<i64>, BrokerError> {
+        self.model.starts(partitions)
+    }
+
+    fn ends(&self, partitions: &[Partition]) -> Result<Vec<i64>, BrokerError> {
+        let of_log = partitions[0].topic == topics().log;
+        if of_log && self.asked.fetch_add(1, Ordering::Relaxed) == 1 {
+            claim(&self.model);
+        }
+        self.model.ends(partitions)
+    }
+
+    fn feeds(
+        &self,
+        from: &[(Partition, i64)],
+        headers: bool,
+    ) -> Result<Vec<Box<dyn Feed>>, BrokerError> {
+        self.model.feeds(from, headers)
+    }
+
+    fn producer(&self, id: &str) -> Result<Box<dyn Producer>, BrokerError> {
+        self.model.producer(id)
+    }
+
+    fn tell_progress(&self, group: &str, read: &[(Partition, i64)]) -> Result<(), BrokerError> {
+        self.model.tell_progress(group, read)
+    }
+}
+
+/// Nobody overlooks a successor because it came while the place of a checkpoint in the log was being looked up.
+#[test]
+fn a_successor_is_seen_even_if_it_comes_at_a_checkpoint() {
+    let world = World::of(9, 120);
+    let model = world.cluster();
+    let kept = Kept::default();
+    let broker = Meddled { model: model.clone(), asked: AtomicU64::new(0) };
+    let job = world.job(&model, &world.clock(), 1, Some(&kept));
+    succeeded(start(LiveJob { broker: Arc::new(broker), ..job }).expect("it starts"));
+    chain(&model);
+    let log = model.committed(&topics().log);
+    let last = log.last().and_then(|record| record.data.payload.clone()).expect("a record");
+    assert_eq!(Record::from_bytes(&last), Ok(Record::Claim(Claim { run: 1 })));
+}
+
+/// A log that was made anew is not gone on with: what was decided since the checkpoint would be decided again.
+#[test]
+fn a_log_that_is_shorter_than_it_was_is_refused() {
+    let world = World::of(10, 120);
+    let kept = Kept::default();
+    let run =
+        start(world.job(&world.cluster(), &world.clock(), 1, Some(&kept))).expect("it starts");
+    settle(&world, run).expect("it ends well");
+    let error = start(world.job(&world.cluster(), &world.clock(), 1, Some(&kept))).err();
+    let error = error.expect("another log").to_string();
+    assert!(error.contains("made anew"), "{error}");
 }
 
 const REMINDER: &str = "\
@@ -401,7 +539,8 @@ fn a_broker_that_loses_records_is_noticed() {
         let world = World::of(seed, 150);
         let wanted = world.of_files();
         let model = world.cluster();
-        model.plant_commit(Some((1, CommitFault::LosesRecord)));
+        // After the claim.
+        model.plant_commit(Some((3, CommitFault::LosesRecord)));
         let run = start(world.job(&model, &world.clock(), 1, None)).expect("it starts");
         settle(&world, run).expect("it ends well");
         // What was lost is the log's; whoever starts again says everything twice.

@@ -28,6 +28,18 @@ rootLogger.level = warn
 rootLogger.appenderRef.console.ref = console
 ";
 
+/// Another way to a broker, beside that over the loopback.
+pub struct Listener {
+    /// In capitals.
+    pub name: &'static str,
+    /// The address it listens on.
+    pub host: String,
+    /// `PLAINTEXT`, `SASL_PLAINTEXT`, …
+    pub protocol: &'static str,
+    /// More of the broker's settings.
+    pub settings: String,
+}
+
 /// Brokers that belong together.
 pub struct Cluster {
     nodes: Vec<Node>,
@@ -39,6 +51,8 @@ pub struct Cluster {
 struct Node {
     folder: PathBuf,
     port: u16,
+    /// Of the listener that is there beside.
+    other: Option<String>,
     process: Option<Child>,
 }
 
@@ -57,6 +71,11 @@ impl Cluster {
 
     /// Starts so many brokers, each of them controller too, and waits until they are up.
     pub fn start(brokers: usize) -> Cluster {
+        Cluster::with(brokers, None)
+    }
+
+    /// The same, with one more listener.
+    pub fn with(brokers: usize, listener: Option<&Listener>) -> Cluster {
         let jars = jars();
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("log4j2.properties"), LOGGING).unwrap();
@@ -73,8 +92,11 @@ impl Cluster {
         for (at, [port, _]) in ports.iter().enumerate() {
             let folder = folder.path().join(format!("{}", at + 1));
             fs::create_dir(&folder).unwrap();
-            fs::write(folder.join("server.properties"), settings(&folder, at, &ports)).unwrap();
-            nodes.push(Node { folder, port: *port, process: None });
+            let other = listener.map(|listener| format!("{}:{}", listener.host, free(listener)));
+            let listeners = listener.zip(other.as_deref());
+            let text = settings(&folder, at, &ports, listeners);
+            fs::write(folder.join("server.properties"), text).unwrap();
+            nodes.push(Node { folder, port: *port, other, process: None });
         }
         let keeper = Keeper::start(folder.path());
         let mut cluster = Cluster { nodes, jars, keeper, folder };
@@ -91,6 +113,12 @@ impl Cluster {
         let servers: Vec<String> =
             self.nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)).collect();
         servers.join(",")
+    }
+
+    /// `bootstrap.servers` by the other listener.
+    pub fn other_servers(&self) -> String {
+        let servers = self.nodes.iter().map(|node| node.other.as_deref().expect("there is one"));
+        servers.collect::<Vec<_>>().join(",")
     }
 
     /// The port to it.
@@ -110,6 +138,11 @@ impl Cluster {
     pub fn restart(&mut self, node: usize) {
         self.launch(node);
         self.wait_until_up();
+    }
+
+    /// How many brokers there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
     }
 
     /// Stops a broker where it stands: its connections stay open, nothing is answered.
@@ -287,21 +320,37 @@ impl Drop for Keeper {
     }
 }
 
-fn settings(folder: &Path, at: usize, ports: &[[u16; 2]]) -> String {
+/// A port that is free for a listener.
+fn free(listener: &Listener) -> u16 {
+    TcpListener::bind((listener.host.as_str(), 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn settings(
+    folder: &Path,
+    at: usize,
+    ports: &[[u16; 2]],
+    other: Option<(&Listener, &str)>,
+) -> String {
     let voters: Vec<String> = (1..)
         .zip(ports)
         .map(|(id, [_, controller])| format!("{id}@127.0.0.1:{controller}"))
         .collect();
     let [port, controller] = ports[at];
     let (replicas, in_sync) = if ports.len() == 1 { (1, 1) } else { (3, 2) };
+    let (listener, protocol, more) = match other {
+        None => Default::default(),
+        Some((Listener { name, protocol, settings, .. }, place)) => {
+            (format!(",{name}://{place}"), format!(",{name}:{protocol}"), settings.as_str())
+        }
+    };
     format!(
         "process.roles=broker,controller
 node.id={id}
 controller.quorum.voters={voters}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}{listener}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{listener}
 controller.listener.names=CONTROLLER
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocol}
 log.dirs={data}
 auto.create.topics.enable=false
 default.replication.factor={replicas}
@@ -313,6 +362,7 @@ offsets.topic.num.partitions=1
 transaction.state.log.replication.factor={replicas}
 transaction.state.log.min.isr={in_sync}
 transaction.state.log.num.partitions=2
+transaction.abort.timed.out.transaction.cleanup.interval.ms=500
 group.initial.rebalance.delay.ms=0
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
@@ -321,6 +371,7 @@ controller.quorum.fetch.timeout.ms=1000
 num.network.threads=2
 num.io.threads=4
 log.cleaner.dedupe.buffer.size=4194304
+{more}
 ",
         id = at + 1,
         voters = voters.join(","),

@@ -1,6 +1,7 @@
 //! The program as it is started in earnest: a process of its own with a configuration in a temporary folder, its log in a
 //! file, ended by its id when the test is over, well or not.
 
+use crate::wire::inside;
 use kairos::time::clock::{Clock, System};
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -33,10 +34,18 @@ pub struct Instance {
     pub slow: bool,
     /// The folder of checkpoints.
     pub state: PathBuf,
+    /// Properties of librdkafka.
+    pub properties: Vec<(&'static str, String)>,
+    /// More of `[kafka]`, and of `[[input]]`.
+    pub kafka: String,
+    pub input: String,
+    /// The network namespace it runs in; `None` for the test's own.
+    pub namespace: Option<String>,
     servers: String,
-    topic: String,
+    pub topic: String,
     folder: TempDir,
-    starts: usize,
+    /// How often it was started.
+    pub starts: usize,
     process: Option<Child>,
 }
 
@@ -52,6 +61,10 @@ impl Instance {
             workers: 1,
             slow: false,
             state: folder.path().join("state"),
+            properties: Vec::new(),
+            kafka: String::new(),
+            input: String::new(),
+            namespace: None,
             servers: servers.into(),
             topic: topic.into(),
             folder,
@@ -71,7 +84,12 @@ impl Instance {
         let config = self.folder.path().join("kairos.toml");
         fs::write(&config, self.config()).unwrap();
         self.starts += 1;
-        let process = Command::new(KAIROS)
+        let mut command = match &self.namespace {
+            None => Command::new(KAIROS),
+            // It becomes the program, so that signals reach that.
+            Some(namespace) => inside(namespace, KAIROS),
+        };
+        let process = command
             .args(["run", "--config"])
             .arg(config)
             .stdin(Stdio::null())
@@ -89,12 +107,16 @@ impl Instance {
         writeln!(text, "state = {:?}\nworkers = {}", path(&self.state), self.workers).unwrap();
         writeln!(text, "checkpoint_seconds = 1").unwrap();
         let brokers: Vec<&str> = self.servers.split(',').collect();
-        writeln!(text, "[kafka]\nbrokers = {brokers:?}").unwrap();
-        writeln!(text, "[[input]]\ntopic = {:?}", self.topic).unwrap();
+        writeln!(text, "[kafka]\nbrokers = {brokers:?}\n{}", self.kafka).unwrap();
+        writeln!(text, "[[input]]\ntopic = {:?}\n{}", self.topic, self.input).unwrap();
         writeln!(text, "[time]\nslack_ms = {}\nstep_ms = {}", self.slack_ms, self.step_ms).unwrap();
         writeln!(text, "backlog = \"history\"\ndedup_minutes = 60").unwrap();
+        writeln!(text, "[kafka.properties]").unwrap();
+        for (property, value) in &self.properties {
+            writeln!(text, "{property:?} = {value:?}").unwrap();
+        }
         if self.slow {
-            writeln!(text, "[kafka.properties]\n\"fetch.message.max.bytes\" = \"1000\"").unwrap();
+            writeln!(text, "\"fetch.message.max.bytes\" = \"1000\"").unwrap();
             writeln!(text, "[limits]\nepochs_in_flight = 2\nevents_in_flight = 1000").unwrap();
         }
         writeln!(text, "[http]\naddress = \"off\"").unwrap();
@@ -120,11 +142,30 @@ impl Instance {
         }
     }
 
+    /// Whether it was started and not killed.
+    pub fn is_up(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// It must not have ended by itself.
     pub fn runs(&mut self) {
         let process = self.process.as_mut().expect("it was started");
         if let Some(status) = process.try_wait().unwrap() {
             panic!("it has ended with {status}:\n{}", self.log());
+        }
+    }
+
+    /// Starts it again if it has ended because the broker was not there, as whoever supervises it does.
+    pub fn keep_up(&mut self) {
+        let process = self.process.as_mut().expect("it was started");
+        if let Some(status) = process.try_wait().unwrap() {
+            let log = self.log();
+            assert!(
+                log.contains("hint: is the broker running"),
+                "it has ended with {status}:\n{log}"
+            );
+            self.process = None;
+            self.start();
         }
     }
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 /// A figure from the environment, for the script `soak`.
 #[expect(clippy::disallowed_methods, reason = "a test has no arguments of its own")]
-fn figure(name: &str, default: u64) -> u64 {
+pub fn figure(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 /// Whoever looks at something gets a message at once and once, and a second after each last addition to a cart one more.
-const PACK: &str = "\
+pub const PACK: &str = "\
 journeys:
   seen:
     enter: { on: Product Viewed, again: never }
@@ -30,6 +30,8 @@ journeys:
       - wait: { quiet_for: 1s, of: [Product Added] }
       - send: { channel: email, template: cart }
 ";
+
+pub const SEEN: &str = "\"template\":\"seen\"";
 
 /// Killed twice while traffic flows: nobody is forgotten, nothing is said twice. And when the disk is lost, the log alone
 /// brings everything back, the same, and nothing is written again.
@@ -59,30 +61,44 @@ fn killed_while_customers_are_at_it_and_then_the_disk_is_lost() {
     assert!(traffic.try_wait().unwrap().is_none(), "traffic flowed all the time");
     assert!(traffic.wait().unwrap().success());
 
-    let viewers = viewers(&servers, &topic);
+    let outputs = seen_by_all(&servers, &topic, &mut instance);
+    outputs.hold();
+    assert_eq!(
+        outputs.lines[Stream::Decisions as usize].len(),
+        outputs.lines[Stream::Triggers as usize].len()
+    );
+    let carts = subjects(&outputs, "\"template\":\"cart\"");
+    assert!(carts.len() > 10, "{} carts", carts.len());
+    disk_is_lost(&servers, &mut instance, &outputs);
+}
+
+/// Waits until everybody who looked at something has been decided for and the last carts are quiet, ends the instance well,
+/// and gives what it has written.
+pub fn seen_by_all(servers: &str, topic: &str, instance: &mut Instance) -> Outputs {
+    let viewers = viewers(servers, topic);
     assert!(viewers.len() > 50, "{} viewers", viewers.len());
-    let mut outputs = Outputs::of(&servers, &instance.name);
+    let mut outputs = Outputs::of(servers, &instance.name);
     let clock = System::new();
-    while subjects(&outputs, "\"template\":\"seen\"") != viewers && clock.now() < PATIENCE {
+    while subjects(&outputs, SEEN) != viewers && clock.now() < PATIENCE {
         instance.runs();
         outputs.look();
     }
-    // The last carts become quiet.
     std::thread::sleep(Duration::from_secs(3));
     instance.terminate();
-    let outputs = Outputs::all(&servers, &instance.name);
-    outputs.hold();
-    assert_eq!(subjects(&outputs, "\"template\":\"seen\""), viewers);
-    let carts = subjects(&outputs, "\"template\":\"cart\"");
-    assert!(carts.len() > 10, "{} carts", carts.len());
+    let outputs = Outputs::all(servers, &instance.name);
+    assert_eq!(subjects(&outputs, SEEN), viewers, "{}", instance.log());
+    outputs
+}
 
+/// Loses the disk of an instance that has ended: the log alone brings everything back, the same, and nothing is written again.
+pub fn disk_is_lost(servers: &str, instance: &mut Instance, outputs: &Outputs) {
     fs::remove_dir_all(&instance.state).unwrap();
     instance.start();
     instance.wait_for("has been repeated, the same");
     instance.wait_for("caught up");
     assert!(!instance.log().contains("checkpoint="), "{}", instance.log());
     instance.terminate();
-    let again = Outputs::all(&servers, &instance.name);
+    let again = Outputs::all(servers, &instance.name);
     again.hold();
     assert_eq!(again.lines, outputs.lines);
 }
@@ -102,10 +118,10 @@ fn viewers(servers: &str, topic: &str) -> BTreeSet<String> {
     viewers
 }
 
-/// Who got a trigger that says this.
-fn subjects(outputs: &Outputs, text: &str) -> BTreeSet<String> {
-    let triggers = &outputs.lines[Stream::Triggers as usize];
-    let found = triggers.iter().filter(|line| line.data.contains(text));
+/// For whom a decision that says this was made.
+pub fn subjects(outputs: &Outputs, text: &str) -> BTreeSet<String> {
+    let decisions = &outputs.lines[Stream::Decisions as usize];
+    let found = decisions.iter().filter(|line| line.data.contains(text));
     found.map(|line| line.subject.clone()).collect()
 }
 

@@ -8,8 +8,11 @@ mod cluster;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod end_to_end;
+mod faults;
+mod headers;
 mod instance;
 mod kills;
+mod laws;
 mod live;
 mod outages;
 mod outputs;
@@ -18,3 +21,5 @@ mod places;
 mod settings;
 mod shop;
 mod speed;
+mod tokens;
+mod wire;

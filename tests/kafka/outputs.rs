@@ -2,7 +2,7 @@
 
 use crate::instance::{PATIENCE, PAUSE};
 use crate::places::strip;
-use kairos::epoch::log::Transaction;
+use kairos::epoch::log::{Record, Transaction};
 use kairos::sink::Stream;
 use kairos::time;
 use kairos::time::clock::{Clock, System};
@@ -20,6 +20,8 @@ use std::time::Duration;
 pub struct Line {
     /// Empty for what is no CloudEvent: rejects.
     pub id: String,
+    /// Such as `kairos.journey.entered`.
+    pub kind: String,
     pub time: String,
     pub subject: String,
     pub data: String,
@@ -33,9 +35,10 @@ impl Line {
         let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
         let (id, time, subject) = (text("id"), text("time"), text("subject"));
         if id.is_empty() {
-            return Line { id, time: String::new(), subject, data: value.to_string() };
+            let (kind, time) = (String::new(), String::new());
+            return Line { id, kind, time, subject, data: value.to_string() };
         }
-        Line { id, time, subject, data: value["data"].to_string() }
+        Line { id, kind: text("type"), time, subject, data: value["data"].to_string() }
     }
 
     /// A record of a topic, in binary mode.
@@ -49,7 +52,7 @@ impl Line {
         let mut data: Value = serde_json::from_slice(record.payload().unwrap()).unwrap();
         strip(&mut data);
         let (id, time, subject) = (text("ce_id"), text("ce_time"), text("ce_subject"));
-        Line { id, time, subject, data: data.to_string() }
+        Line { id, kind: text("ce_type"), time, subject, data: data.to_string() }
     }
 
     /// Whether it speaks of a time up to this one; rejects always do.
@@ -91,8 +94,10 @@ impl Outputs {
         match self.consumer.poll(patience)? {
             Ok(record) => {
                 if record.topic() == self.log {
-                    let transaction = Transaction::from_bytes(record.payload().unwrap());
-                    self.transactions.push(transaction.unwrap());
+                    match Record::from_bytes(record.payload().unwrap()).unwrap() {
+                        Record::Transaction(transaction) => self.transactions.push(transaction),
+                        Record::Claim(_) => {}
+                    }
                 } else {
                     let at = self.topics.iter().position(|topic| topic == record.topic());
                     self.lines[at.unwrap()].push(Line::of_record(&record));

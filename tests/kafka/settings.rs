@@ -26,7 +26,8 @@ fn encryption_and_passwords_are_built_in() {
     assert!(new(&[("compression.type", "gzip")]).is_ok());
 }
 
-/// Tokens by OpenID Connect need a librdkafka with curl: who asks for them learns it at the start.
+/// To fetch tokens by OpenID Connect needs a librdkafka with curl: who asks for that learns it at the start. Those of a file
+/// are in `tokens.rs`.
 #[test]
 fn oauth_with_openid_connect_is_refused() {
     let oauth = [("security.protocol", "SASL_SSL"), ("sasl.mechanism", "OAUTHBEARER")];

@@ -20,6 +20,10 @@ use std::time::Duration;
 /// How long a topic or partition may be unknown that is asked for: one that has just been made is not known everywhere.
 const LEARNT: Duration = Duration::from_secs(1);
 
+/// How long brokers may take to show a topic that has been made. A cluster with much to do shows it late, and there is
+/// nothing to begin with before.
+const SHOWN: Duration = Duration::from_secs(30);
+
 /// Before a question is asked again whose answer was that the cluster does not know yet.
 const AGAIN: Duration = Duration::from_millis(20);
 
@@ -130,7 +134,7 @@ pub(super) fn until_there(
     clock: &dyn Clock,
     topics: &[&Topic],
 ) -> Result<(), BrokerError> {
-    let until = clock.now() + ANSWER;
+    let until = clock.now() + SHOWN;
     for topic in topics {
         while partitions(asker, &topic.name)?.is_empty() {
             if clock.now() >= until {

@@ -1,12 +1,14 @@
 //! What librdkafka tells besides answers: log lines go to the log of the process, the first failed delivery is kept for
-//! `commit`, the last failed commit of a group for the next one.
+//! `commit`, the last failed commit of a group for the next one. And what it asks for: tokens.
 
+use super::token;
 use rdkafka::TopicPartitionList;
-use rdkafka::client::ClientContext;
+use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel as Level;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::producer::{DeliveryResult, ProducerContext};
+use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 
 /// Of every client its own.
@@ -28,6 +30,16 @@ impl Context {
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, path: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        // It asks again in ten seconds.
+        token::read(path).map_err(|why| {
+            tracing::warn!("no token to log in to Kafka with: {why}");
+            why.into()
+        })
+    }
+
     fn log(&self, level: Level, facility: &str, message: &str) {
         match level {
             // Properties are given to all clients: that a consumer has no use for one of a producer is no news.

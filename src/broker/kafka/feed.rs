@@ -6,13 +6,13 @@
 
 use super::context::Context;
 use super::failure::{explain, passes};
-use super::{BUFFER_MIN, ask, connect, list};
+use super::{BUFFER_MIN, ask, connect, list, native};
 use crate::broker::{BrokerError, Feed, Partition, Record};
 use crate::time::clock::{Clock, System};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Headers, Message, Timestamp};
+use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use rdkafka::topic_partition_list::Offset;
 use rdkafka::types::RDKafkaErrorCode as Code;
 use std::ops::ControlFlow;
@@ -272,10 +272,7 @@ fn hand_over(
     with_headers: bool,
     take: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let mut headers = Vec::new();
-    if with_headers && let Some(found) = message.headers() {
-        headers.extend(found.iter().map(|header| (header.key, header.value)));
-    }
+    let headers = if with_headers { native::headers(message) } else { Vec::new() };
     take(Record {
         offset: message.offset(),
         timestamp: match message.timestamp() {

@@ -1,20 +1,22 @@
 //! A real cluster, over `rdkafka`. In: librdkafka's properties. Out: the port. What librdkafka does in threads of its own
 //! (connections, batches, retries) stays behind it; nothing here knows what the records mean.
 //!
-//! A header whose name is no UTF-8 makes `rdkafka` panic where headers are asked for; Java's producers cannot write one.
 //! A timestamp of exactly 0 is, for librdkafka, none: the record gets the time of writing.
 
 mod ask;
 mod context;
 mod failure;
 mod feed;
+mod native;
 mod producer;
 mod progress;
+mod token;
 
 use super::{Broker, BrokerError, Feed, Partition, Producer, Topic};
 use crate::time::clock::System;
 use context::Context;
 use failure::explain;
+use rdkafka::admin::AdminClient;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
@@ -46,16 +48,20 @@ pub struct Kafka {
 impl Kafka {
     /// A cluster by librdkafka's properties, which hold for all clients: `bootstrap.servers`, `security.protocol`,
     /// `sasl.*`, `ssl.*` and whatever else; they win over the defaults here, except where the port's contract depends on
-    /// a setting. Connects in the background.
+    /// a setting. `sasl.oauthbearer.config` is the path of a file with the token of an OAUTHBEARER login. Connects in the
+    /// background.
     ///
     /// # Errors
-    /// A property that librdkafka does not take, or no `bootstrap.servers`.
+    /// A property that librdkafka does not take, no `bootstrap.servers`, or no token where there should be one.
     pub fn new(properties: &[(String, String)]) -> Result<Kafka, BrokerError> {
         if !properties.iter().any(|(key, _)| key == "bootstrap.servers") {
             return Err(BrokerError::Refused {
                 doing: "set up Kafka".into(),
                 message: "bootstrap.servers is missing".into(),
             });
+        }
+        if let Some((_, path)) = properties.iter().find(|(key, _)| key == token::FILE) {
+            token::read(Some(path)).map_err(no_token)?;
         }
         let asker = connect(
             properties,
@@ -78,6 +84,16 @@ impl Kafka {
         self.buffer = bytes;
         self
     }
+
+    /// A client that makes topics.
+    fn admin(&self) -> Result<AdminClient<Context>, BrokerError> {
+        let admin: AdminClient<Context> = connect(&self.properties, &[], &[])?;
+        if let Some((_, path)) = self.properties.iter().find(|(key, _)| key == token::FILE) {
+            let token = token::read(Some(path)).map_err(no_token)?;
+            native::give_token(admin.inner(), token).map_err(no_token)?;
+        }
+        Ok(admin)
+    }
 }
 
 impl Broker for Kafka {
@@ -95,7 +111,7 @@ impl Broker for Kafka {
         if missing.is_empty() {
             return Ok(());
         }
-        let admin = connect(&self.properties, &[], &[])?;
+        let admin = self.admin()?;
         ask::make(&admin, &missing)?;
         ask::until_there(&self.asker, &*self.clock, &missing)
     }
@@ -123,6 +139,10 @@ impl Broker for Kafka {
     fn tell_progress(&self, group: &str, read: &[(Partition, i64)]) -> Result<(), BrokerError> {
         self.groups.tell(&self.properties, group, read)
     }
+}
+
+fn no_token(why: String) -> BrokerError {
+    BrokerError::Refused { doing: "log in to Kafka".into(), message: why }
 }
 
 /// Makes a client. The properties win over `defaults`, `fixed` over the properties.

@@ -49,6 +49,8 @@ pub(super) fn open(
             ("partitioner", "murmur2_random"),
         ],
     )?;
+    // It may want a token, without which it waits in vain.
+    producer.poll(Duration::ZERO);
     producer
         .init_transactions(TAKE_OVER)
         .map_err(|error| explain(&format!("take over {transactional_id}"), &error))?;

@@ -260,8 +260,8 @@ fn hand_over(
     with_headers: bool,
     take: &mut dyn FnMut(Record<'_>) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let headers: Vec<(&str, Option<&[u8]>)> = if with_headers {
-        data.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect()
+    let headers: Vec<(&[u8], Option<&[u8]>)> = if with_headers {
+        data.headers.iter().map(|(name, value)| (name.as_bytes(), value.as_deref())).collect()
     } else {
         Vec::new()
     };

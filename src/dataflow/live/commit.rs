@@ -4,15 +4,17 @@
 //! up after that. What comes while a commit is under way goes into the next transaction.
 //!
 //! A commit of which it is not known whether it happened leaves the log as the judge: new producers shut out the old ones,
-//! the end of the log is read, and the transaction is either there or sent again.
+//! the end of the log is read, and the transaction is either there or sent again. So it is when a producer has been shut
+//! out: that may have been a successor, which has claimed the log, or the coordinator, for which a transaction took too long.
 
+use super::claim::producers;
 use super::publish::Bundle;
-use super::recover::{LogPlace, Until, read_log};
+use super::recover::{LogPlace, Logged, Until, read_log};
 use super::{Shared, Version};
 use crate::broker::{Broker, BrokerError, Producer};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::{Control, RunError};
-use crate::epoch::log::{Begins, Transaction};
+use crate::epoch::log::{Begins, Claim, Transaction};
 use crate::sink::Stream;
 use crate::sink::topics::{Outlet, Topics};
 use crate::time::clock::Clock;
@@ -41,6 +43,8 @@ pub(super) struct Committer {
     pub topics: Arc<Topics>,
     /// Transactional ids of the two producers.
     pub ids: [String; 2],
+    /// That of this run.
+    pub claim: Claim,
     pub producers: [Option<Box<dyn Producer>>; 2],
     pub log: LogPlace,
     /// The last epoch in the log.
@@ -94,7 +98,6 @@ impl Committer {
             let last = end.number;
             super::lock(&self.shared.committed).clone_from(&end.read);
             if group.checkpoint {
-                self.log.offset = self.log_end()?;
                 self.shared.log_offset.store(self.log.offset, Ordering::Release);
                 self.coordinator.deliver_outputs(Vec::new(), self.control.counts());
             }
@@ -216,14 +219,14 @@ impl Committer {
         }
         transaction.begins = self.begins_for(&transaction);
         transaction.definitions = (!self.defined).then(|| self.version.definitions.clone());
+        // Asked before, so that nobody can have claimed the log before that place once the transaction is in it.
+        let place = if group.checkpoint { Some(self.log_end()?) } else { None };
         let record = transaction.to_bytes();
         let begun = self.clock.now();
         loop {
             match self.attempt(group, &record) {
                 Ok(()) => break,
-                Err(error @ (BrokerError::Fenced | BrokerError::Refused { .. })) => {
-                    return Err(error.into());
-                }
+                Err(error @ BrokerError::Refused { .. }) => return Err(error.into()),
                 Err(error) => tracing::warn!(%error, "a transaction failed; looking at the log"),
             }
             self.shared.metrics.transactions_failed.add(1);
@@ -233,6 +236,7 @@ impl Committer {
             }
         }
         self.measure(group, begun);
+        self.log = place.unwrap_or_else(|| self.log.clone());
         self.after = transaction.last();
         self.defined = true;
         if let Some(begins) = transaction.begins {
@@ -305,13 +309,11 @@ impl Committer {
     /// in the log. Whoever has been succeeded finds that in the log before, and shuts nobody out.
     fn judge(&mut self, transaction: &Transaction) -> Result<bool, RunError> {
         let open = read_log(&*self.broker, &self.log, Until::NothingCommitted)?;
-        self.is_ours(open.last(), transaction)?;
-        for at in [0, 1] {
-            self.producers[at] = Some(self.broker.producer(&self.ids[at])?);
-            self.shared.metrics.producers_renewed.add(1);
-        }
+        self.is_ours(&open, transaction)?;
+        self.producers = producers(&*self.broker, &self.ids).map_err(once_more)?;
+        self.shared.metrics.producers_renewed.add(2);
         let all = read_log(&*self.broker, &self.log, Until::End)?;
-        let committed = self.is_ours(all.last(), transaction)?;
+        let committed = self.is_ours(&all, transaction)?;
         match committed {
             true => tracing::info!("the transaction had been committed"),
             false => tracing::info!("the transaction had not been committed; sending it again"),
@@ -319,8 +321,13 @@ impl Committer {
         Ok(committed)
     }
 
-    /// Whether the last record of the log is this transaction; if not, it has to be the one before it.
-    fn is_ours(&self, last: Option<&Transaction>, wanted: &Transaction) -> Result<bool, RunError> {
+    /// Whether the last transaction of the log is this one; if not, it has to be the one before it. Nobody else may have
+    /// claimed the log.
+    fn is_ours(&self, logged: &Logged, wanted: &Transaction) -> Result<bool, RunError> {
+        if logged.claim.is_some_and(|claim| claim != self.claim) {
+            return Err(BrokerError::Fenced.into());
+        }
+        let last = logged.transactions.last();
         if last == Some(wanted) {
             return Ok(true);
         }
@@ -335,12 +342,13 @@ impl Committer {
         )))
     }
 
-    /// The end of the log; everything later is after it.
-    fn log_end(&mut self) -> Result<i64, RunError> {
-        self.log.after = self.after;
+    /// The end of the log as it is now; everything later is after it.
+    fn log_end(&mut self) -> Result<LogPlace, RunError> {
         self.patiently(|committer| {
-            let ends = committer.broker.ends(std::slice::from_ref(&committer.log.partition))?;
-            Ok(ends.first().copied().unwrap_or(0))
+            let LogPlace { partition, .. } = &committer.log;
+            let ends = committer.broker.ends(std::slice::from_ref(partition))?;
+            let offset = ends.first().copied().unwrap_or(0);
+            Ok(LogPlace { partition: partition.clone(), offset, after: committer.after })
         })
     }
 
@@ -363,6 +371,17 @@ impl Committer {
                 result => return result,
             }
         }
+    }
+}
+
+/// Whoever makes producers at the same time as somebody else has been told nothing yet of who comes after whom.
+fn once_more(error: BrokerError) -> BrokerError {
+    match error {
+        BrokerError::Fenced => BrokerError::Unavailable {
+            doing: "make producers".into(),
+            message: "somebody else makes them too".into(),
+        },
+        other => other,
     }
 }
 

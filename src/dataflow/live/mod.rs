@@ -12,6 +12,7 @@
 //! goes, which is all that is not a function of the input, and what the epoch log keeps. Everything after that is the
 //! dataflow of a run over files.
 
+mod claim;
 mod commit;
 mod ingest;
 mod probe;

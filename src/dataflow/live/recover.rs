@@ -2,7 +2,7 @@
 
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::RunError;
-use crate::epoch::log::Transaction;
+use crate::epoch::log::{Claim, Record, Transaction};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -13,6 +13,14 @@ pub(super) struct LogPlace {
     /// Everything after the epoch `after` is at this offset or later.
     pub offset: i64,
     pub after: u64,
+}
+
+/// What stands in the log from a place on.
+#[derive(Debug, Default)]
+pub(super) struct Logged {
+    pub transactions: Vec<Transaction>,
+    /// The last one; `None` if it is before the place.
+    pub claim: Option<Claim>,
 }
 
 /// How far the log is read.
@@ -30,7 +38,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Looks at a feed that has nothing, after which nothing is expected, and after which the broker counts as away.
 const LOOKS: (u32, u32) = (60, 6_000);
 
-/// The transactions in the log from a place on. Each says which epoch it follows, so that none can be missing.
+/// What is in the log from a place on. Each transaction says which epoch it follows, so that none can be missing.
 ///
 /// # Errors
 /// The log cannot be read, has a hole, or holds something else.
@@ -38,7 +46,7 @@ pub(super) fn read_log(
     broker: &dyn Broker,
     place: &LogPlace,
     until: Until,
-) -> Result<Vec<Transaction>, RunError> {
+) -> Result<Logged, RunError> {
     let partitions = std::slice::from_ref(&place.partition);
     let end = broker.ends(partitions)?.first().copied().unwrap_or(0);
     let start = broker.starts(partitions)?.first().copied().unwrap_or(0);
@@ -46,15 +54,24 @@ pub(super) fn read_log(
         let partition = place.partition.clone();
         return Err(BrokerError::Gone { partition, wanted: place.offset, earliest: start }.into());
     }
+    if end < place.offset {
+        let (log, offset) = (&place.partition, place.offset);
+        return Err(RunError::Log(format!(
+            "the log {log} ends at offset {end}, and this instance has seen it at {offset}: it has been made anew"
+        )));
+    }
     let mut feeds = broker.feeds(&[(place.partition.clone(), place.offset)], false)?;
     let feed = feeds.first_mut().expect("a feed for each partition");
-    let mut records = Vec::new();
+    let mut logged = Logged::default();
     let mut damaged = None;
     let mut looks = 0;
     while feed.position() < end && damaged.is_none() {
         let taken = feed.poll(&mut |record| {
-            match Transaction::from_bytes(record.payload.unwrap_or_default()) {
-                Ok(transaction) => records.push(transaction),
+            match Record::from_bytes(record.payload.unwrap_or_default()) {
+                // Those up to the place may lie behind its offset.
+                Ok(Record::Transaction(it)) if it.last() <= place.after => {}
+                Ok(Record::Transaction(it)) => logged.transactions.push(it),
+                Ok(Record::Claim(claim)) => logged.claim = Some(claim),
                 Err(what) => damaged = Some((record.offset, what)),
             }
             ControlFlow::Continue(())
@@ -78,8 +95,8 @@ pub(super) fn read_log(
         let message = format!("offset {offset} of the log {} holds {what}", place.partition);
         return Err(RunError::Log(message));
     }
-    check_chain(place, &records)?;
-    Ok(records)
+    check_chain(place, &logged.transactions)?;
+    Ok(logged)
 }
 
 /// Each transaction follows the one before.

@@ -9,7 +9,7 @@ use crate::broker::{BrokerError, Partition};
 use crate::dataflow::RunError;
 use crate::define::definitions::Definitions;
 use crate::epoch::Span;
-use crate::epoch::log::{Begins, Entry, Read, Terms, Transaction};
+use crate::epoch::log::{Begins, Claim, Entry, Read, Terms, Transaction};
 use crate::store::{Checkpoint, Place};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -39,7 +39,8 @@ const NOTHING: Entry = Entry {
 };
 
 /// Reads the store's checkpoint and the log, and holds them to one another and to the input.
-pub(super) fn find_place(job: &LiveJob) -> Result<Resume, RunError> {
+/// The log has to be claimed for the run before: then nobody else writes to it any more.
+pub(super) fn find_place(job: &LiveJob, claim: Claim) -> Result<Resume, RunError> {
     let partition = Partition { topic: job.topics.log.as_str().into(), number: 0 };
     let checkpoint = job.store.as_ref().and_then(|(_, checkpoint)| checkpoint.clone());
     let mut resume = match checkpoint {
@@ -73,7 +74,11 @@ pub(super) fn find_place(job: &LiveJob) -> Result<Resume, RunError> {
             }
         }
     };
-    let records = read_log(&*job.broker, &resume.log, Until::End)?;
+    let logged = read_log(&*job.broker, &resume.log, Until::End)?;
+    if logged.claim != Some(claim) {
+        return Err(BrokerError::Fenced.into());
+    }
+    let records = logged.transactions;
     if let Some(begins) = records.iter().rev().find_map(|record| record.begins.clone()) {
         resume.begins = begins;
     }

@@ -5,7 +5,7 @@ use super::ingest::{Ingest, Opener, Opening, Readers};
 use super::probe::Prober;
 use super::publish::{Bundle, publish};
 use super::resume::{find_place, open_lanes};
-use super::{Definer, Lane, Shared, Version, version_at};
+use super::{Definer, Lane, Shared, Version, claim, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::run::{drop_dataflows, guarded, take_stored};
@@ -182,8 +182,8 @@ impl LiveRun {
 /// The broker cannot be reached or refuses something; the log, the state and the input do not fit together.
 pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
     let ids = [format!("{}-a", job.name), format!("{}-b", job.name)];
-    let producers = [Some(job.broker.producer(&ids[0])?), Some(job.broker.producer(&ids[1])?)];
-    let resume = find_place(&job)?;
+    let (claim, producers) = claim::stake(&*job.broker, &job.topics, &ids)?;
+    let resume = find_place(&job, claim)?;
     let partitions = resume.begins.partitions.clone();
     let sources = partitions.iter().map(|(partition, _)| partition.clone()).collect();
     let sources = Arc::new(Sources::partitions(sources));
@@ -219,6 +219,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         coordinator: coordinator.clone(),
         topics: Arc::new(job.topics.clone()),
         ids,
+        claim,
         producers,
         log: resume.log.clone(),
         after: resume.entry.number,

@@ -12,7 +12,7 @@ thread_local! {
     static DECODER: (Decoder, Inputs) = decoder_of(PACK);
 }
 
-type Header<'a> = (&'a str, Option<&'a [u8]>);
+type Header<'a> = (&'a [u8], Option<&'a [u8]>);
 
 fn record<'a>(payload: &'a [u8], headers: &'a [Header<'a>]) -> Record<'a> {
     Record { offset: 7, timestamp: Some(NINE), key: Some(b"anna"), payload: Some(payload), headers }
@@ -131,12 +131,12 @@ fn structured_cloud_events_are_read() {
 #[test]
 fn binary_cloud_events_are_read() {
     let headers: [Header<'_>; 6] = [
-        ("ce_specversion", Some(b"1.0")),
-        ("ce_id", Some(b"7")),
-        ("ce_source", Some(b"s")),
-        ("ce_type", Some(b"Thing")),
-        ("ce_time", Some(b"2026-03-02T08:59:59Z")),
-        ("ce_subject", Some(b"anonymous:a\"1")),
+        (b"ce_specversion", Some(b"1.0")),
+        (b"ce_id", Some(b"7")),
+        (b"ce_source", Some(b"s")),
+        (b"ce_type", Some(b"Thing")),
+        (b"ce_time", Some(b"2026-03-02T08:59:59Z")),
+        (b"ce_subject", Some(b"anonymous:a\"1")),
     ];
     for (payload, expected) in [
         (r#"{"x":3}"#, "-1000 s#7 anonymous:a\"1 Thing {x: 3}"),
@@ -148,7 +148,7 @@ fn binary_cloud_events_are_read() {
     ] {
         assert_eq!(outcome(&Format::CloudEvents, &record(payload.as_bytes(), &headers)), expected);
     }
-    let wrong: [Header<'_>; 1] = [("ce_type", Some(b"\xff"))];
+    let wrong: [Header<'_>; 1] = [(b"ce_type", Some(b"\xff"))];
     let said = outcome(&Format::CloudEvents, &record(b"{}", &wrong));
     assert!(said.starts_with("not mapped: it has neither"), "{said}");
 }
@@ -199,10 +199,24 @@ fn a_mapping_sees_key_timestamp_and_headers() {
         ("properties", "{'x': headers.?shop.orValue('none')}"),
     ]);
     assert!(format.wants_headers());
-    let headers: [Header<'_>; 2] = [("name", Some(b"Thing")), ("empty", None)];
+    let headers: [Header<'_>; 2] = [(b"name", Some(b"Thing")), (b"empty", None)];
     assert_eq!(outcome(&format, &record(b"{}", &headers)), "-5000  user:anna Thing {x: \"none\"}");
     let nobody = Record { key: Some(b"\xff"), ..record(b"{}", &headers) };
     assert!(outcome(&format, &nobody).starts_with("no identifier"));
+}
+
+/// Names of headers are bytes. What is not asked for does no harm.
+#[test]
+fn a_header_with_a_broken_name_is_refused_where_headers_are_read() {
+    let broken: [Header<'_>; 3] =
+        [(b"ce_type", Some(b"Thing")), (b"ce_subject", Some(b"user:u")), (b"caf\xe9", Some(b"1"))];
+    let reads = mapping(&[("event", "headers['ce_type']"), ("user_id", "'u'")]);
+    let said = outcome(&reads, &record(b"{}", &broken));
+    assert_eq!(said, "not UTF-8: in the name of a header");
+    let reads_not = mapping(&[("event", "'Thing'"), ("user_id", "'u'")]);
+    for format in [Format::CloudEvents, reads_not] {
+        assert_eq!(outcome(&format, &record(b"{}", &broken)), "0  user:u Thing {}");
+    }
 }
 
 #[test]
@@ -324,7 +338,7 @@ proptest! {
     /// `outcome` holds what comes out to what went in; here only that something comes out.
     #[test]
     fn any_json_becomes_an_event_or_says_why(text in json(), subject in any::<Vec<u8>>()) {
-        let headers: [Header<'_>; 2] = [("ce_type", Some(b"Thing")), ("ce_subject", Some(&subject))];
+        let headers: [Header<'_>; 2] = [(b"ce_type", Some(b"Thing")), (b"ce_subject", Some(&subject))];
         for format in formats() {
             prop_assert!(!outcome(&format, &record(text.as_bytes(), &[])).is_empty());
             prop_assert!(!outcome(&format, &record(text.as_bytes(), &headers)).is_empty());

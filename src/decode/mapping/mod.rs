@@ -97,7 +97,7 @@ impl Mapping {
     ) -> Result<Line<'a>, Refused> {
         let text = cloud_events::text(payload)?;
         let message = value::parse(text).map_err(|error| cloud_events::said(text, &error))?;
-        let context = self.context(message, record);
+        let context = self.context(message, record)?;
         if let Some(when) = &self.when {
             match asked("when", when, true, &context)? {
                 Some(Value::Bool(true)) => {}
@@ -126,7 +126,11 @@ impl Mapping {
         Ok(Line::Written)
     }
 
-    fn context(&self, message: Value, record: &Record<'_>) -> Context<'static, 'static> {
+    fn context(
+        &self,
+        message: Value,
+        record: &Record<'_>,
+    ) -> Result<Context<'static, 'static>, Refused> {
         let text = |bytes: Option<&[u8]>| match bytes.map(std::str::from_utf8) {
             Some(Ok(text)) => Value::from(text),
             _ => Value::Null,
@@ -137,10 +141,15 @@ impl Mapping {
         context
             .add_variable_from_value("timestamp", record.timestamp.map_or(Value::Null, Value::Int));
         if self.reads_headers {
-            let headers = record.headers.iter().map(|(name, value)| (*name, text(*value)));
+            let mut headers = Vec::with_capacity(record.headers.len());
+            for (name, value) in record.headers {
+                let name = std::str::from_utf8(name)
+                    .map_err(|_| (Reason::NotUtf8, "in the name of a header".to_owned()))?;
+                headers.push((name, text(*value)));
+            }
             context.add_variable_from_value("headers", value::map(headers));
         }
-        context
+        Ok(context)
     }
 }
 
