@@ -18,15 +18,15 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Seconds that a token is good for, and between two tokens.
-const LIFE: i64 = 3;
-const FRESH: u64 = 1;
+const LIFE: i64 = 8;
+const FRESH: u64 = 2;
 
 fn listener() -> Listener {
     let module = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
     let of = "listener.name.tokens";
     let settings = format!(
         "{of}.sasl.enabled.mechanisms=OAUTHBEARER\n\
-         {of}.oauthbearer.connections.max.reauth.ms=2000\n\
+         {of}.oauthbearer.connections.max.reauth.ms=4000\n\
          {of}.oauthbearer.sasl.jaas.config={module} required unsecuredLoginStringClaim_sub=\"broker\";"
     );
     let host = "127.0.0.1".into();
@@ -151,7 +151,7 @@ fn rests_for_longer_than_a_token(cluster: &Cluster, token: &Path) {
             assert!(clock.now() < PATIENCE, "nothing comes in round {round}");
         }
         if round == 1 {
-            std::thread::sleep(Duration::from_secs(2 * LIFE as u64));
+            std::thread::sleep(Duration::from_secs(LIFE as u64 + 1));
         }
     }
 }

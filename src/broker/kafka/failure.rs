@@ -42,12 +42,12 @@ fn fenced(code: Code) -> bool {
     matches!(code, Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch)
 }
 
+/// Trying again does not help. A login that fails is not among them: a token may be about to be renewed, and a start that
+/// is not let in gives up at once all the same.
 fn refused(code: Code) -> bool {
     matches!(
         code,
-        Code::Authentication
-            | Code::SaslAuthenticationFailed
-            | Code::TopicAuthorizationFailed
+        Code::TopicAuthorizationFailed
             | Code::GroupAuthorizationFailed
             | Code::ClusterAuthorizationFailed
             | Code::TransactionalIdAuthorizationFailed
