@@ -41,6 +41,8 @@ pub struct Instance {
     pub input: String,
     /// The network namespace it runs in; `None` for the test's own.
     pub namespace: Option<String>,
+    /// Where it answers over HTTP.
+    pub http: String,
     servers: String,
     pub topic: String,
     folder: TempDir,
@@ -65,6 +67,7 @@ impl Instance {
             kafka: String::new(),
             input: String::new(),
             namespace: None,
+            http: "off".into(),
             servers: servers.into(),
             topic: topic.into(),
             folder,
@@ -119,7 +122,7 @@ impl Instance {
             writeln!(text, "\"fetch.message.max.bytes\" = \"1000\"").unwrap();
             writeln!(text, "[limits]\nepochs_in_flight = 2\nevents_in_flight = 1000").unwrap();
         }
-        writeln!(text, "[http]\naddress = \"off\"").unwrap();
+        writeln!(text, "[http]\naddress = {:?}", self.http).unwrap();
         text
     }
 
@@ -140,6 +143,14 @@ impl Instance {
             assert!(clock.now() < PATIENCE, "it never said {text:?}:\n{}", self.log());
             std::thread::sleep(PAUSE);
         }
+    }
+
+    /// Where it has said that it answers.
+    pub fn address(&mut self) -> String {
+        self.wait_for("serving over HTTP address=");
+        let log = self.log();
+        let (_, address) = log.split_once("serving over HTTP address=").unwrap();
+        address.split_whitespace().next().unwrap().to_owned()
     }
 
     /// Whether it was started and not killed.

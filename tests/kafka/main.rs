@@ -5,6 +5,7 @@
 
 mod broker;
 mod cluster;
+mod definitions;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod end_to_end;
