@@ -105,7 +105,8 @@ fn told(said: &Value, status: u16, check: bool) -> String {
 
 fn change(it: &Value) -> String {
     let text = |key: &str| it[key].as_str().unwrap_or_default();
-    format!("  {:<8} {:<8} {}\n", text("change"), dim(text("what")), text("name"))
+    let what = format!("{:<8}", text("what"));
+    format!("  {:<8} {} {}\n", text("change"), dim(what), text("name"))
 }
 
 #[cfg(test)]

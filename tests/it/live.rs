@@ -314,6 +314,9 @@ fn who_has_been_succeeded_stops_and_says_so() {
     // The first one has something to say, and may not.
     model.append("events", Some(0), None, None, Some(&world.lines[0][0]), &[]);
     succeeded(first);
+    while !second.is_live() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
     second.finish();
     second.join().expect("the second one ends well");
     chain(&model);

@@ -363,7 +363,7 @@ fn what_is_not_there_lists_what_is() {
     assert_eq!((answer.status, said["error"].as_str()), (404, Some("there is no /v2/nothing")));
     let paths: Vec<&str> =
         said["endpoints"].as_array().unwrap().iter().map(|e| e["path"].as_str().unwrap()).collect();
-    assert!(paths.contains(&"/v1/persons/{identifier}") && paths.len() == 7, "{paths:?}");
+    assert!(paths.contains(&"/v1/persons/{identifier}") && paths.len() == 8, "{paths:?}");
     assert_eq!(here.ask("POST", "/metrics", &[]).status, 405);
 }
 

@@ -5,9 +5,9 @@
 
 mod broker;
 mod cluster;
-mod definitions;
 #[path = "../contract/mod.rs"]
 mod contract;
+mod definitions;
 mod end_to_end;
 mod faults;
 mod headers;
