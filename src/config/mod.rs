@@ -208,7 +208,7 @@ impl Default for Limits {
             max_record_kib: 32,
             epochs_in_flight: 24,
             events_in_flight: 200_000,
-            read_memory_mib: 256,
+            read_memory_mib: 32,
             heavy_identifier_per_minute: 50_000,
         }
     }

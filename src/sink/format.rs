@@ -1,5 +1,6 @@
 //! Effects and rejects → CloudEvents 1.0 in structured mode, written without a tree in between.
 
+use super::head::{self, hex};
 use super::labels::Labels;
 use super::sources::Sources;
 use super::{Batch, Place, Stream};
@@ -343,15 +344,8 @@ const SEPARATOR: &str = "\u{1f}";
 /// Opens an envelope up to its `data`; the id is a hash of the parts.
 fn envelope(out: &mut Vec<u8>, kind: &str, id: &[&str], at: i64, person: &str) {
     let hash = hash_of(id, out);
-    out.extend_from_slice(b"{\"specversion\":\"1.0\",\"id\":\"");
-    out.extend(hash.to_be_bytes().iter().flat_map(|byte| hex(*byte)));
-    out.extend_from_slice(b"\",\"source\":\"kairos\",\"type\":\"kairos.");
-    out.extend_from_slice(kind.as_bytes());
-    out.extend_from_slice(b"\",\"time\":\"");
-    time::write(out, at);
-    out.extend_from_slice(b"\",\"subject\":");
-    json(out, person);
-    out.extend_from_slice(b",\"datacontenttype\":\"application/json\",\"data\":{");
+    head::write(out, hash, kind, at, person);
+    out.push(b'{');
 }
 
 /// The hash of the parts; they stand for a moment where the line will.
@@ -366,12 +360,6 @@ fn hash_of(parts: &[&str], out: &mut Vec<u8>) -> u128 {
     let hash = xxhash_rust::xxh3::xxh3_128(&out[start..]);
     out.truncate(start);
     hash
-}
-
-/// Two digits.
-fn hex(byte: u8) -> [u8; 2] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]
 }
 
 fn close(out: &mut Vec<u8>) {

@@ -3,6 +3,7 @@
 pub mod facts;
 pub mod files;
 mod format;
+mod head;
 mod labels;
 pub mod memory;
 mod sources;

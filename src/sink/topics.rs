@@ -1,8 +1,8 @@
 //! Lines of the outputs → records of topics: CloudEvents in binary mode, the person as the key.
 
 use super::Stream;
+use super::head::{self, Head};
 use crate::broker::{BrokerError, Message, Producer};
-use memchr::memmem::Finder;
 use serde::Deserialize;
 use std::borrow::Cow;
 
@@ -28,46 +28,18 @@ impl Topics {
     }
 }
 
-/// The attributes at the beginning of a line in structured mode, as the formatter writes them.
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow)]
-    id: Cow<'a, str>,
-    #[serde(borrow)]
-    source: Cow<'a, str>,
-    #[serde(borrow)]
-    r#type: Cow<'a, str>,
-    #[serde(borrow)]
-    time: Cow<'a, str>,
-    #[serde(borrow)]
-    subject: Cow<'a, str>,
-}
-
-/// What the formatter writes between the attributes and the data.
-const BEFORE_DATA: &[u8] = b",\"datacontenttype\":\"application/json\",\"data\":";
-
-/// What of a line's data its topic or key depends on.
+/// What of a trigger's data its topic may depend on.
 #[derive(Deserialize)]
 struct Facets<'a> {
     #[serde(borrow, default)]
     channel: Cow<'a, str>,
-    #[serde(borrow, default)]
-    segment: Cow<'a, str>,
 }
 
-/// Sends lines; keeps what it builds them in, and what finds the place where their data begin.
+/// Sends lines; keeps what it builds them in.
+#[derive(Default)]
 pub struct Outlet {
-    before_data: Finder<'static>,
-    head: Vec<u8>,
     key: String,
     topic: String,
-}
-
-impl Default for Outlet {
-    fn default() -> Outlet {
-        let (head, key, topic) = (Vec::new(), String::new(), String::new());
-        Outlet { before_data: Finder::new(BEFORE_DATA), head, key, topic }
-    }
 }
 
 impl Outlet {
@@ -83,51 +55,57 @@ impl Outlet {
         producer: &mut dyn Producer,
     ) -> Result<(), BrokerError> {
         let topic = topics.streams[stream as usize].as_str();
-        let Some(at) = self.before_data.find(line) else {
+        let Some(head) = head::read(line) else {
+            // A reject is no CloudEvent.
             return producer.send(plain(topic, line));
         };
-        let data = &line[at + BEFORE_DATA.len()..line.len() - 1];
-        self.head.clear();
-        self.head.extend_from_slice(&line[..at]);
-        self.head.push(b'}');
-        let Ok(head) = serde_json::from_slice::<Head>(&self.head) else {
-            // A reject whose raw bytes look like one of ours.
-            return producer.send(plain(topic, line));
-        };
-        self.key.clear();
-        self.key.push_str(&head.subject);
-        self.topic.clear();
-        self.topic.push_str(topic);
-        let by_channel = stream == Stream::Triggers && topics.per_channel;
-        if by_channel || stream == Stream::Segments {
-            let facets = serde_json::from_slice::<Facets>(data).ok();
-            if let Some(facets) = facets {
-                if by_channel {
-                    self.topic.push('.');
-                    self.topic.push_str(&facets.channel);
-                } else {
-                    // Compacted: the latest word on each segment of a person stays.
-                    self.key.push('|');
-                    self.key.push_str(&facets.segment);
-                }
-            }
-        }
-        producer.send(Message {
-            topic: &self.topic,
+        let message = Message {
+            topic,
             partition: None,
             timestamp: None,
-            key: Some(self.key.as_bytes()),
-            payload: Some(data),
+            key: Some(head.subject.as_bytes()),
+            payload: Some(head.data),
             headers: &[
                 ("ce_specversion", b"1.0".as_slice()),
-                ("ce_id", head.id.as_bytes()),
-                ("ce_source", head.source.as_bytes()),
-                ("ce_type", head.r#type.as_bytes()),
-                ("ce_time", head.time.as_bytes()),
+                ("ce_id", head.id),
+                ("ce_source", head::SOURCE),
+                ("ce_type", head.kind),
+                ("ce_time", head.time),
                 ("ce_subject", head.subject.as_bytes()),
                 ("content-type", b"application/json"),
             ],
-        })
+        };
+        if stream == Stream::Segments {
+            let key = self.segment_key(&head);
+            return producer.send(Message { key: Some(key), ..message });
+        }
+        if stream == Stream::Triggers && topics.per_channel {
+            let topic = self.channel_topic(topic, &head);
+            return producer.send(Message { topic, ..message });
+        }
+        producer.send(message)
+    }
+
+    /// The topic of segments is compacted: the latest word on each segment of a person stays.
+    fn segment_key(&mut self, head: &Head<'_>) -> &[u8] {
+        self.key.clear();
+        self.key.push_str(&head.subject);
+        if let Some((segment, _)) = head.data.strip_prefix(b"{\"segment\":").and_then(head::text) {
+            self.key.push('|');
+            self.key.push_str(&segment);
+        }
+        self.key.as_bytes()
+    }
+
+    /// The topic of the trigger's channel.
+    fn channel_topic(&mut self, topic: &str, head: &Head<'_>) -> &str {
+        self.topic.clear();
+        self.topic.push_str(topic);
+        if let Ok(facets) = serde_json::from_slice::<Facets>(head.data) {
+            self.topic.push('.');
+            self.topic.push_str(&facets.channel);
+        }
+        &self.topic
     }
 
     /// Sends an entry of the epoch log.

@@ -78,7 +78,7 @@ fn definitions_change_while_customers_are_at_it() {
     outputs.hold();
     let sent = |version: &str| {
         let tag = format!("\"tags\":[\"{version}\"]");
-        outputs.lines[Stream::Triggers as usize].iter().filter(|it| it.contains(&tag)).count()
+        outputs.lines[Stream::Triggers as usize].iter().filter(|it| it.data.contains(&tag)).count()
     };
     let sent = ["first", "second", "third"].map(sent);
     println!("seen by version: {sent:?}");

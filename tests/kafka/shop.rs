@@ -71,7 +71,8 @@ fn append(servers: &str, topic: &str, parts: &[Vec<Vec<u8>>]) {
     let writer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", servers)
         .set("linger.ms", "5")
-        // Without it a batch that is sent again comes behind those after it.
+        // Without it a batch that is sent again, as a loaded broker asks right after a topic is made, comes after later ones,
+        // and the topic is not what the files are.
         .set("enable.idempotence", "true")
         // Small batches, so that who reads little at a time gets little.
         .set("batch.num.messages", "50")

@@ -10,7 +10,7 @@
 use super::claim::producers;
 use super::publish::Bundle;
 use super::recover::{LogPlace, Logged, Until, read_log};
-use super::{Shared, Version};
+use super::{Announced, Shared, Version};
 use crate::broker::{Broker, BrokerError, Producer};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::{Control, RunError};
@@ -27,6 +27,13 @@ use xxhash_rust::xxh3::Xxh3;
 
 /// Bytes of outputs after which a transaction takes no more epochs.
 const BYTES_PER_TRANSACTION: usize = 4 << 20;
+
+/// How long a transaction of a backlog waits for one more epoch: it costs the broker the same however much is in it, and
+/// in a backlog nobody waits for it.
+const MORE_OF_A_BACKLOG: Duration = Duration::from_millis(30);
+
+/// Between two looks at whether the run is over.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How long to wait before the broker is tried again: at first, and at most.
 const PATIENCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
@@ -67,6 +74,12 @@ struct Group {
 }
 
 impl Group {
+    /// Whether its epochs are under other definitions than this one: a transaction is under one.
+    fn is_of_others(&self, announced: &Announced) -> bool {
+        let other = |last: &Bundle| !Arc::ptr_eq(&last.announced.version, &announced.version);
+        self.bundles.last().is_some_and(other)
+    }
+
     /// The definitions of all its epochs.
     fn version(&self) -> &Arc<Version> {
         &self.bundles.last().expect("a group is not empty").announced.version
@@ -123,22 +136,20 @@ impl Committer {
             waiting.extend(bundles.try_iter());
             let Some(bundle) = waiting.pop_front() else {
                 let complete = self.expected.is_empty() && !group.bundles.is_empty();
-                if complete {
+                if complete && !self.grows(&group) {
                     return Ok(Some(group));
                 }
-                match bundles.recv_timeout(Duration::from_millis(50)) {
+                let patience = if complete { MORE_OF_A_BACKLOG } else { LOOK };
+                match bundles.recv_timeout(patience) {
                     Ok(bundle) => waiting.push_back(bundle),
+                    Err(RecvTimeoutError::Timeout) if complete => return Ok(Some(group)),
                     Err(RecvTimeoutError::Timeout) if !self.control.is_stopped() => {}
                     Err(_) => return Ok(None),
                 }
                 continue;
             };
             let announced = &bundle.announced;
-            if group
-                .bundles
-                .last()
-                .is_some_and(|last| !Arc::ptr_eq(&last.announced.version, &announced.version))
-            {
+            if group.is_of_others(announced) {
                 waiting.push_front(bundle);
                 return Ok(Some(group));
             }
@@ -165,6 +176,13 @@ impl Committer {
                 "other definitions are in effect"
             );
         }
+    }
+
+    /// Whether it is worth waiting for one more epoch: in a backlog, until half of the epochs that may be under way are
+    /// waiting here, so that the workers have the other half to go on with.
+    fn grows(&self, group: &Group) -> bool {
+        let backlog = group.bundles.last().is_some_and(|last| last.announced.entry.backlog);
+        backlog && (group.bundles.len() as u64) < self.shared.bounds.epochs / 2
     }
 
     /// Holds what a replay gives to what the log says was given then.
