@@ -363,7 +363,7 @@ fn extreme<'a>(two: &'a [Expr; 2], cx: &Cx<'a>, wanted: Ordering) -> Val<'a> {
 
 fn session<'a>(field: SessionField, cx: &Cx<'a>) -> Val<'a> {
     let sessions = &cx.person.sessions;
-    let open = sessions.open.as_deref();
+    let open = sessions.current();
     match field {
         SessionField::Active => Val::Bool(open.is_some()),
         SessionField::Count => Val::Num(Num::count(sessions.count as usize)),

@@ -398,8 +398,8 @@ mod tests {
         assert_eq!(epoch(None, 49 * HOUR), 0);
     }
 
-    /// At the live edge an event can come past the end of what the watermark has not closed yet: a session is closed all the
-    /// same, once, and a timeout that is over is not stopped.
+    /// At the live edge an event can come past the end of what the watermark has not closed yet: a session is closed when the
+    /// watermark has passed its end, unless an event in between joins the two; a timeout that is over is not stopped.
     #[test]
     fn an_event_past_an_end_that_the_watermark_has_not_reached() {
         let text = "sessions: { gap: 30m }\n\
@@ -435,9 +435,17 @@ mod tests {
             said
         };
         assert!(epoch(Some(("Added", 0)), 0).is_empty());
-        assert_eq!(epoch(Some(("Paid", 31)), 30), ["session of 1"]);
-        assert_eq!(epoch(None, 32), ["unpaid"]);
+        assert!(epoch(Some(("Paid", 31)), 30).is_empty());
+        assert_eq!(epoch(None, 32), ["session of 1", "unpaid"]);
         assert_eq!(epoch(None, 62), ["session of 1"]);
+        // Three far apart, and one that joins the last two.
+        assert!(epoch(Some(("Seen", 100)), 70).is_empty());
+        assert!(epoch(Some(("Seen", 150)), 71).is_empty());
+        assert!(epoch(Some(("Seen", 200)), 72).is_empty());
+        assert!(epoch(Some(("Seen", 175)), 73).is_empty());
+        assert_eq!(epoch(None, 131), ["session of 1"]);
+        assert!(epoch(None, 230).is_empty());
+        assert_eq!(epoch(None, 231), ["session of 3"]);
     }
 
     #[test]

@@ -144,6 +144,6 @@ impl Person {
     /// Number of open instances and of timers, for figures that people watch.
     pub fn counts(&self) -> (usize, usize) {
         let timers = self.instances.len() + self.watches.len();
-        (self.instances.len(), timers + usize::from(self.sessions.is_open()))
+        (self.instances.len(), timers + usize::from(self.sessions.current().is_some()))
     }
 }

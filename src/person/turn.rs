@@ -38,6 +38,8 @@ pub struct Tally {
 pub(super) struct Turn<'a> {
     pub(super) person: &'a mut Person,
     pub(super) plan: &'a Plan,
+    /// The watermark before the epoch.
+    watermark: i64,
     /// See [`crate::epoch::Span::clock`].
     clock: i64,
     pub(super) effects: &'a mut Vec<Effect>,
@@ -76,6 +78,7 @@ impl Person {
             tally.late += events.iter().filter(|event| event.time < taken(event)).count() as u64;
             let mut turn = Turn {
                 plan: frame.plan,
+                watermark: frame.watermark,
                 clock: frame.clock,
                 person: self,
                 effects,
@@ -116,24 +119,18 @@ impl Turn<'_> {
 
     /// One event: facts and segments, exits, then whoever it moves or makes enter.
     fn take(&mut self, event: &Event) {
-        let (plan, now) = (self.plan, self.person.now);
-        let late = event.time < now;
+        let plan = self.plan;
+        let late = event.time < event.taken.max(self.watermark);
         let moved = self.move_zone(event);
         let mut asked = SegmentSet::default();
         if event.about_person {
             self.changed |= facts::take_traits(self.person, plan, event, &mut asked);
         }
         facts::take(self.person, plan, event, &mut asked);
-        if let Some(sessions) = &plan.sessions {
-            // At the live edge an event can be past the end of a session that the watermark has not closed yet.
-            if sessions.of.has(event.kind)
-                && event.time > self.person.sessions.deadline(sessions.gap)
-            {
-                self.close_session();
-            }
-            if self.person.sessions.take(sessions, event, late) {
-                asked.extend(&plan.readers_of_session);
-            }
+        if let Some(sessions) = &plan.sessions
+            && self.person.sessions.take(sessions, event, late)
+        {
+            asked.extend(&plan.readers_of_session);
         }
         if !plan.watches.is_empty() {
             dates::hear(self.person, plan, event);
@@ -180,10 +177,10 @@ impl Turn<'_> {
         // At the live edge the person's time is ahead of the watermark, and of deadlines that the watermark passes later.
         let (plan, now) = (self.plan, self.person.now.min(watermark.saturating_sub(1)));
         let effects = self.effects.len();
-        if let Some(sessions) = &plan.sessions
-            && self.person.sessions.deadline(sessions.gap) <= now
-        {
-            self.close_session();
+        if let Some(sessions) = &plan.sessions {
+            while self.person.sessions.deadline(sessions.gap) <= now {
+                self.close_session();
+            }
         }
         let mut due: Vec<(i64, DueTimer)> = Vec::new();
         for instance in &self.person.instances {
@@ -241,8 +238,7 @@ impl Turn<'_> {
     }
 
     fn close_session(&mut self) {
-        let number = self.person.sessions.count;
-        if let Some(session) = self.person.sessions.close() {
+        if let Some((number, session)) = self.person.sessions.close() {
             self.effects.push(Effect::Session { time: self.person.now, number, session });
             segment::follow(self.person, self.plan, self.plan.readers_of_session.clone());
             self.changed = true;

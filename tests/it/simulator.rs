@@ -1,6 +1,7 @@
-//! The seeded simulator: random worlds, random histories of stops and deaths, and what must hold of all of them.
+//! The seeded simulator: random worlds, random histories of stops and deaths, and what must hold of all of them. The worlds
+//! here come in over files; those of [`crate::live`] and [`crate::definitions`] over the cluster in memory.
 //!
-//! A failure prints the line that reproduces it. `SIM_SEEDS=from..to` or `SIM_SEEDS=0x5EED` runs other seeds.
+//! A failure prints the line that reproduces it. `SIM_SEEDS=from..to` or `SIM_SEEDS=0x5EED` runs other seeds, of all three.
 
 use crate::engine::{facts_of, records_of};
 use crate::oracle::{OPTIONS, difference};
@@ -9,9 +10,11 @@ use kairos::sim::rng::Rng;
 use kairos::sim::world::{Cut, Sabotage, World, history_of_checkpoints, random_history};
 use kairos::sim::{laws, oracle};
 use std::fmt::Debug;
+use std::ops::Range;
 
-fn seeds() -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("SIM_SEEDS") else { return 0..200 };
+/// The seeds that are asked for, else these.
+pub fn seeds(usual: Range<u64>) -> Range<u64> {
+    let Ok(text) = std::env::var("SIM_SEEDS") else { return usual };
     let number = |text: &str| match text.strip_prefix("0x") {
         Some(digits) => u64::from_str_radix(digits, 16).expect("SIM_SEEDS: hexadecimal digits"),
         None => text.parse().expect("SIM_SEEDS: a number"),
@@ -25,7 +28,7 @@ fn seeds() -> std::ops::Range<u64> {
 #[test]
 fn every_history_ends_like_the_undisturbed_run() {
     let mut resumed = 0;
-    for seed in seeds() {
+    for seed in seeds(0..200) {
         match check(seed, None) {
             Ok(count) => resumed += count,
             Err(why) => {
@@ -33,7 +36,7 @@ fn every_history_ends_like_the_undisturbed_run() {
             }
         }
     }
-    let count = seeds().count();
+    let count = seeds(0..200).count();
     assert!(count < 100 || resumed > count / 2, "only {resumed} runs went on from a checkpoint");
 }
 

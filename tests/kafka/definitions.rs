@@ -70,7 +70,7 @@ fn definitions_change_while_customers_are_at_it() {
     instance.wait_for("caught up");
     std::thread::sleep(Duration::from_secs(2));
     fs::write(&folder, tagged("third")).unwrap();
-    instance.wait_for("other definitions are in effect version=2");
+    instance.wait_for("version=2");
     assert!(traffic.try_wait().unwrap().is_none(), "traffic flowed all the time");
     assert!(traffic.wait().unwrap().success());
 

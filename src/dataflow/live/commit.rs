@@ -326,12 +326,12 @@ impl Committer {
     /// After a commit of which nothing is known: shuts out all producers there were, and reads whether the transaction is
     /// in the log. Whoever has been succeeded finds that in the log before, and shuts nobody out.
     fn judge(&mut self, transaction: &Transaction) -> Result<bool, RunError> {
-        let open = read_log(&*self.broker, &self.log, Until::NothingCommitted)?;
-        self.is_ours(&open, transaction)?;
+        let until = Until::NothingCommitted;
+        self.is_ours(&read_log(&*self.broker, &self.log, until)?, transaction, until)?;
         self.producers = producers(&*self.broker, &self.ids).map_err(once_more)?;
         self.shared.metrics.producers_renewed.add(2);
         let all = read_log(&*self.broker, &self.log, Until::End)?;
-        let committed = self.is_ours(&all, transaction)?;
+        let committed = self.is_ours(&all, transaction, Until::End)?;
         match committed {
             true => tracing::info!("the transaction had been committed"),
             false => tracing::info!("the transaction had not been committed; sending it again"),
@@ -339,9 +339,14 @@ impl Committer {
         Ok(committed)
     }
 
-    /// Whether the last transaction of the log is this one; if not, it has to be the one before it. Nobody else may have
-    /// claimed the log.
-    fn is_ours(&self, logged: &Logged, wanted: &Transaction) -> Result<bool, RunError> {
+    /// Whether the last transaction of the log is this one; if not, it has to be the one before it, which readers may not see
+    /// yet until all is decided. Nobody else may have claimed the log.
+    fn is_ours(
+        &self,
+        logged: &Logged,
+        wanted: &Transaction,
+        until: Until,
+    ) -> Result<bool, RunError> {
         if logged.claim.is_some_and(|claim| claim != self.claim) {
             return Err(BrokerError::Fenced.into());
         }
@@ -350,7 +355,7 @@ impl Committer {
             return Ok(true);
         }
         let found = last.map_or(self.log.after, Transaction::last);
-        if found == self.after {
+        if found == self.after || (until == Until::NothingCommitted && found < self.after) {
             return Ok(false);
         }
         Err(RunError::Log(format!(
