@@ -300,7 +300,11 @@ fn a_commit_of_unknown_outcome_is_looked_up_and_the_run_goes_on() {
         // The first two are those of the claim.
         model.plant_commit(Some((1 + seed % 5, fault)));
         model.plant(Call::Ends, 3, 2);
-        let run = start(world.job(&model, &world.clock(), 1, None)).expect("it starts");
+        // Nor do readers see at once what was committed before it.
+        model.set_marker_lag(if seed % 4 < 2 { 0 } else { 100 });
+        let kept = Kept::default();
+        let kept = (seed % 3 > 0).then_some(&kept);
+        let run = start(world.job(&model, &world.clock(), 1, kept)).expect("it starts");
         settle(&world, run).expect("it goes on");
         same(seed, &seen(&model), &wanted);
         chain(&model);

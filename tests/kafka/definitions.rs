@@ -3,7 +3,8 @@
 use crate::broker::name;
 use crate::cluster::Cluster;
 use crate::instance::{Instance, KAIROS};
-use crate::live::{PACK, disk_is_lost, seen_by_all};
+use crate::live::{PACK, SEEN, disk_is_lost, seen_by_all, subjects};
+use crate::outputs::Outputs;
 use crate::shop::topic;
 use kairos::sink::Stream;
 use std::fs;
@@ -43,7 +44,11 @@ fn definitions_change_while_customers_are_at_it() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_secs(3));
+    let mut outputs = Outputs::of(&servers, &instance.name);
+    while subjects(&outputs, SEEN).len() < 20 {
+        instance.runs();
+        outputs.look();
+    }
 
     // Another pack, sent over HTTP: in effect when the command comes back.
     let elsewhere = instance.folder().join("elsewhere.yaml");
