@@ -7,7 +7,6 @@ use super::pack;
 use crate::config::{Config, http_token};
 use crate::define::compile::Keep;
 use crate::define::definitions::Definitions;
-use crate::define::files::read_pack;
 use clap::Args;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -45,8 +44,8 @@ pub(super) struct ApplyArgs {
 /// Sends the files of a pack to an instance. Exit code 1 if they have mistakes.
 pub(super) fn apply(args: &ApplyArgs) -> Result<u8, Failure> {
     // Mistakes are shown with the paths on this side.
-    pack::load(&args.pack, Keep::Used)?;
-    let files = read_pack(&args.pack).map_err(|error| Failure::failed(error.to_string()))?;
+    let files = pack::read(&args.pack)?;
+    pack::compiled(&files, &args.pack.display().to_string(), Keep::Used)?;
     let (address, token) = instance(args)?;
     let file = |(name, text): &(String, String)| json!({"name": name, "text": text});
     let files: Vec<Value> = Definitions::of_folder(&files).files.iter().map(file).collect();

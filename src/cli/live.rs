@@ -13,7 +13,6 @@ use crate::decode::Decoder;
 use crate::decode::adapter::{Adapter, Format};
 use crate::define::compile::Keep;
 use crate::define::definitions::Definitions;
-use crate::define::files::read_pack;
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
 use crate::metrics::Metrics;
@@ -45,8 +44,10 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     log_to(&config);
     let stopping = interrupt::watch();
     // A pack with mistakes ends no run that its log can go on by.
-    let pack = read_pack(&config.kairos.pack).map(|files| Definitions::of_folder(&files));
-    let loaded = pack::load(&config.kairos.pack, Keep::Used);
+    let files = pack::read(&config.kairos.pack);
+    let taken = files.as_ref().ok().map(|files| Definitions::of_folder(files));
+    let name = config.kairos.pack.display().to_string();
+    let loaded = files.and_then(|files| pack::compiled(&files, &name, Keep::Used));
     let (disk, checkpoint) = Disk::open(&config.kairos.state)?;
     let memory = config.limits.read_memory_mib << 20;
     let broker = Kafka::new(&config.kafka.client_properties()).map_err(Failure::broker)?;
@@ -67,7 +68,7 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
         name: config.kairos.name.clone(),
         readers: readers(&config),
         headers: config.inputs.iter().any(|input| input.format.wants_headers()),
-        definitions: pack.as_ref().ok().filter(|_| loaded.is_ok()).cloned(),
+        definitions: taken.clone().filter(|_| loaded.is_ok()),
         keep: Keep::Used,
         broker,
         clock: clock.clone(),
@@ -101,10 +102,9 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
             run?
         }
     };
-    let taken = pack.ok().map(|pack| pack.folder);
     let definers = Arc::new(Definers::new(
         config.kairos.pack.clone(),
-        taken,
+        taken.map(|taken| taken.folder),
         run.definer(),
         prepare,
         metrics.clone(),

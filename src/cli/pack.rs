@@ -3,10 +3,9 @@
 use super::failure::{Failure, NOT_SO};
 use super::output::{bad, dim, good, print, stream, tell};
 use crate::define::ast::{Pack, SourceFile, TestDef};
-use crate::define::compile::{Keep, compile};
-use crate::define::diagnostic::render;
+use crate::define::compile::Keep;
+use crate::define::definitions::{Mistakes, compile_files};
 use crate::define::files::read_pack;
-use crate::define::parse::parse;
 use crate::define::plan::Plan;
 use crate::sim::scenario;
 use crate::time::clock::{Clock, System};
@@ -39,9 +38,12 @@ pub(super) struct TestArgs {
 
 /// Reads and compiles a pack, or tells every mistake in it.
 pub(super) fn load(path: &Path, keep: Keep) -> Result<(Pack, Arc<Plan>), Failure> {
-    let files = read_pack(path)
-        .map_err(|error| Failure { code: NOT_SO, ..Failure::failed(error.to_string()) })?;
-    compiled(&files, &path.display().to_string(), keep)
+    compiled(&read(path)?, &path.display().to_string(), keep)
+}
+
+/// Reads the files of a pack.
+pub(super) fn read(path: &Path) -> Result<Vec<SourceFile>, Failure> {
+    read_pack(path).map_err(|error| Failure { code: NOT_SO, ..Failure::failed(error.to_string()) })
 }
 
 /// Compiles the files of a pack, or tells every mistake in them.
@@ -50,17 +52,13 @@ pub(super) fn compiled(
     name: &str,
     keep: Keep,
 ) -> Result<(Pack, Arc<Plan>), Failure> {
-    let (pack, mut mistakes) = parse(files);
-    match compile(&pack, keep) {
-        Ok(plan) if mistakes.is_empty() => return Ok((pack, Arc::new(plan))),
-        Ok(_) => {}
-        Err(found) => mistakes.extend(found),
-    }
-    mistakes.sort();
-    mistakes.dedup();
-    tell(render(files, &mistakes));
-    let plural = if mistakes.len() == 1 { "mistake" } else { "mistakes" };
-    tell(format_args!("{name}: {}", bad(format_args!("{} {plural}", mistakes.len()))));
+    let Mistakes { count, text } = match compile_files(files, keep, None) {
+        Ok((pack, plan)) => return Ok((pack, Arc::new(plan))),
+        Err(mistakes) => mistakes,
+    };
+    tell(text);
+    let plural = if count == 1 { "mistake" } else { "mistakes" };
+    tell(format_args!("{name}: {}", bad(format_args!("{count} {plural}"))));
     Err(Failure::said(NOT_SO))
 }
 

@@ -1,6 +1,6 @@
 //! A pack as it is carried about: the texts of its files, for the log, the store and the wire.
 
-use super::ast::SourceFile;
+use super::ast::{Pack, SourceFile};
 use super::compile::{Keep, compile_after};
 use super::diagnostic::render;
 use super::parse::parse;
@@ -8,6 +8,26 @@ use super::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::fmt::{Display, Formatter};
 use std::path::Path;
+
+/// Parses and compiles the files of a pack as one that follows a plan.
+///
+/// # Errors
+/// Every mistake in them, in the order of their places.
+pub fn compile_files(
+    files: &[SourceFile],
+    keep: Keep,
+    base: Option<&Plan>,
+) -> Result<(Pack, Plan), Mistakes> {
+    let (pack, mut mistakes) = parse(files);
+    match compile_after(&pack, keep, base) {
+        Ok(plan) if mistakes.is_empty() => return Ok((pack, plan)),
+        Ok(_) => {}
+        Err(found) => mistakes.extend(found),
+    }
+    mistakes.sort();
+    mistakes.dedup();
+    Err(Mistakes { count: mistakes.len(), text: render(files, &mistakes) })
+}
 
 /// What was written, by file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,15 +86,7 @@ impl Definitions {
             text: text.as_str().into(),
         };
         let files: Vec<SourceFile> = self.files.iter().map(file).collect();
-        let (pack, mut mistakes) = parse(&files);
-        match compile_after(&pack, keep, base) {
-            Ok(plan) if mistakes.is_empty() => return Ok(plan),
-            Ok(_) => {}
-            Err(found) => mistakes.extend(found),
-        }
-        mistakes.sort();
-        mistakes.dedup();
-        Err(Mistakes { count: mistakes.len(), text: render(&files, &mistakes) })
+        compile_files(&files, keep, base).map(|(_, plan)| plan)
     }
 }
 

@@ -8,7 +8,7 @@ use crate::end_to_end::finish;
 use crate::instance::{Instance, KAIROS, PATIENCE};
 use crate::kills::figure;
 use crate::laws;
-use crate::live::{disk_is_lost, seen_by_all};
+use crate::live::{PACK, disk_is_lost, seen_by_all};
 use crate::outputs::{Difference, Outputs};
 use crate::shop::{Shop, topic};
 use crate::wire::Wire;
@@ -242,22 +242,9 @@ fn the_program_is_succeeded_while_it_runs() {
 
 /// Whoever looks at something gets a message, and whoever has put something into the cart and then does nothing; nobody more
 /// than two.
-const PACK: &str = "\
-journeys:
-  seen:
-    enter: { on: Product Viewed, again: never }
-    steps:
-      - send: { channel: push, template: seen }
-  cart:
-    enter: { on: Product Added, again: after exit }
-    exit: [ { on: Order Completed, goal: true } ]
-    steps:
-      - wait: { quiet_for: 1s, of: [Product Added] }
-      - send: { channel: email, template: cart }
-policy:
-  caps:
-    - { max: 2, over: 1h, on_limit: drop }
-";
+fn capped() -> String {
+    format!("{PACK}policy:\n  caps:\n    - {{ max: 2, over: 1h, on_limit: drop }}\n")
+}
 const CAP: usize = 2;
 const CAP_OVER: i64 = 3_600_000;
 
@@ -270,7 +257,7 @@ fn live(what: &str, cluster: &mut Cluster, strikes: u64, strike: Strike<'_>) {
     (instance.slack_ms, instance.step_ms) = (500, 1_000);
     instance.pack = instance.folder().join("pack");
     fs::create_dir(&instance.pack).unwrap();
-    fs::write(instance.pack.join("live.yaml"), PACK).unwrap();
+    fs::write(instance.pack.join("live.yaml"), capped()).unwrap();
     instance.start();
     instance.wait_for("caught up");
     let mut traffic = Traffic::of(&servers, &topic);

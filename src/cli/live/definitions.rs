@@ -3,7 +3,7 @@
 use crate::dataflow::live::{ApplyError, Definer, Version};
 use crate::define::definitions::Definitions;
 use crate::define::files::read_pack;
-use crate::define::plan::Plan;
+use crate::define::plan::{Changed, Plan};
 use crate::metrics::Metrics;
 use crate::serve::Applied;
 use std::path::PathBuf;
@@ -75,8 +75,14 @@ impl Definers {
         if !settled || folder == seen.taken {
             return;
         }
-        match self.switch(definitions) {
-            Ok(_) => {}
+        let before = self.definer.last();
+        let checked = self.definer.check(definitions);
+        let switched = checked.and_then(|version| {
+            let changes = version.plan.changes_since(&before.plan);
+            self.switch(version, &changes)
+        });
+        match switched {
+            Ok(()) => {}
             // The next look finds it again.
             Err(ApplyError::Busy) => return,
             Err(error) => {
@@ -92,43 +98,40 @@ impl Definers {
         let taken = self.seen.lock().unwrap_or_else(PoisonError::into_inner).taken;
         let definitions = Definitions::applied(files, taken);
         let before = self.definer.last();
-        let checked = self.definer.check(definitions.clone());
-        let version = match checked {
+        let version = match self.definer.check(definitions) {
             Ok(version) => version,
             Err(error) => return refused(error),
         };
         let changes = version.plan.changes_since(&before.plan);
-        if only_check || changes.is_empty() && definitions.files == before.definitions.files {
+        let same = version.definitions.files == before.definitions.files;
+        if only_check || changes.is_empty() && same {
             return Applied::Same { changes };
         }
-        match self.switch(definitions) {
-            Ok(version) => match self.waits_for(&version) {
-                true => Applied::InEffect { version: version.plan.version, changes },
-                false => Applied::Later { changes },
-            },
+        let number = version.plan.version;
+        match self.switch(version, &changes) {
+            Ok(()) if self.waits_for(number) => Applied::InEffect { version: number, changes },
+            Ok(()) => Applied::Later { changes },
             Err(error) => refused(error),
         }
     }
 
-    fn switch(&self, definitions: Definitions) -> Result<Arc<Version>, ApplyError> {
-        let before = self.definer.last();
-        let version = self.definer.check(definitions)?;
+    /// Lets definitions take effect that have been checked, with what they change.
+    fn switch(&self, version: Arc<Version>, changes: &[Changed]) -> Result<(), ApplyError> {
         (self.prepare)(&version.plan).map_err(ApplyError::Unprepared)?;
-        self.definer.apply(version.clone())?;
+        self.definer.apply(version)?;
         self.metrics.definitions_refused.set(0);
-        let changes = version.plan.changes_since(&before.plan);
         let words: Vec<String> = changes
             .iter()
             .map(|it| format!("{} {} {}", it.what, it.name, it.difference.as_str()))
             .collect();
         tracing::info!(changes = words.join(", "), "definitions have been checked and take effect");
-        Ok(version)
+        Ok(())
     }
 
-    fn waits_for(&self, version: &Arc<Version>) -> bool {
+    fn waits_for(&self, version: u16) -> bool {
         let mut waited = Duration::ZERO;
         while waited < PATIENCE {
-            if self.definer.in_effect().plan.version >= version.plan.version {
+            if self.definer.in_effect().plan.version >= version {
                 return true;
             }
             std::thread::sleep(PAUSE);

@@ -7,11 +7,11 @@
 //! the end of the log is read, and the transaction is either there or sent again. So it is when a producer has been shut
 //! out: that may have been a successor, which has claimed the log, or the coordinator, for which a transaction took too long.
 
-use super::claim::producers;
+use super::claim::{Pair, producers};
 use super::publish::Bundle;
 use super::recover::{LogPlace, Logged, Until, read_log};
 use super::{Announced, Shared, Version};
-use crate::broker::{Broker, BrokerError, Producer};
+use crate::broker::{Broker, BrokerError};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::{Control, RunError};
 use crate::epoch::log::{Begins, Claim, Transaction};
@@ -52,7 +52,7 @@ pub(super) struct Committer {
     pub ids: [String; 2],
     /// That of this run.
     pub claim: Claim,
-    pub producers: [Option<Box<dyn Producer>>; 2],
+    pub producers: Pair,
     pub log: LogPlace,
     /// The last epoch in the log.
     pub after: u64,
