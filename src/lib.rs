@@ -45,6 +45,9 @@ pub mod epoch;
 // Checkpoints: persons on disk, and where input and outputs stood.
 pub mod store;
 
+// Which person an identifier belongs to.
+pub mod identity;
+
 // One person's facts, segments, journeys and contact policy: the pure core, and the operator around it.
 pub mod person;
 

@@ -41,6 +41,9 @@ pub const ROUNDS_PER_INSTANT_MAX: u32 = 256;
 /// Message ids that are remembered per person, however long the horizon; the oldest goes.
 pub const MESSAGE_IDS_MAX: usize = 4096;
 
+/// Events for which exits wait that are remembered per person, where persons can become one; the oldest goes.
+pub const EXIT_EVENTS_MAX: usize = 8;
+
 /// Key groups: the fixed number of shares into which persons are divided, so that a store made by one number of workers
 /// can be opened by another.
 pub const KEY_GROUPS: usize = 256;

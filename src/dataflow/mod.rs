@@ -16,8 +16,12 @@ mod run;
 pub use run::{Control, Finished, Job, Run, RunError, run};
 
 use crate::decode::Decoder;
+use crate::define::plan::Plan;
+use crate::identity::figures::Figures;
+use crate::identity::{Graph, LeafRecord, Resolver};
 use crate::person::keyed::Keyed;
 use crate::sink::{Batch, Formatter, Sink};
+use crate::store::{Store, StoreError};
 use checkpoint::Coordinator;
 use ingest::{Ingest, Intake, Placed};
 use std::cell::RefCell;
@@ -44,6 +48,8 @@ pub struct Parts {
     pub sink: Arc<Mutex<Box<dyn Sink>>>,
     pub keyed: Rc<RefCell<Keyed>>,
     pub decoder: Rc<Decoder>,
+    /// Which persons identifiers belong to, if several can be one.
+    pub identity: Option<(Resolver, Arc<Figures>)>,
     /// The last epoch of the checkpoint that the run goes on from.
     pub done: Option<u64>,
 }
@@ -61,20 +67,60 @@ pub fn build(
     let first = parts.done.map_or(0, |done| done.saturating_add(1));
     let wakers = Wakers::default();
     let (events, rejects) = ingest(scope, &parts, formatter(), probe.clone());
-    let effects = crate::person::operator::persons(
-        events,
-        parts.keyed.clone(),
-        parts.intake.clone(),
-        parts.coordinator.clone(),
-        formatter(),
-        first,
-        wakers.clone(),
-    );
+    let of_persons = crate::person::operator::Parts {
+        keyed: parts.keyed.clone(),
+        epochs: parts.intake.clone(),
+        coordinator: parts.coordinator.clone(),
+        formatter: formatter(),
+        first_epoch: first,
+        wakers: wakers.clone(),
+    };
+    let (sink, control, coordinator) = (parts.sink, parts.control, parts.coordinator);
+    let identity = parts.identity.map(|(resolver, figures)| crate::identity::operator::Stage {
+        epochs: parts.intake.clone(),
+        first_epoch: first,
+        resolver,
+        figures,
+        caller: None,
+    });
+    let effects = persons(events, identity, of_persons);
     let lines = scope.concatenate([effects, rejects]);
-    let (control, coordinator) = (parts.control.clone(), parts.coordinator.clone());
-    publish::publish(lines, parts.sink.clone(), control, coordinator, wakers.clone())
+    publish::publish(lines, sink, control, coordinator, wakers.clone())
         .probe_with(&probe);
     (probe, wakers)
+}
+
+/// Events to their persons, by way of identity where a pack has it.
+fn persons<'scope>(
+    events: Stream<'scope, u64, Vec<Placed>>,
+    identity: Option<crate::identity::operator::Stage>,
+    parts: crate::person::operator::Parts,
+) -> Stream<'scope, u64, Vec<Batch>> {
+    use crate::identity::operator::resolve;
+    use crate::person::operator::{persons, resolved_persons};
+    match identity {
+        Some(stage) => resolved_persons(resolve(events, stage), parts),
+        None => persons(events, parts),
+    }
+}
+
+/// The links that a store holds, for one worker; none if the plan knows no identity.
+fn resolver(plan: &Plan, store: Option<&dyn Store>) -> Result<Option<Resolver>, StoreError> {
+    let Some(rules) = &plan.inputs.identity else { return Ok(None) };
+    let mut graph = Graph::new(rules.clone());
+    let mut damaged = false;
+    if let Some(store) = store {
+        store.each_link(&mut |bytes| match postcard::from_bytes::<LeafRecord>(bytes) {
+            Ok(record) => graph.restore(&record),
+            Err(_) => damaged = true,
+        })?;
+    }
+    if damaged {
+        let (path, what) = ("the state folder".to_owned(), "the links of an identifier".to_owned());
+        return Err(StoreError::Damaged { path, what });
+    }
+    graph.restored();
+    Ok(Some(Resolver::with(graph)))
 }
 
 type Ingested<'scope> = (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>);

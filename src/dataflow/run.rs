@@ -7,6 +7,8 @@ use crate::broker::BrokerError;
 use crate::decode::Decoder;
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
+use crate::identity::Resolver;
+use crate::identity::figures::Figures;
 use crate::person::Person;
 use crate::person::keyed::{Counts, Keyed};
 use crate::sink::{Formatter, Labels, Sink, SinkError, Sources};
@@ -50,6 +52,8 @@ pub struct Control {
     counts: Mutex<(Arc<Labels>, Vec<u64>)>,
     /// Lines written so far.
     pub lines_out: AtomicU64,
+    /// Figures of identity.
+    pub identity: Arc<Figures>,
     /// Figures of the workers, as of their last step.
     pub live: Vec<Live>,
 }
@@ -69,6 +73,7 @@ impl Control {
             failure: Mutex::new(None),
             counts: Mutex::new((labels, counts)),
             lines_out: AtomicU64::new(0),
+            identity: Arc::default(),
             live: (0..workers).map(|_| Live::default()).collect(),
         }
     }
@@ -327,8 +332,15 @@ impl Setup {
         {
             self.control.fail(error.into());
         }
+        let resolver = match super::resolver(&self.plan, self.store.as_deref().map(|it| it as _)) {
+            Ok(resolver) => resolver,
+            Err(error) => {
+                self.control.fail(error.into());
+                None
+            }
+        };
         let keyed = Rc::new(RefCell::new(keyed));
-        self.flow(worker, &keyed);
+        self.flow(worker, &keyed, resolver);
         let mut keyed = keyed.borrow_mut();
         let mut records = Vec::new();
         if self.store.is_some() && !self.control.is_stopped() {
@@ -339,7 +351,12 @@ impl Setup {
         WorkerResult { counts: keyed.counts(), records, persons }
     }
 
-    fn flow(&self, worker: &mut timely::worker::Worker, keyed: &Rc<RefCell<Keyed>>) {
+    fn flow(
+        &self,
+        worker: &mut timely::worker::Worker,
+        keyed: &Rc<RefCell<Keyed>>,
+        resolver: Option<Resolver>,
+    ) {
         let parts = Parts {
             intake: self.intake.clone(),
             coordinator: self.coordinator.clone(),
@@ -347,6 +364,7 @@ impl Setup {
             sink: self.sink.clone(),
             keyed: keyed.clone(),
             decoder: Rc::new(Decoder::new(&self.plan.inputs)),
+            identity: resolver.map(|resolver| (resolver, self.control.identity.clone())),
             done: self.done,
         };
         let formatter =

@@ -5,6 +5,7 @@
 use super::Refused;
 use super::cursor::Scalar;
 use super::values::shown;
+use crate::define::plan::IdentityPlan;
 use crate::event::{Call, Num, Reason};
 use crate::limits::ID_BYTES_MAX;
 use crate::time::{self, TIME_MAX, TIME_MIN};
@@ -12,12 +13,13 @@ use compact_str::CompactString;
 use std::borrow::Cow;
 
 /// The envelope's members, as they stand in the JSON.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Envelope<'a> {
     pub(super) call: Scalar<'a>,
     pub(super) event: Scalar<'a>,
     pub(super) user_id: Scalar<'a>,
     pub(super) anonymous_id: Scalar<'a>,
+    pub(super) previous_id: Scalar<'a>,
     pub(super) message_id: Scalar<'a>,
     pub(super) timestamp: Scalar<'a>,
     pub(super) original_timestamp: Scalar<'a>,
@@ -88,6 +90,17 @@ impl<'a> Envelope<'a> {
         }
     }
 
+    /// Who an `alias` call says its `userId` has been: `previousId` is the event's own `anonymousId`, an identifier with its
+    /// kind, or another `userId`.
+    pub(super) fn previous(&self, rules: &IdentityPlan) -> Option<CompactString> {
+        let previous = identifier(self.previous_id)?;
+        if rules.rank(&previous) < u8::MAX {
+            return Some(CompactString::from(previous));
+        }
+        let is_own = identifier(self.anonymous_id).is_some_and(|own| own == previous);
+        Some(leaf(if is_own { "anonymous:" } else { "user:" }, &previous))
+    }
+
     /// The event's time, never later than its arrival, be that what the envelope says or what is known from elsewhere.
     pub(super) fn time(&self, arrival: Option<i64>) -> Result<i64, Refused> {
         let stamps = [
@@ -132,7 +145,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-fn leaf(sort: &str, id: &str) -> CompactString {
+pub(super) fn leaf(sort: &str, id: &str) -> CompactString {
     let mut leaf = CompactString::with_capacity(sort.len() + id.len());
     leaf.push_str(sort);
     leaf.push_str(id);
@@ -144,14 +157,18 @@ const PLACEHOLDERS: [&str; 8] =
     ["null", "undefined", "unknown", "none", "anonymous", "nil", "0", "-1"];
 
 /// A text or a number that identifies somebody.
-fn identifier<'a>(id: Scalar<'a>) -> Option<Cow<'a, str>> {
+pub(super) fn identifier<'a>(id: Scalar<'a>) -> Option<Cow<'a, str>> {
     let id = match id {
         Scalar::Number(text) => Cow::Borrowed(text),
         other => other.text()?,
     };
+    (!is_placeholder(&id) && id.len() <= ID_BYTES_MAX).then_some(id)
+}
+
+/// Whether a text stands for nobody.
+pub(super) fn is_placeholder(id: &str) -> bool {
     let word = id.trim();
-    let nobody = word.is_empty() || PLACEHOLDERS.iter().any(|p| word.eq_ignore_ascii_case(p));
-    (!nobody && id.len() <= ID_BYTES_MAX).then_some(id)
+    word.is_empty() || PLACEHOLDERS.iter().any(|p| word.eq_ignore_ascii_case(p))
 }
 
 /// Milliseconds since the Unix epoch, out of RFC 3339 text or a whole number of them.

@@ -16,6 +16,7 @@ pub mod mapping;
 
 mod cursor;
 mod envelope;
+mod identifiers;
 mod money;
 mod reading;
 mod values;
@@ -24,13 +25,14 @@ mod wanted;
 #[cfg(test)]
 mod tests;
 
-use crate::define::plan::{Consumer, Inputs, PropertyPath};
-use crate::event::{Call, Event, Kind, Origin, Reason, Reject, Value, leaf_hash, names};
+use crate::define::plan::{Consumer, IdentityPlan, Inputs, PropertyPath};
+use crate::event::{Call, Event, Kind, Origin, Reason, Reject, Says, Value, leaf_hash, names};
 use crate::limits::{LINE_BYTES_MAX, NESTING_MAX};
 use crate::time::zone::Zone;
 use crate::time::{TIME_MAX, TIME_MIN};
 use compact_str::CompactString;
 use cursor::Fault;
+use identifiers::Identifiers;
 use money::Money;
 use reading::Reading;
 use wanted::{CONTEXT_ZONE, OWN_ZONE, TRAITS_ZONE, Wanted};
@@ -46,6 +48,7 @@ pub struct Decoder {
     money: Money,
     /// What is read, by slot.
     paths: Vec<PropertyPath>,
+    identity: Option<IdentityPlan>,
     /// Leaves whose events do not count, by their hashes.
     ignored: hashbrown::HashMap<u64, String, foldhash::fast::FixedState>,
     /// Bytes beyond which a line is not looked at.
@@ -66,6 +69,7 @@ impl Decoder {
             wanted: Wanted::new(inputs),
             money: Money::new(inputs),
             paths: inputs.paths.clone(),
+            identity: inputs.identity.clone(),
             ignored: inputs.ignored.iter().map(|leaf| (leaf_hash(leaf), leaf.clone())).collect(),
             line_bytes_max: LINE_BYTES_MAX,
         }
@@ -126,9 +130,20 @@ impl Decoder {
         let (call, kind) = reading.sort().ok_or_else(|| reading.envelope.not_a_call())?;
         let envelope = &reading.envelope;
         let message_id = envelope.message_id()?;
-        let leaf = envelope.leaf()?;
         let time = envelope.time(arrival)?;
-        let mut values = reading.values(call, kind)?;
+        let (envelope, mut values) = match &self.identity {
+            None => {
+                let leaf = envelope.leaf()?;
+                let (also, says) = (Vec::new(), Says::Together);
+                (Identifiers { leaf, also, says }, reading.values(call, kind)?)
+            }
+            Some(rules) => {
+                let envelope = *envelope;
+                let values = reading.values(call, kind)?;
+                (identifiers::find(rules, &envelope, call, kind, &values)?, values)
+            }
+        };
+        let Identifiers { leaf, also, says } = envelope;
         let zone = self.zone(&values);
         values.retain(|(slot, _)| *slot < CONTEXT_ZONE);
         Ok(Event {
@@ -143,6 +158,10 @@ impl Decoder {
             about_person: values.iter().any(|(slot, _)| self.is_about_person(*slot)),
             values,
             zone,
+            also,
+            says,
+            person: None,
+            worker: None,
         })
     }
 

@@ -65,6 +65,7 @@ impl<'d, 'a> Reading<'d, 'a> {
                 self.sort = None;
             }
             "userId" => envelope.user_id = cursor.scalar(),
+            "previousId" => envelope.previous_id = cursor.scalar(),
             "anonymousId" => envelope.anonymous_id = cursor.scalar(),
             "messageId" => envelope.message_id = cursor.scalar(),
             "timestamp" => envelope.timestamp = cursor.scalar(),

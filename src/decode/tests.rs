@@ -70,6 +70,7 @@ pub(super) fn summary(event: &Event, inputs: &Inputs) -> String {
             Consumer::Trait => "trait.",
             Consumer::Consent => "consent.",
             Consumer::ContextPage => "page.",
+            Consumer::ExternalIds => "external.",
         };
         format!("{from}{}", path.path.join("."))
     };

@@ -99,6 +99,7 @@ fn of_context(inputs: &Inputs) -> Node {
     Node::new(
         below(Consumer::Trait, &["traits"], Take::Any)
             .chain(below(Consumer::Consent, &consent, Take::Consent))
+            .chain(below(Consumer::ExternalIds, &["externalIds"], Take::Any))
             .chain(below(Consumer::ContextPage, &["page"], Take::Any))
             .chain(zones),
     )

@@ -40,6 +40,7 @@ pub struct Pack {
     pub sessions: Option<Sessions>,
     /// `ignore:` identifiers such as `anonymous:bot-7`, whose events do not count.
     pub ignore: Vec<Name>,
+    pub identity: Option<Identity>,
     pub facts: Vec<FactDef>,
     pub segments: Vec<SegmentDef>,
     pub journeys: Vec<JourneyDef>,
@@ -62,6 +63,62 @@ pub type Millis = Spanned<i64>;
 
 /// Local wall-clock time, minutes after midnight; written `"09:30"`.
 pub type ClockTime = Spanned<u16>;
+
+/// `identity:` which identifiers there are, and when several are one person.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub span: Span,
+    /// Strongest first.
+    pub identifiers: Vec<IdentifierDef>,
+    pub most_identifiers: Option<Spanned<u32>>,
+    pub most_owners: Option<Spanned<u32>>,
+    pub placeholders: Vec<Name>,
+    pub forget_after: Option<Millis>,
+}
+
+/// One kind of identifier.
+#[derive(Clone, Debug)]
+pub struct IdentifierDef {
+    pub name: Name,
+    /// Properties and traits in which it stands.
+    pub of: Vec<Name>,
+    /// The `type` of those of `context.externalIds` that it is.
+    pub external: Option<Name>,
+    pub form: IdentifierForm,
+    /// For telephone numbers that do not begin with `+`.
+    pub country: Option<Name>,
+    pub strong: bool,
+}
+
+/// What makes two spellings of an identifier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdentifierForm {
+    Text,
+    Email,
+    Phone,
+}
+
+impl IdentifierDef {
+    /// What is meant if only the name is said: e-mail addresses and telephone numbers stand where everybody writes them.
+    pub fn built_in(name: Name) -> IdentifierDef {
+        let form = match name.node.as_str() {
+            "email" => IdentifierForm::Email,
+            "phone" => IdentifierForm::Phone,
+            _ => IdentifierForm::Text,
+        };
+        let of = match form {
+            IdentifierForm::Text => Vec::new(),
+            _ => vec![name.clone()],
+        };
+        let strong = name.node == "user";
+        IdentifierDef { name, of, external: None, form, country: None, strong }
+    }
+
+    /// Whether it has a place of its own in the envelope.
+    pub fn is_built_in(&self) -> bool {
+        matches!(self.name.node.as_str(), "user" | "anonymous")
+    }
+}
 
 /// `events:` one declared event and the types of its properties (dotted paths for nested ones).
 #[derive(Clone, Debug)]

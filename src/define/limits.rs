@@ -66,3 +66,12 @@ pub const SCRIPT_LINES_MAX: usize = 2_000;
 /// A text that is longer than any of these cannot be placed with 32-bit lines and columns.
 const _: () = assert!(FILE_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(FILES_MAX < u16::MAX as usize);
+
+/// Kinds of identifiers.
+pub const IDENTIFIER_KINDS_MAX: usize = 16;
+
+/// The most identifiers that `max_identifiers` can give a person.
+pub const IDENTIFIERS_MAX: u32 = 1000;
+
+/// The most owners that `max_owners` can give an identifier.
+pub const IDENTIFIER_MOVES_MAX: u32 = 1000;

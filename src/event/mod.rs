@@ -2,10 +2,12 @@
 //!
 //! Plain data. No I/O, no clock, no timely.
 
+mod claim;
 pub mod names;
 mod number;
 mod value;
 
+pub use claim::{Claim, Says};
 pub use number::Num;
 pub use value::{Value, list};
 
@@ -53,7 +55,7 @@ pub struct Origin {
 }
 
 /// One event, holding only what the plan reads of it.
-#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Event {
     /// Milliseconds since the Unix epoch, never later than the arrival.
     pub time: i64,
@@ -63,7 +65,7 @@ pub struct Event {
     pub origin: Origin,
     /// The leaf it came in under, such as `user:42`.
     pub leaf: CompactString,
-    /// [`leaf_hash`] of `leaf`.
+    /// [`leaf_hash`] of the person's identifier.
     pub hash: u64,
     /// Empty if the event has none.
     pub message_id: CompactString,
@@ -75,9 +77,22 @@ pub struct Event {
     pub about_person: bool,
     /// A time zone that the event names and the tz database knows.
     pub zone: Option<CompactString>,
+    /// Other identifiers that it has, strongest first; none unless persons can have several.
+    pub also: Vec<CompactString>,
+    /// What it says of them.
+    pub says: Says,
+    /// The person to whom the leaf belongs, if that is not known by this leaf.
+    pub person: Option<CompactString>,
+    /// The worker on which the person is, if that is known by more than the hash.
+    pub worker: Option<u16>,
 }
 
 impl Event {
+    /// The identifier by which the person is known to whom it happens.
+    pub fn person(&self) -> &CompactString {
+        self.person.as_ref().unwrap_or(&self.leaf)
+    }
+
     /// The value in a property slot; missing if the event has none.
     pub fn value(&self, slot: u16) -> &Value {
         self.values.iter().find(|(s, _)| *s == slot).map_or(&Value::Missing, |(_, v)| v)

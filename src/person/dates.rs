@@ -88,6 +88,23 @@ pub(super) fn hand_over(person: &mut Person, plan: &Plan) {
     });
 }
 
+/// Takes in the watches of another leaf: a silence is as long as that of the leaf heard last, and a date that has come to
+/// one has come.
+pub(super) fn merge(ours: &mut Vec<Watch>, theirs: Vec<Watch>) {
+    for theirs in theirs {
+        match ours.iter_mut().find(|ours| ours.journey == theirs.journey) {
+            Some(ours) => {
+                let fired = ours.fired.max(theirs.fired);
+                if theirs.heard > ours.heard {
+                    *ours = theirs;
+                }
+                ours.fired = fired;
+            }
+            None => ours.push(theirs),
+        }
+    }
+}
+
 /// Takes the watches whose deadlines are not after `until`, and sets their next ones.
 pub(super) fn due(person: &mut Person, plan: &Plan, until: i64) -> Vec<(i64, JourneyId)> {
     let now = person.now;

@@ -66,6 +66,14 @@ impl MessageIds {
         }
     }
 
+    /// Takes in the ids of another leaf.
+    pub(super) fn merge(&mut self, other: MessageIds) {
+        let mut seen: Vec<(i64, u64)> = self.seen.drain(..).chain(other.seen).collect();
+        seen.sort_unstable();
+        seen.drain(..seen.len().saturating_sub(MESSAGE_IDS_MAX));
+        (self.seen, self.set) = (seen.into(), None);
+    }
+
     fn pop(&mut self) {
         if let (Some((_, hash)), Some(set)) = (self.seen.pop_front(), &mut self.set) {
             set.remove(&hash);

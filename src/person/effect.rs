@@ -55,6 +55,10 @@ pub enum Change {
     Moved {
         place: u16,
     },
+    /// It goes on under this person, as whom another one has turned out, or out of whom this one was parted.
+    Carried {
+        from: CompactString,
+    },
     Added(SegmentId),
     Removed(SegmentId),
     Emitted {
@@ -81,6 +85,8 @@ pub enum ExitReason {
     Cap,
     /// The journey has changed, and the step at which it stood is not there any more.
     Changed,
+    /// The person was parted, and none of what is left would have it.
+    Parted,
 }
 
 impl ExitReason {
@@ -92,6 +98,7 @@ impl ExitReason {
             ExitReason::Goal => "goal",
             ExitReason::Cap => "cap",
             ExitReason::Changed => "changed",
+            ExitReason::Parted => "parted",
         }
     }
 }

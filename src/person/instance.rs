@@ -25,6 +25,8 @@ pub struct Instance {
     pub(super) hold_out: bool,
     /// What expressions read of the entering event, in the order of the plan's `entry_slots`.
     pub(super) entry: Vec<Value>,
+    /// The leaf by which it came about; empty where a person has only one.
+    pub(super) leaf: CompactString,
     pub(super) entered_by: Cause,
     /// The event that last moved it, if not the entering one.
     pub(super) moved_by: Option<Cause>,

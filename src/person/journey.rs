@@ -9,7 +9,7 @@ use crate::define::plan::{
     Again, EnterTrigger, ExitRule, JourneyId, JourneyPlan, Op, Order, Plan, SegmentId, SendId,
     Standing,
 };
-use crate::event::{Call, Event, Kind, Value};
+use crate::event::{Call, Event, Kind, Says, Value};
 use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
 use crate::time::{DAY, NEVER};
 use compact_str::CompactString;
@@ -49,6 +49,17 @@ pub(super) fn exit_by_event(turn: &mut Turn, event: &Event) {
         turn.person.instances[at].moved_by = Some(cause(event));
         exit(turn, at, if rule.goal { ExitReason::Goal } else { ExitReason::Exit });
     }
+}
+
+/// Exits by an event that came before somebody turned out to be this person: instances that began after it go on.
+pub(super) fn exit_by_event_before(turn: &mut Turn, event: &Event) {
+    let since = |instance: &Instance| instance.entry_time > event.time;
+    let mut instances = std::mem::take(&mut turn.person.instances);
+    let (later, earlier) = instances.drain(..).partition(since);
+    turn.person.instances = earlier;
+    exit_by_event(turn, event);
+    turn.person.instances.extend::<Vec<Instance>>(later);
+    turn.person.instances.sort_by_key(|instance| instance.number);
 }
 
 /// Exits by conditions, asked where something that they see may have changed: by an event of this kind, by anything else
@@ -211,6 +222,7 @@ pub(super) fn enter(
         phase: Phase::Running,
         hold_out: false,
         entry,
+        leaf: leaf_of(turn, event),
         entered_by: entered_by.clone(),
         moved_by: None,
         last_sent: i64::MIN,
@@ -220,6 +232,15 @@ pub(super) fn enter(
     let at = turn.person.instances.len() - 1;
     turn.note(at, Change::Entered { by: entered_by });
     advance(turn, at);
+}
+
+/// The leaf by which an instance comes about, where persons can have several.
+fn leaf_of(turn: &Turn, event: Option<&Event>) -> CompactString {
+    match event {
+        _ if turn.plan.inputs.identity.is_none() => CompactString::default(),
+        Some(event) => event.leaf.clone(),
+        None => turn.person.id.clone(),
+    }
 }
 
 fn may_enter(turn: &Turn, id: JourneyId, key: &Option<CompactString>) -> bool {
@@ -432,6 +453,10 @@ fn emit(turn: &mut Turn, at: usize, name: &str, with: &[(String, crate::define::
         values: slots(plan, &with),
         about_person: false,
         zone: None,
+        also: Vec::new(),
+        says: Says::Together,
+        person: None,
+        worker: None,
     };
     let (place, values) = (instance.place, with.into_iter().map(|(_, value)| value).collect());
     if turn.emit(event) {

@@ -1,6 +1,7 @@
 //! The keyed state of one worker: its persons, their timers, and what one epoch does to them. Knows no timely type;
 //! [`super::operator`] drives it.
 
+use super::group::Group;
 use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
 use super::views::{Keeper, Wanted};
@@ -9,8 +10,10 @@ use crate::define::plan::Plan;
 use crate::epoch::Span;
 use crate::event::{Event, leaf_hash};
 use crate::limits::{PERSONS_IN_MEMORY_MAX, TIMERS_PER_GROUP_AND_EPOCH};
-use crate::store::{Persons as Stored, Record};
+use crate::store::{Persons as Stored, Record, Shelf};
 use crate::time::{HOUR, NEVER};
+use compact_str::CompactString;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Takes what comes out of one person's step: identifier, hash, effects.
@@ -50,6 +53,10 @@ pub struct Keyed {
     counts: Counts,
     /// Slots touched since the last checkpoint began.
     dirty: Vec<u32>,
+    /// Persons that have become part of others, or have gone to another worker, since the last checkpoint began.
+    gone: BTreeSet<CompactString>,
+    /// What identity has to keep, since the last checkpoint began, by leaf.
+    links: BTreeMap<CompactString, Record>,
     /// What the checkpoint under way still has to write, and what it has written.
     frozen: Vec<u32>,
     written: Vec<Record>,
@@ -75,6 +82,8 @@ impl Keyed {
             timers: Timers::default(),
             counts: Counts::default(),
             dirty: Vec::new(),
+            gone: BTreeSet::new(),
+            links: BTreeMap::new(),
             frozen: Vec::new(),
             written: Vec::new(),
             due: Vec::new(),
@@ -92,7 +101,7 @@ impl Keyed {
             keeper.set_plan(plan.fingerprint);
         }
         if plan.concerns_everybody() {
-            for slot in 0..self.table.len() as u32 {
+            for slot in self.table.taken().collect::<Vec<u32>>() {
                 // A restart has to know of it.
                 self.touch(slot);
                 if self.table.make_due(slot, begin) {
@@ -150,6 +159,17 @@ impl Keyed {
     /// One epoch: its events (late ones too), and the timers before the watermark at its end, as many as one epoch takes.
     /// What is left over is first in the next epoch.
     pub fn epoch(&mut self, events: &mut [Event], span: Span, emit: &mut Emit) {
+        self.epoch_with(events, &mut [], span, emit);
+    }
+
+    /// An epoch in which identifiers turn out to be one person, or not: those concerned are worked on together.
+    pub fn epoch_with(
+        &mut self,
+        events: &mut [Event],
+        groups: &mut [Group],
+        span: Span,
+        emit: &mut Emit,
+    ) {
         let plan = self.plan.clone();
         let next_watermark = span.end;
         let frame = Frame {
@@ -162,11 +182,19 @@ impl Keyed {
         events.sort_unstable_by(|a, b| {
             (a.hash, a.taken, a.time, a.origin)
                 .cmp(&(b.hash, b.taken, b.time, b.origin))
-                .then_with(|| a.leaf.cmp(&b.leaf))
+                .then_with(|| a.person().cmp(b.person()))
         });
         self.counts.events += events.len() as u64;
-        for own in events.chunk_by(|a, b| a.hash == b.hash && a.leaf == b.leaf) {
-            let slot = self.table.find_or_add(&own[0].leaf, own[0].hash, &plan);
+        for group in &mut *groups {
+            self.follow(&frame, group, events, emit);
+        }
+        let in_group = |id: &CompactString| groups.iter().any(|group| group.concerns(id));
+        for own in events.chunk_by(|a, b| a.hash == b.hash && a.person() == b.person()) {
+            let id = own[0].person();
+            if !groups.is_empty() && in_group(id) {
+                continue;
+            }
+            let slot = self.table.find_or_add(id, own[0].hash, &plan);
             self.step(&frame, slot, own, false, emit);
         }
         let mut due = std::mem::take(&mut self.due);
@@ -189,11 +217,16 @@ impl Keyed {
         let mut person = self.table.take(slot);
         let tally = person.run(frame, events, &mut self.effects);
         self.count(tally);
-        let hash = leaf_hash(&person.id);
         if !self.effects.is_empty() {
-            emit(&person.id, hash, &mut self.effects);
+            emit(&person.id, leaf_hash(&person.id), &mut self.effects);
             self.effects.clear();
         }
+        self.put_back(frame, slot, person);
+    }
+
+    /// Puts a person back after a step, and sees to it that it is looked at when it is due.
+    fn put_back(&mut self, frame: &Frame, slot: u32, mut person: Box<Person>) {
+        let hash = leaf_hash(&person.id);
         match &mut self.keeper {
             Some(keeper) if self.shown => keeper.touched(&person, frame.next_watermark),
             Some(keeper) => keeper.stale(&person.id),
@@ -213,6 +246,41 @@ impl Keyed {
             self.table.slot_mut(slot).armed = wake;
             self.timers.push(hash, wake, slot);
         }
+    }
+
+    /// Works on persons who turn out to be one, or not to be.
+    fn follow(&mut self, frame: &Frame, group: &mut Group, events: &[Event], emit: &mut Emit) {
+        let own = events.iter().filter(|event| group.concerns(event.person())).cloned().collect();
+        for id in group.persons() {
+            if let Some(person) = self.take_out(&id) {
+                group.bring(person);
+            }
+        }
+        let (persons, tally) = group.play(frame, own, emit);
+        self.count(tally);
+        for person in persons {
+            self.take_in(frame, person);
+        }
+    }
+
+    /// Takes somebody out who will be in another place.
+    pub fn take_out(&mut self, id: &str) -> Option<Box<Person>> {
+        let slot = self.table.find(id, leaf_hash(id))?;
+        self.touch(slot);
+        if self.tracked {
+            self.gone.insert(id.into());
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.stale(id);
+        }
+        Some(self.table.remove(slot))
+    }
+
+    fn take_in(&mut self, frame: &Frame, person: Box<Person>) {
+        let slot = self.table.insert(person);
+        self.touch(slot);
+        let person = self.table.take(slot);
+        self.put_back(frame, slot, person);
     }
 
     fn count(&mut self, tally: Tally) {
@@ -235,6 +303,14 @@ impl Keyed {
         }
     }
 
+    /// What identity has to keep with the state after this epoch.
+    pub fn keep_links(&mut self, records: impl IntoIterator<Item = (CompactString, Vec<u8>)>) {
+        if self.tracked {
+            let record = |(leaf, bytes)| (CompactString::clone(&leaf), Record::link(&leaf, bytes));
+            self.links.extend(records.into_iter().map(record));
+        }
+    }
+
     /// Begins a checkpoint of the state as it is now: everybody touched since the last one will be written as they are. The
     /// last one is safe in the store by now, and who has not changed since can be read from there again: if too many
     /// persons are in memory, they go out of it.
@@ -248,6 +324,12 @@ impl Keyed {
             let slot = self.table.slot_mut(slot);
             (slot.dirty, slot.frozen) = (false, true);
         }
+        for id in std::mem::take(&mut self.gone) {
+            if self.table.find(&id, leaf_hash(&id)).is_none() {
+                self.written.push(Record::removal(&id));
+            }
+        }
+        self.written.extend(std::mem::take(&mut self.links).into_values());
     }
 
     /// Writes up to `count` persons of the checkpoint under way; gives all records once nothing is left to write.
@@ -264,11 +346,14 @@ impl Keyed {
     }
 
     fn write(&mut self, slot: u32) {
+        if self.table.is_free(slot) {
+            return;
+        }
         let deadline = self.table.deadline(slot);
         let person = self.table.bytes(slot);
         let id = self.table.id(slot).to_owned();
         let hash = leaf_hash(&id);
-        self.written.push(Record { id, hash, deadline, person });
+        self.written.push(Record { shelf: Shelf::Persons, id, hash, deadline, person });
         self.table.slot_mut(slot).frozen = false;
     }
 
@@ -280,7 +365,7 @@ impl Keyed {
 
     /// Copies of all persons, in no order.
     pub fn persons(&self) -> impl Iterator<Item = Person> + '_ {
-        (0..self.table.len() as u32).map(|slot| self.table.view(slot))
+        self.table.taken().map(|slot| self.table.view(slot))
     }
 
     /// Bytes that a person takes when packed, for figures.

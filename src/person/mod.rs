@@ -9,9 +9,11 @@ mod dedup;
 mod effect;
 mod eval;
 pub mod facts;
+pub mod group;
 mod instance;
 mod journey;
 pub mod keyed;
+mod leaves;
 pub mod operator;
 mod policy;
 mod segment;
@@ -68,6 +70,10 @@ pub struct Person {
     sends: Vec<(i64, SendId)>,
     watches: Vec<dates::Watch>,
     message_ids: MessageIds,
+    /// Each as it would be alone, if events have come under more than one identifier.
+    leaves: Vec<leaves::Leaf>,
+    /// The latest events for which exits wait, if persons can become one.
+    exits_heard: Vec<crate::event::Event>,
 }
 
 impl Person {

@@ -22,6 +22,8 @@ enum Cell {
     Stored(Box<str>),
     /// Taken out for a step.
     Out,
+    /// Nobody; the slot is free.
+    Free,
 }
 
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub(super) struct Table {
     store: Option<Arc<dyn Stored>>,
     /// Persons of whom more than the identifier is in memory.
     held: usize,
+    /// Slots of nobody.
+    free: Vec<u32>,
     /// The slot at which the next release begins.
     hand: usize,
     /// Where persons are packed, before their length is known.
@@ -55,8 +59,15 @@ impl Table {
         Table { store, ..Table::default() }
     }
 
+    /// Persons.
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() - self.free.len()
+    }
+
+    /// The slots in which somebody is, in no order.
+    pub(super) fn taken(&self) -> impl Iterator<Item = u32> + '_ {
+        let is_taken = |slot: &u32| !matches!(self.slots[*slot as usize].cell, Cell::Free);
+        (0..self.slots.len() as u32).filter(is_taken)
     }
 
     /// Persons of whom more than the identifier is in memory.
@@ -97,8 +108,17 @@ impl Table {
     }
 
     fn add(&mut self, cell: Cell, hash: u64) -> u32 {
-        let slot = u32::try_from(self.slots.len()).expect("a worker has fewer than 2^32 persons");
-        self.slots.push(Slot { cell, armed: NEVER, dirty: false, frozen: false });
+        let made = Slot { cell, armed: NEVER, dirty: false, frozen: false };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.slots[slot as usize] = made;
+                slot
+            }
+            None => {
+                self.slots.push(made);
+                u32::try_from(self.slots.len() - 1).expect("a worker has fewer than 2^32 persons")
+            }
+        };
         let mark = mark(hash);
         self.index.insert_unique(spread(mark), (mark, slot), |&(mark, _)| spread(mark));
         slot
@@ -113,8 +133,31 @@ impl Table {
                 self.held += 1;
                 Box::new(self.read(&id))
             }
-            Cell::Out => unreachable!("a person is worked on once at a time"),
+            Cell::Out | Cell::Free => unreachable!("a person is worked on once at a time"),
         }
+    }
+
+    /// Takes a person out for good. Entries of the timers that point to the slot are worth nothing, or let whoever comes to
+    /// be in it be looked at once too often.
+    pub(super) fn remove(&mut self, slot: u32) -> Box<Person> {
+        let hash = leaf_hash(self.id(slot));
+        let person = self.take(slot);
+        let mark = mark(hash);
+        if let Ok(entry) = self.index.find_entry(spread(mark), |&(_, known)| known == slot) {
+            entry.remove();
+        }
+        self.slots[slot as usize] =
+            Slot { cell: Cell::Free, armed: NEVER, dirty: false, frozen: false };
+        self.held -= 1;
+        self.free.push(slot);
+        person
+    }
+
+    /// Puts somebody in who has come from elsewhere.
+    pub(super) fn insert(&mut self, person: Box<Person>) -> u32 {
+        let hash = leaf_hash(&person.id);
+        self.held += 1;
+        self.add(Cell::Live(person, NEVER), hash)
     }
 
     fn read(&self, id: &str) -> Person {
@@ -174,8 +217,12 @@ impl Table {
             Cell::Packed(bytes) => bytes.to_vec(),
             // Nobody has looked at the person yet, for whom something is due all the same.
             Cell::Stored(id) => self.stored(id),
-            Cell::Out => unreachable!("a person is worked on once at a time"),
+            Cell::Out | Cell::Free => unreachable!("a person is worked on once at a time"),
         }
+    }
+
+    pub(super) fn is_free(&self, slot: u32) -> bool {
+        matches!(self.slots[slot as usize].cell, Cell::Free)
     }
 
     pub(super) fn id(&self, slot: u32) -> &str {
@@ -188,7 +235,7 @@ impl Table {
             Cell::Live(person, _) => (**person).clone(),
             Cell::Packed(bytes) => unpack(bytes),
             Cell::Stored(id) => self.read(id),
-            Cell::Out => unreachable!("a person is worked on once at a time"),
+            Cell::Out | Cell::Free => unreachable!("a person is worked on once at a time"),
         }
     }
 
@@ -216,7 +263,7 @@ impl Cell {
             Cell::Live(person, _) => &person.id,
             Cell::Packed(bytes) => packed_id(bytes),
             Cell::Stored(id) => id,
-            Cell::Out => "",
+            Cell::Out | Cell::Free => "",
         }
     }
 }

@@ -14,6 +14,7 @@ use std::cmp::Reverse;
 use std::collections::VecDeque;
 
 /// What every step is given beside the person.
+#[derive(Clone, Copy)]
 pub struct Frame<'a> {
     pub plan: &'a Plan,
     /// How long a `messageId` is remembered, in milliseconds.
@@ -26,12 +27,28 @@ pub struct Frame<'a> {
     pub clock: i64,
 }
 
+impl Frame<'_> {
+    /// The same, but timers fire only before an instant, if that is earlier.
+    pub(super) fn until(&self, at: i64) -> Self {
+        Frame { next_watermark: self.next_watermark.min(at), ..*self }
+    }
+}
+
 /// Counts of one person's step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     pub duplicates: u64,
     pub late: u64,
     pub timers: u64,
+}
+
+impl Tally {
+    /// Adds another step's.
+    pub(super) fn add(&mut self, other: Tally) {
+        self.duplicates += other.duplicates;
+        self.late += other.late;
+        self.timers += other.timers;
+    }
 }
 
 /// A person in the middle of a step.
@@ -54,6 +71,7 @@ pub(super) struct Turn<'a> {
 impl Person {
     /// Takes in events (all of this person, sorted by time and arrival) and lets timers before the next watermark fire.
     pub fn run(&mut self, frame: &Frame, events: &[Event], effects: &mut Vec<Effect>) -> Tally {
+        self.run_leaves(frame, events);
         let mut tally = Tally::default();
         let mut rest = events;
         loop {
@@ -76,21 +94,31 @@ impl Person {
             let (events, later) = rest.split_at(count);
             rest = later;
             tally.late += events.iter().filter(|event| event.time < taken(event)).count() as u64;
-            let mut turn = Turn {
-                plan: frame.plan,
-                watermark: frame.watermark,
-                clock: frame.clock,
-                person: self,
-                effects,
-                emitted: VecDeque::new(),
-                changed: false,
-                emitted_count: 0,
-            };
+            let mut turn = Turn::new(frame, self, effects);
             if adopts {
                 adopt::adopt(&mut turn);
             }
             tally.duplicates += turn.instant(events, frame);
             tally.timers += u64::from(timer_at <= now);
+        }
+    }
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn new(
+        frame: &Frame<'a>,
+        person: &'a mut Person,
+        effects: &'a mut Vec<Effect>,
+    ) -> Turn<'a> {
+        Turn {
+            plan: frame.plan,
+            watermark: frame.watermark,
+            clock: frame.clock,
+            person,
+            effects,
+            emitted: VecDeque::new(),
+            changed: false,
+            emitted_count: 0,
         }
     }
 }
@@ -112,9 +140,14 @@ impl Turn<'_> {
                 duplicates += 1;
             }
         }
-        self.settle(frame.next_watermark);
-        self.person.instances.retain(super::Instance::is_open);
+        self.settle_at(frame.next_watermark);
         duplicates
+    }
+
+    /// Lets everything at the person's instant come to rest, and forgets what is over.
+    pub(super) fn settle_at(&mut self, watermark: i64) {
+        self.settle(watermark);
+        self.person.instances.retain(super::Instance::is_open);
     }
 
     /// One event: facts and segments, exits, then whoever it moves or makes enter.
@@ -144,6 +177,7 @@ impl Turn<'_> {
         } else {
             self.changed |= segment::follow(self.person, plan, asked);
         }
+        self.person.hear_exit(plan, event);
         if !self.person.instances.is_empty() {
             journey::exit_by_event(self, event);
             journey::exit_when(self, Some(event.kind));
@@ -323,6 +357,7 @@ impl Turn<'_> {
             }
             Outcome::Send => {
                 policy::remember(self.person, self.plan, send);
+                self.person.note_sent(at, self.plan, send);
                 self.person.instances[at].last_sent = now;
             }
             Outcome::Drop { .. } if verdict.exit => {

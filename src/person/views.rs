@@ -108,6 +108,8 @@ struct Questions {
 /// All views, shared by workers and readers.
 pub struct Views {
     map: Map,
+    /// The person of an identifier by which no person is known.
+    persons: DashMap<CompactString, CompactString>,
     bounds: Bounds,
     bytes: AtomicU64,
     questions: Vec<Questions>,
@@ -118,6 +120,7 @@ impl Views {
     pub fn new(bounds: Bounds, workers: usize) -> Views {
         Views {
             map: Map::default(),
+            persons: DashMap::new(),
             bounds,
             bytes: AtomicU64::new(0),
             questions: (0..workers.max(1)).map(|_| Questions::default()).collect(),
@@ -129,6 +132,21 @@ impl Views {
         let view = self.map.get(&leaf_hash(id))?.clone();
         // Two identifiers may have one hash; they take turns.
         (super::table::packed_id(&view.packed) == id).then_some(view)
+    }
+
+    /// An identifier is one of this person's from now on.
+    pub fn call(&self, identifier: &CompactString, person: &CompactString) {
+        if identifier == person {
+            self.persons.remove(identifier);
+        } else {
+            self.persons.insert(identifier.clone(), person.clone());
+        }
+    }
+
+    /// The person to whom an identifier belongs.
+    pub fn person_of(&self, identifier: &str) -> CompactString {
+        let known = self.persons.get(identifier);
+        known.map_or_else(|| identifier.into(), |person| person.clone())
     }
 
     /// Asks the worker to which a person belongs.

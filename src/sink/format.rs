@@ -99,6 +99,7 @@ impl Formatter {
             Change::Exited { reason: ExitReason::Goal, .. } => "journey.goal",
             Change::Exited { .. } => "journey.exited",
             Change::Moved { .. } => "journey.moved",
+            Change::Carried { .. } => "journey.carried",
             Change::Added(_) => "journey.added",
             Change::Removed(_) => "journey.removed",
             Change::Emitted { .. } => "journey.emitted",
@@ -115,6 +116,7 @@ impl Formatter {
             | Change::Emitted { place, .. }
             | Change::Set { place, .. } => path(*place).unwrap_or(""),
             Change::Added(list) | Change::Removed(list) => segment(*list),
+            Change::Carried { from } => from,
             Change::Regret { by, .. } => &by.message_id,
         };
         let (when, number) = (time.to_string(), about.number.to_string());
@@ -130,6 +132,7 @@ impl Formatter {
                 text_field(out, "reason", reason.as_str());
                 optional_field(out, "step", path(*place));
             }
+            Change::Carried { from } => text_field(out, "from", from),
             Change::Added(list) | Change::Removed(list) => {
                 text_field(out, "segment", segment(*list));
             }

@@ -36,7 +36,8 @@ const REASONS: [crate::event::Reason; 12] = {
 
 const SESSION: u32 = 1;
 const REJECTS: u32 = 2;
-const CHANGES: [&str; 7] = ["entered", "finished", "exit", "goal", "cap", "regret", "changed"];
+const CHANGES: [&str; 8] =
+    ["entered", "finished", "exit", "goal", "cap", "regret", "changed", "parted"];
 
 impl Labels {
     /// The labels of everything that this plan can count.
@@ -93,6 +94,7 @@ impl Labels {
             Change::Exited { reason: ExitReason::Cap, .. } => 4,
             Change::Regret { .. } => 5,
             Change::Exited { reason: ExitReason::Changed, .. } => 6,
+            Change::Exited { reason: ExitReason::Parted, .. } => 7,
             _ => return 0,
         };
         self.journeys + CHANGES.len() as u32 * u32::from(journey.0) + which

@@ -1,15 +1,16 @@
 //! Checkpoints in an embedded LSM tree (`fjall`).
 //!
-//! Keyspace `persons`: key group (one byte) and identifier → checksum, deadline, person. Keyspace `meta`: the checkpoint
-//! itself. A checkpoint is one atomic batch over both, made durable before it counts.
+//! Keyspace `persons`: key group (one byte) and identifier → checksum, deadline, person. Keyspace `links`: leaf → checksum,
+//! what identity knows of it. Keyspace `meta`: the checkpoint itself. A checkpoint is one atomic batch over all, made durable
+//! before it counts.
 
-use super::{Checkpoint, Persons, Record, RunKey, Store, StoreError};
+use super::{Checkpoint, Persons, Record, RunKey, Shelf, Store, StoreError};
 use crate::limits::KEY_GROUPS;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::path::{Path, PathBuf};
 
 /// The format of what is stored; a store of another one is refused.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 const _: () = assert!(KEY_GROUPS <= 256, "a key group is one byte of the key");
 
 /// Checksum and deadline before a person's bytes.
@@ -20,6 +21,7 @@ pub struct Disk {
     path: PathBuf,
     database: Database,
     persons: Keyspace,
+    links: Keyspace,
     meta: Keyspace,
 }
 
@@ -40,8 +42,9 @@ impl Disk {
             .map_err(|source| StoreError::Folder { path: path.display().to_string(), source })?;
         let database = Database::builder(path).open().map_err(fail)?;
         let persons = database.keyspace("persons", KeyspaceCreateOptions::default).map_err(fail)?;
+        let links = database.keyspace("links", KeyspaceCreateOptions::default).map_err(fail)?;
         let meta = database.keyspace("meta", KeyspaceCreateOptions::default).map_err(fail)?;
-        let disk = Disk { path: path.to_owned(), database, persons, meta };
+        let disk = Disk { path: path.to_owned(), database, persons, links, meta };
         let checkpoint = disk.read_checkpoint()?;
         Ok((disk, checkpoint))
     }
@@ -124,12 +127,35 @@ impl Store for Disk {
         Ok(())
     }
 
+    fn each_link(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        for entry in self.links.iter() {
+            let (key, value) =
+                entry.into_inner().map_err(|source| StoreError::storage(&self.path, source))?;
+            let Some(body) = checked(&value) else {
+                let leaf = String::from_utf8_lossy(&key);
+                let what = format!("the checksum of the links of {leaf} is wrong");
+                return Err(StoreError::Damaged { path: self.path.display().to_string(), what });
+            };
+            visit(body);
+        }
+        Ok(())
+    }
+
     fn commit(&self, checkpoint: &Checkpoint, records: Vec<Record>) -> Result<(), StoreError> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         for record in records {
-            let mut body = record.deadline.to_le_bytes().to_vec();
-            body.extend_from_slice(&record.person);
-            batch.insert(&self.persons, Disk::key(record.hash, &record.id), with_checksum(&body));
+            match record.shelf {
+                Shelf::Persons => {
+                    let mut body = record.deadline.to_le_bytes().to_vec();
+                    body.extend_from_slice(&record.person);
+                    let key = Disk::key(record.hash, &record.id);
+                    batch.insert(&self.persons, key, with_checksum(&body));
+                }
+                Shelf::Removed => batch.remove(&self.persons, Disk::key(record.hash, &record.id)),
+                Shelf::Links => {
+                    batch.insert(&self.links, record.id.as_str(), with_checksum(&record.person));
+                }
+            }
         }
         let body = postcard::to_stdvec(checkpoint).expect("a checkpoint is plain data");
         batch.insert(&self.meta, "checkpoint", with_checksum(&body));

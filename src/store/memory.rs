@@ -1,7 +1,7 @@
 //! A store in memory, for tests and the simulator. In: commits. Out: what they left, to every clone, however many runs
 //! end in between. It fails when it is told to; a commit is all or nothing even then.
 
-use super::{Checkpoint, Persons, Record, Store, StoreError};
+use super::{Checkpoint, Persons, Record, Shelf, Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -24,6 +24,7 @@ pub struct Memory(Arc<Mutex<Held>>);
 struct Held {
     checkpoint: Option<Checkpoint>,
     persons: BTreeMap<String, Record>,
+    links: BTreeMap<String, Record>,
     commits: u64,
     planted: Option<(u64, Fault)>,
 }
@@ -70,6 +71,11 @@ impl Store for Memory {
         Ok(())
     }
 
+    fn each_link(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
+        self.lock().links.values().for_each(|record| visit(&record.person));
+        Ok(())
+    }
+
     fn commit(&self, checkpoint: &Checkpoint, mut records: Vec<Record>) -> Result<(), StoreError> {
         let mut held = self.lock();
         held.commits += 1;
@@ -83,7 +89,13 @@ impl Store for Memory {
             Some(Fault::LosesRecord) => drop(records.pop()),
             Some(Fault::After) | None => {}
         }
-        held.persons.extend(records.into_iter().map(|record| (record.id.clone(), record)));
+        for record in records {
+            match record.shelf {
+                Shelf::Persons => drop(held.persons.insert(record.id.clone(), record)),
+                Shelf::Removed => drop(held.persons.remove(&record.id)),
+                Shelf::Links => drop(held.links.insert(record.id.clone(), record)),
+            }
+        }
         held.checkpoint = Some(checkpoint.clone());
         if fault == Some(Fault::After) { Err(died()) } else { Ok(()) }
     }

@@ -19,14 +19,40 @@ pub trait Persons: Send + Sync + std::fmt::Debug {
     fn read(&self, hash: u64, id: &str) -> Vec<u8>;
 }
 
-/// One person to be written.
+/// What a record is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shelf {
+    /// A person.
+    Persons,
+    /// A person that is not there any more.
+    Removed,
+    /// What identity knows of a leaf.
+    Links,
+}
+
+/// One person to be written, or what identity knows of a leaf.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
+    pub shelf: Shelf,
     pub id: String,
     pub hash: u64,
     /// The deadline to arm when it is opened again; [`crate::time::NEVER`] for none.
     pub deadline: i64,
     pub person: Vec<u8>,
+}
+
+impl Record {
+    /// That a person is not there any more.
+    pub fn removal(id: &str) -> Record {
+        let hash = crate::event::leaf_hash(id);
+        let (deadline, person) = (crate::time::NEVER, Vec::new());
+        Record { shelf: Shelf::Removed, id: id.to_owned(), hash, deadline, person }
+    }
+
+    /// What identity knows of a leaf.
+    pub fn link(leaf: &str, bytes: Vec<u8>) -> Record {
+        Record { shelf: Shelf::Links, person: bytes, ..Record::removal(leaf) }
+    }
 }
 
 /// Where one source has to be read on from.
@@ -111,6 +137,12 @@ pub trait Store: Persons {
     /// # Errors
     /// A store that cannot be read or is damaged.
     fn each(&self, visit: &mut dyn FnMut(&str, u64, i64)) -> Result<(), StoreError>;
+
+    /// Calls `visit` with what identity has kept of each leaf.
+    ///
+    /// # Errors
+    /// A store that cannot be read or is damaged.
+    fn each_link(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), StoreError>;
 
     /// Writes a checkpoint and its records, all or none.
     ///

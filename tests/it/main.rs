@@ -12,6 +12,7 @@ mod cli;
 mod contract;
 mod definitions;
 mod engine;
+mod identity;
 mod kill;
 mod language_examples;
 mod limits;

@@ -31,7 +31,8 @@ fn checkpoint(epoch: u64) -> Checkpoint {
 }
 
 fn record(id: &str, deadline: i64, person: &[u8]) -> Record {
-    Record { id: id.into(), hash: leaf_hash(id), deadline, person: person.to_vec() }
+    let shelf = kairos::store::Shelf::Persons;
+    Record { shelf, id: id.into(), hash: leaf_hash(id), deadline, person: person.to_vec() }
 }
 
 type Opened = (Box<dyn Store>, Option<Checkpoint>);

@@ -9,13 +9,15 @@ use super::{Definer, Lane, Shared, Version, claim, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::run::{drop_dataflows, guarded, take_stored};
-use crate::dataflow::{Control, RunError, Wakers};
+use crate::dataflow::{Control, RunError, Wakers, resolver};
 use crate::define::compile::Keep;
 use crate::define::definitions::Definitions;
 use crate::define::plan::Plan;
 use crate::epoch::log::{Begins, Terms};
 use crate::epoch::sequencer::{Backlog, Sequencer};
 use crate::epoch::{Epochs, Timeline};
+use crate::identity::Resolver;
+use crate::identity::operator::{Caller, Stage as IdentityStage};
 use crate::metrics::Metrics;
 use crate::person::keyed::{Counts, Keyed};
 use crate::person::views::{Keeper, Views};
@@ -23,6 +25,7 @@ use crate::sink::topics::{Outlet, Topics};
 use crate::sink::{Batch, Formatter, Sources};
 use crate::store::{Checkpoint, Live, Place, RunKey, Store};
 use crate::time::clock::Clock;
+use compact_str::CompactString;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -411,9 +414,18 @@ impl Setup {
         {
             self.control.fail(error.into());
         }
+        let resolver = match resolver(plan, self.store.as_deref().map(|it| it as _)) {
+            Ok(resolver) => resolver,
+            Err(error) => {
+                self.control.fail(error.into());
+                None
+            }
+        };
         keyed.show_to(Keeper::new(self.views.clone(), plan.fingerprint));
         let keyed = Rc::new(RefCell::new(keyed));
-        let (probe, wakers) = worker.dataflow::<u64, _, _>(|scope| self.build(scope, &keyed, out));
+        let (probe, wakers) = worker.dataflow::<u64, _, _>(|scope| {
+            self.build(scope, &keyed, resolver, out)
+        });
         let index = worker.index();
         let live = &self.control.live[index];
         while !probe.done() {
@@ -444,20 +456,29 @@ impl Setup {
         &self,
         scope: Scope<'_, u64>,
         keyed: &Rc<RefCell<Keyed>>,
+        resolver: Option<Resolver>,
         out: Sender<Bundle>,
     ) -> (Handle<u64>, Wakers) {
         let probe = Handle::new();
         let wakers = Wakers::default();
         let (events, rejects) = self.ingest(scope);
-        let lines = crate::person::operator::persons(
-            events,
-            keyed.clone(),
-            self.shared.schedule.clone() as Arc<dyn Epochs>,
-            self.coordinator.clone(),
-            self.formatter(),
-            0,
-            wakers.clone(),
-        );
+        let epochs = self.shared.schedule.clone() as Arc<dyn Epochs>;
+        let parts = crate::person::operator::Parts {
+            keyed: keyed.clone(),
+            epochs: epochs.clone(),
+            coordinator: self.coordinator.clone(),
+            formatter: self.formatter(),
+            first_epoch: 0,
+            wakers: wakers.clone(),
+        };
+        let identity = resolver.map(|resolver| {
+            let views = self.views.clone();
+            let call = move |id: &CompactString, person: &CompactString| views.call(id, person);
+            let caller: Option<Caller> = Some(Arc::new(call));
+            let figures = self.control.identity.clone();
+            IdentityStage { epochs, first_epoch: 0, resolver, figures, caller }
+        });
+        let lines = crate::dataflow::persons(events, identity, parts);
         let lines = scope.concatenate([lines, rejects]);
         let (read, version) = (self.read.clone(), self.version.clone());
         publish(lines, self.shared.clone(), read, version, out, wakers.clone()).probe_with(&probe);

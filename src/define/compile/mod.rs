@@ -9,6 +9,7 @@ mod demand;
 mod expression;
 mod facts;
 mod hints;
+mod identity;
 mod journeys;
 mod known;
 mod policy;
@@ -66,6 +67,7 @@ pub fn compile_after(
     }
     compiler.journeys();
     let policy = compiler.policy();
+    compiler.check_identity();
     compiler.event_names();
     if compiler.mistakes.is_empty() {
         Ok(compiler.finish(policy, keep))
@@ -293,6 +295,7 @@ impl<'a> Compiler<'a> {
         self.settle_succession();
         let sessions = self.sessions();
         self.declare_inputs();
+        self.inputs.identity = self.identity();
         self.inputs.ignored = self.pack.ignore.iter().map(|name| name.node.clone()).collect();
         for kind in 0..self.inputs.kinds.len() {
             let slots = self.inputs.everywhere.clone();
@@ -306,6 +309,12 @@ impl<'a> Compiler<'a> {
         };
         let mut segments_by_name = numbered(&|it| it.standing == Standing::Current);
         segments_by_name.sort_by_key(|id| &self.segments[id.0 as usize].name);
+        let mut exit_kinds = Kinds::default();
+        for exit in self.journeys.iter().flat_map(|journey| &journey.exits) {
+            if let super::plan::ExitRule::Event { on, .. } = &exit.rule {
+                exit_kinds.extend(on);
+            }
+        }
         let asked = numbered(&|it| it.standing != Standing::Gone && it.condition.is_some());
         Plan {
             fingerprint: fingerprint(self.pack, keep, self.base),
@@ -336,6 +345,7 @@ impl<'a> Compiler<'a> {
             sends: self.sends,
             sessions,
             policy,
+            exit_kinds,
             tests: self.pack.tests.clone(),
         }
     }

@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 pub(super) fn inputs(base: Option<&Plan>) -> Inputs {
     match base {
         Some(base) => {
-            let (declared, currency, ignored) = Default::default();
-            Inputs { declared, currency, ignored, ..base.inputs.clone() }
+            let (declared, currency, ignored, identity) = Default::default();
+            Inputs { declared, currency, ignored, identity, ..base.inputs.clone() }
         }
         None => {
             Inputs { kinds: vec![String::new()], wanted: vec![Vec::new()], ..Inputs::default() }

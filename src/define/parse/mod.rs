@@ -20,6 +20,7 @@ use crate::define::yaml::{self, Kind, Node, Style};
 
 mod expression;
 mod facts;
+mod identity;
 mod journeys;
 pub mod literals;
 mod policy;
@@ -39,8 +40,8 @@ pub(crate) const STACK_BYTES: usize = 64 << 20;
 const PACK: Shape = Shape {
     what: "a pack",
     keys: &[
-        "events", "currency", "sessions", "ignore", "facts", "segments", "journeys", "policy",
-        "tests",
+        "events", "currency", "sessions", "ignore", "identity", "facts", "segments", "journeys",
+        "policy", "tests",
     ],
     required: &[],
     excludes: &[],
@@ -58,6 +59,8 @@ pub const SHAPES: &[&Shape] = &[
     &PACK,
     &facts::CURRENCY,
     &facts::SESSIONS,
+    &identity::IDENTITY,
+    &identity::IDENTIFIER_KIND,
     &facts::FOLD,
     &facts::TRAIT,
     &facts::BASKET,
@@ -138,7 +141,7 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             r.error_hint(at, format!("nothing is written for \"{key}\""), "delete the key");
             continue;
         }
-        if ["currency", "sessions", "policy"].contains(key) {
+        if ["currency", "sessions", "identity", "policy"].contains(key) {
             r.define("key", key, at);
         }
         match *key {
@@ -146,6 +149,7 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             "currency" => pack.currency = facts::currency(r, node, at).or(pack.currency.take()),
             "sessions" => pack.sessions = facts::sessions(r, node, at).or(pack.sessions.take()),
             "ignore" => pack.ignore.extend(facts::ignore(r, node)),
+            "identity" => pack.identity = identity::identity(r, node, at).or(pack.identity.take()),
             "facts" => pack.facts.extend(facts::facts(r, node)),
             "segments" => pack.segments.extend(facts::segments(r, node)),
             "journeys" => pack.journeys.extend(journeys::journeys(r, node)),

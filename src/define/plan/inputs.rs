@@ -21,6 +21,8 @@ pub struct Inputs {
     pub currency: Option<Rates>,
     /// Leaves whose events do not count, such as `anonymous:bot-7`.
     pub ignored: Vec<String>,
+    /// Which identifiers there are, if several can be one person.
+    pub identity: Option<super::IdentityPlan>,
 }
 
 /// One thing to read from an event's JSON.
@@ -42,6 +44,8 @@ pub enum Consumer {
     Consent,
     /// `context.page`.
     ContextPage,
+    /// Each of `context.externalIds`.
+    ExternalIds,
 }
 
 /// Exchange rates: what one unit is worth in the base currency.

@@ -3,12 +3,14 @@
 
 mod changes;
 pub mod expr;
+mod identity;
 mod inputs;
 mod journeys;
 mod set;
 
 pub use changes::{Changed, Difference};
 pub use expr::Expr;
+pub use identity::{IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan};
 pub use inputs::{Consumer, Inputs, PropertyPath, Rates};
 pub use journeys::{
     Arm, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, Order, SendPlan,
@@ -87,6 +89,8 @@ pub struct Plan {
     pub sends: Vec<SendPlan>,
     pub sessions: Option<SessionPlan>,
     pub policy: PolicyPlan,
+    /// Kinds of events for which an exit waits.
+    pub exit_kinds: Kinds,
     /// Tests of the pack, as written.
     pub tests: Vec<super::ast::TestDef>,
 }

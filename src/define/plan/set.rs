@@ -37,6 +37,12 @@ impl SegmentSet {
         self.more.iter_mut().zip(&other.more).for_each(|(word, more)| *word |= more);
     }
 
+    /// Its segments, by number.
+    pub fn iter(&self) -> impl Iterator<Item = SegmentId> + use<> {
+        let mut left = self.clone();
+        std::iter::from_fn(move || left.pop_first())
+    }
+
     /// Takes out the segment with the smallest number.
     pub fn pop_first(&mut self) -> Option<SegmentId> {
         let words = std::iter::once(&mut self.first).chain(&mut self.more);

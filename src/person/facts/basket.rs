@@ -77,6 +77,18 @@ impl Basket {
         }
     }
 
+    /// Takes in what came under another leaf: what either has reset is gone in both.
+    pub(super) fn merge(&mut self, other: Basket) {
+        let survives = |reset: Option<i64>| {
+            move |one: &Move| reset.is_none_or(|reset| one.time > reset)
+        };
+        self.moves.retain(survives(other.reset));
+        self.moves.extend(other.moves.into_iter().filter(survives(self.reset)));
+        self.moves.sort_by_key(|one| one.time);
+        self.moves.drain(..self.moves.len().saturating_sub(ENTRIES_MAX));
+        self.reset = self.reset.max(other.reset);
+    }
+
     /// What is in it, in the order in which products were first put in since they were last absent.
     pub(super) fn contents(&self) -> Vec<Line> {
         let mut lines: Vec<Line> = Vec::new();

@@ -46,6 +46,21 @@ impl Entries {
         self.reset = self.reset.max(Some(time));
     }
 
+    /// Takes in what came under another leaf: what either has reset is gone in both.
+    pub(super) fn merge(&mut self, other: Entries) {
+        let mut list: Vec<Entry> = Vec::with_capacity(self.list.len() + other.list.len());
+        let survives = |reset: Option<i64>| {
+            move |entry: &Entry| reset.is_none_or(|reset| entry.time > reset)
+        };
+        list.extend(self.list.drain(..).filter(survives(other.reset)));
+        list.extend(other.list.into_iter().filter(survives(self.reset)));
+        list.sort_by_key(|entry| entry.time);
+        list.drain(..list.len().saturating_sub(ENTRIES_MAX));
+        self.list = list.into();
+        self.minuses |= other.minuses;
+        self.reset = self.reset.max(other.reset);
+    }
+
     /// The entries that count at `now`, and the instant at which the first of them no longer does.
     pub(super) fn at(
         &self,

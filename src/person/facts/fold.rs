@@ -108,7 +108,7 @@ fn add(plan: &FoldPlan, state: &mut FactState, time: i64, minus: bool, value: &V
 }
 
 /// Keeps the smaller (min) or larger (max) of two numbers, times or durations; other values add nothing.
-fn widen(aggregate: Aggregate, extreme: &mut Value, value: &Value) {
+pub(super) fn widen(aggregate: Aggregate, extreme: &mut Value, value: &Value) {
     if !matches!(value, Value::Num(_) | Value::Time(_) | Value::Duration(_)) {
         return;
     }
@@ -119,7 +119,7 @@ fn widen(aggregate: Aggregate, extreme: &mut Value, value: &Value) {
 }
 
 /// Puts a value at its latest time into the list of the last `keep` different ones.
-fn remember(values: &mut Vec<(i64, Value)>, time: i64, value: &Value, keep: usize) {
+pub(super) fn remember(values: &mut Vec<(i64, Value)>, time: i64, value: &Value, keep: usize) {
     if let Some(at) = values.iter().position(|(_, known)| known == value) {
         if values[at].0 > time {
             return;
@@ -144,6 +144,25 @@ fn tally(tallies: &mut Vec<Tally>, time: i64, value: &Value) {
     known.count += 1;
     if time >= known.last {
         (known.last, known.order) = (time, order);
+    }
+}
+
+/// Adds up how often values came under two leaves.
+pub(super) fn merge_tallies(ours: &mut Vec<Tally>, theirs: Vec<Tally>) {
+    let after = ours.iter().map(|tally| tally.order + 1).max().unwrap_or(0);
+    for theirs in theirs {
+        let order = after + theirs.order;
+        let room = ours.len() < VALUES_MAX;
+        match ours.iter_mut().find(|tally| tally.value == theirs.value) {
+            Some(known) => {
+                known.count += theirs.count;
+                if theirs.last >= known.last {
+                    (known.last, known.order) = (theirs.last, order);
+                }
+            }
+            None if room => ours.push(Tally { order, ..theirs }),
+            None => {}
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Keyed facts: one state for each value of a property, such as each cart.
 
+use super::merge::merge;
 use super::{Change, FactState, apply, empty};
 use crate::define::plan::{FactRule, Window};
 use crate::limits::KEYS_MAX;
@@ -56,6 +57,33 @@ impl Keyed {
             }
             None => {}
         }
+    }
+
+    /// Takes in what came under another leaf, key by key. Beyond the limit, the keys touched longest ago go.
+    pub(super) fn merge(&mut self, rule: &FactRule, other: Keyed) {
+        let reset = |states: &mut [KeyState], reset: Option<i64>| {
+            let Some(reset) = reset else { return };
+            for state in states {
+                apply(rule, &mut state.state, Change::reset_at(reset), reset);
+            }
+        };
+        let Keyed { states: mut theirs, reset: their_reset } = other;
+        reset(&mut self.states, their_reset);
+        reset(&mut theirs, self.reset);
+        for theirs in theirs {
+            match self.states.iter_mut().find(|ours| ours.key == theirs.key) {
+                Some(ours) => {
+                    ours.touched = ours.touched.max(theirs.touched);
+                    merge(rule, &mut ours.state, theirs.state);
+                }
+                None => self.states.push(theirs),
+            }
+        }
+        while self.states.len() > KEYS_MAX {
+            let oldest = (0..self.states.len()).min_by_key(|&at| self.states[at].touched);
+            self.states.remove(oldest.expect("there are more than none"));
+        }
+        self.reset = self.reset.max(their_reset);
     }
 
     fn state_mut(

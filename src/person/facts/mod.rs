@@ -6,6 +6,7 @@ mod basket;
 mod entries;
 mod fold;
 mod keys;
+mod merge;
 pub mod session;
 mod traits;
 

@@ -78,6 +78,23 @@ impl Sessions {
         true
     }
 
+    /// Takes in the sessions of another leaf; open ones that are near enough are one.
+    pub(in crate::person) fn merge(&mut self, other: Sessions, gap: i64) {
+        self.count += other.count;
+        self.previous_end = self.previous_end.max(other.previous_end);
+        let mut open: Vec<Open> = self.open.drain(..).chain(other.open).collect();
+        open.sort_by_key(|open| open.start);
+        for next in open {
+            match self.open.last_mut() {
+                Some(last) if next.start <= last.last.saturating_add(gap) => {
+                    last.join(next);
+                    self.count -= 1;
+                }
+                _ => self.open.push(next),
+            }
+        }
+    }
+
     /// Closes the first open session; gives it with its number.
     pub(in crate::person) fn close(&mut self) -> Option<(u32, Box<Open>)> {
         if self.open.is_empty() {

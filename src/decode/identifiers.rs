@@ -1,0 +1,137 @@
+//! All identifiers of an event, for packs in which several can be one person.
+
+use super::envelope::{Envelope, identifier, leaf};
+use super::Refused;
+use crate::define::plan::{IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan};
+use crate::event::{Call, Kind, Reason, Says, Value};
+use crate::limits::ID_BYTES_MAX;
+use compact_str::{CompactString, ToCompactString};
+
+/// The leaf that an event belongs to, other identifiers that it has, and what it says of them.
+pub(super) struct Identifiers {
+    pub(super) leaf: CompactString,
+    pub(super) also: Vec<CompactString>,
+    pub(super) says: Says,
+}
+
+/// Finds them. The strongest is the leaf.
+pub(super) fn find(
+    rules: &IdentityPlan,
+    envelope: &Envelope,
+    call: Call,
+    kind: Kind,
+    values: &[(u16, Value)],
+) -> Result<Identifiers, Refused> {
+    let mut found = Vec::new();
+    for kind in &rules.kinds {
+        if let Some(id) = of_kind(kind, envelope, values)
+            && !rules.placeholders.iter().any(|nobody| *nobody == *id)
+        {
+            found.push(id);
+        }
+    }
+    if found.is_empty() {
+        let detail = "it has none of the identifiers that the pack names";
+        return Err((Reason::NoIdentifier, detail.to_owned()));
+    }
+    let anchor = found.remove(0);
+    let other = match call {
+        Call::Alias => envelope.previous(rules).map(|id| (id, Says::Alias)),
+        _ if kind == rules.apart => {
+            return Ok(apart(rules, anchor, values));
+        }
+        _ => None,
+    };
+    Ok(match other {
+        Some((id, says)) => Identifiers { leaf: anchor, also: vec![id], says },
+        None => Identifiers { leaf: anchor, also: found, says: Says::Together },
+    })
+}
+
+/// Takes the identifier that it names, or else its own, from its person.
+fn apart(rules: &IdentityPlan, leaf: CompactString, values: &[(u16, Value)]) -> Identifiers {
+    let named = text(values, rules.apart_slot).map(|id| id.trim().to_compact_string());
+    let also = named.into_iter().filter(|id| rules.rank(id) < u8::MAX).collect();
+    Identifiers { leaf, also, says: Says::Apart }
+}
+
+fn of_kind(
+    kind: &IdentifierKind,
+    envelope: &Envelope,
+    values: &[(u16, Value)],
+) -> Option<CompactString> {
+    let text = match &kind.of {
+        IdentifierSource::User => identifier(envelope.user_id)?.to_compact_string(),
+        IdentifierSource::Anonymous => identifier(envelope.anonymous_id)?.to_compact_string(),
+        IdentifierSource::Slots(slots) => slots.iter().find_map(|slot| text(values, *slot))?,
+        IdentifierSource::External { of_type, id, kind } => external(values, of_type, *id, *kind)?,
+    };
+    let mut name = CompactString::with_capacity(kind.name.len() + 1);
+    name.push_str(&kind.name);
+    name.push(':');
+    Some(leaf(&name, &written(&text, kind.form)?))
+}
+
+/// A text or a whole number that identifies somebody.
+fn text(values: &[(u16, Value)], slot: u16) -> Option<CompactString> {
+    let (_, value) = values.iter().find(|(known, _)| *known == slot)?;
+    let id = value.key()?;
+    (!super::envelope::is_placeholder(&id) && id.len() <= ID_BYTES_MAX).then_some(id)
+}
+
+/// The first external id of a type. Ids and types are lists of the same length, unless one of them is missing somewhere.
+fn external(values: &[(u16, Value)], of_type: &str, id: u16, kind: u16) -> Option<CompactString> {
+    let list = |slot: u16| {
+        let (_, value) = values.iter().find(|(known, _)| *known == slot)?;
+        let mut all = Vec::new();
+        value.each(&mut |one| all.extend(one.key()));
+        Some(all)
+    };
+    let (ids, kinds) = (list(id)?, list(kind)?);
+    if ids.len() != kinds.len() {
+        return None;
+    }
+    let at = kinds.iter().position(|kind| kind == of_type)?;
+    let id = &ids[at];
+    (!super::envelope::is_placeholder(id) && id.len() <= ID_BYTES_MAX).then(|| id.clone())
+}
+
+/// One spelling for all that mean the same; nothing for what is none.
+fn written(text: &str, form: IdentifierForm) -> Option<CompactString> {
+    match form {
+        IdentifierForm::Text => Some(text.into()),
+        IdentifierForm::Email => {
+            let text = text.trim();
+            let is_one = text.split_once('@').is_some_and(|(name, host)| {
+                !name.is_empty() && !host.is_empty() && !text.contains(char::is_whitespace)
+            });
+            is_one.then(|| text.to_lowercase().into())
+        }
+        IdentifierForm::Phone(country) => {
+            let number = phonenumber::parse(country, text.trim()).ok()?;
+            let is_valid = phonenumber::is_valid(&number);
+            is_valid.then(|| number.format().mode(phonenumber::Mode::E164).to_compact_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_for_what_means_the_same() {
+        let email = |text| written(text, IdentifierForm::Email);
+        assert_eq!(email(" Anna@Example.COM "), Some("anna@example.com".into()));
+        assert_eq!(email("anna"), None);
+        assert_eq!(email("@example.com"), None);
+        let phone = |text| written(text, IdentifierForm::Phone("PL".parse().ok()));
+        for spelling in ["+48 601 234 567", "601-234-567", "0048 601 234 567"] {
+            assert_eq!(phone(spelling), Some("+48601234567".into()), "{spelling}");
+        }
+        assert_eq!(phone("12"), None);
+        let abroad = |text| written(text, IdentifierForm::Phone(None));
+        assert_eq!(abroad("+44 20 7946 0958"), Some("+442079460958".into()));
+        assert_eq!(abroad("601 234 567"), None, "nobody knows in which country");
+    }
+}

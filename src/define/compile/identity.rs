@@ -1,0 +1,127 @@
+//! `identity`: kinds of identifiers → where the decoder finds them.
+
+use super::Compiler;
+use crate::define::ast::{self, IdentifierDef};
+use crate::define::plan::{
+    Consumer, IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan,
+};
+use crate::time::DAY;
+
+/// The event that takes an identifier from its person.
+pub const APART: &str = "Identifiers Unlinked";
+
+/// Identifiers that a person may have if nothing is said.
+const MOST_IDENTIFIERS: usize = 50;
+
+/// Times that a weak identifier may change hands if nothing is said.
+const MOST_MOVES: u32 = 5;
+
+impl Compiler<'_> {
+    /// Reports what cannot be meant.
+    pub(super) fn check_identity(&mut self) {
+        let pack = self.pack;
+        let Some(written) = &pack.identity else {
+            if let Some(base) = self.base
+                && base.inputs.identity.is_some()
+            {
+                self.identity_changed(None);
+            }
+            return;
+        };
+        let weak = written.identifiers.iter().position(|kind| !kind.strong);
+        let late = written.identifiers.iter().rposition(|kind| kind.strong);
+        if let (Some(weak), Some(late)) = (weak, late)
+            && weak < late
+        {
+            let (weak, late) = (&written.identifiers[weak], &written.identifiers[late]);
+            let message = format!("the strong `{}` stands after a weak one", late.name.node);
+            let hint = format!("identifiers are listed strongest first: put it before `{}`", weak.name.node);
+            self.mistake(late.name.span, message, Some(hint));
+        }
+        if written.identifiers.iter().all(|kind| !kind.is_built_in()) {
+            let hint = "list at least user or anonymous: every event has one of them".to_owned();
+            let message = "no event would have an identifier of its own".to_owned();
+            self.mistake(written.span, message, Some(hint));
+        }
+        if let Some(base) = self.base {
+            let known = base.inputs.identity.clone();
+            let made = self.identity();
+            let same = known.as_ref().zip(made.as_ref()).is_some_and(|(a, b)| {
+                (&a.kinds, a.strong, a.most_moves) == (&b.kinds, b.strong, b.most_moves)
+            });
+            if !same {
+                self.identity_changed(Some(written));
+            }
+        }
+    }
+
+    /// Links that were made under other rules cannot be judged by these.
+    fn identity_changed(&mut self, written: Option<&ast::Identity>) {
+        let nowhere = ast::Span { file: 0, line: 1, col: 1, len: 1 };
+        let span = written.map_or(nowhere, |written| written.span);
+        let message = "who is who cannot be decided by other rules while it runs".to_owned();
+        let hint = "keep `identity` as it was, or start with an empty state".to_owned();
+        self.mistake(span, message, Some(hint));
+    }
+
+    /// The rules, with slots for what the decoder has to find.
+    pub(super) fn identity(&mut self) -> Option<IdentityPlan> {
+        let pack = self.pack;
+        let written = pack.identity.as_ref()?;
+        let kinds = written.identifiers.iter().map(|kind| self.identifier_kind(kind)).collect();
+        let apart = self.kind(APART);
+        let apart_slot = self.slot(Consumer::Event, &["identifier".into()]);
+        self.want(apart, apart_slot);
+        let strong = written.identifiers.iter().take_while(|kind| kind.strong).count();
+        Some(IdentityPlan {
+            kinds,
+            strong: strong as u8,
+            most_identifiers: (written.most_identifiers.as_ref())
+                .map_or(MOST_IDENTIFIERS, |most| most.node as usize),
+            most_moves: written.most_owners.as_ref().map_or(MOST_MOVES, |most| most.node),
+            placeholders: written.placeholders.iter().map(|name| name.node.clone()).collect(),
+            apart,
+            apart_slot,
+            forget_after: written.forget_after.as_ref().map(|after| after.node.max(DAY / 24)),
+        })
+    }
+
+    fn identifier_kind(&mut self, written: &IdentifierDef) -> IdentifierKind {
+        let of = match (written.name.node.as_str(), &written.external) {
+            ("user", _) => IdentifierSource::User,
+            ("anonymous", _) => IdentifierSource::Anonymous,
+            (_, Some(of_type)) => {
+                let id = self.everywhere(Consumer::ExternalIds, "id");
+                let kind = self.everywhere(Consumer::ExternalIds, "type");
+                IdentifierSource::External { of_type: of_type.node.clone(), id, kind }
+            }
+            _ => {
+                let mut slots = Vec::new();
+                for name in &written.of {
+                    slots.push(self.everywhere(Consumer::Event, &name.node));
+                    slots.push(self.everywhere(Consumer::Trait, &name.node));
+                }
+                IdentifierSource::Slots(slots)
+            }
+        };
+        let form = match written.form {
+            ast::IdentifierForm::Text => IdentifierForm::Text,
+            ast::IdentifierForm::Email => IdentifierForm::Email,
+            ast::IdentifierForm::Phone => {
+                let country = written.country.as_ref().and_then(|name| name.node.parse().ok());
+                IdentifierForm::Phone(country)
+            }
+        };
+        IdentifierKind { name: written.name.node.clone(), of, form }
+    }
+
+    /// A slot that is wanted of every event.
+    fn everywhere(&mut self, from: Consumer, path: &str) -> u16 {
+        let path: Vec<String> = path.split('.').map(String::from).collect();
+        let slot = self.slot(from, &path);
+        if !self.inputs.everywhere.contains(&slot) {
+            self.inputs.everywhere.push(slot);
+        }
+        slot
+    }
+}

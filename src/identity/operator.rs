@@ -1,0 +1,429 @@
+//! The stage as timely operators. They only carry things; what follows from what is decided in [`super::resolve`].
+//!
+//! Claims go to one worker, because each is judged by what the ones before it have made. Its answers go back to where
+//! identifiers are looked up, and to the persons. An epoch's events are held until all its claims are judged.
+
+use super::graph::Owner;
+use super::resolve::Assigned;
+use super::{Resolver, Script, When, when};
+use crate::dataflow::ingest::Placed;
+use crate::epoch::Epochs;
+use crate::event::{Claim, Says, leaf_hash};
+use crate::identity::figures::Figures;
+use crate::limits::KEY_GROUPS;
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::Stream;
+
+type HashMap<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
+
+/// Is told under which person an identifier is found from now on.
+pub type Caller = Arc<dyn Fn(&CompactString, &CompactString) + Send + Sync>;
+
+/// What persons are told by the stage.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Told {
+    /// Persons who are worked on together, on a worker.
+    Script(usize, Script),
+    /// What the store has to keep of a leaf.
+    Link(CompactString, Vec<u8>),
+}
+
+/// That a person goes from one worker to another before an epoch.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    pub epoch: u64,
+    pub from: usize,
+    pub to: usize,
+    pub person: CompactString,
+}
+
+/// Where the events of an identifier go.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Address {
+    owner: Owner,
+    worker: usize,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Answer {
+    epoch: u64,
+    identifier: CompactString,
+    earlier: Vec<(When, Address)>,
+    address: Address,
+}
+
+/// A claim of an epoch, with the order in which it stands.
+type Claimed = (u64, When, Claim);
+
+/// What comes out of the stage.
+pub struct Resolved<'scope> {
+    /// Events with their persons.
+    pub events: Stream<'scope, u64, Vec<Placed>>,
+    pub told: Stream<'scope, u64, Vec<(u64, Told)>>,
+    /// None on a single worker.
+    pub orders: Option<Stream<'scope, u64, Vec<Order>>>,
+}
+
+/// What one worker needs for the stage.
+pub struct Stage {
+    pub epochs: Arc<dyn Epochs>,
+    pub first_epoch: u64,
+    /// All links of the store.
+    pub resolver: Resolver,
+    pub figures: Arc<Figures>,
+    /// Readers of persons, who have to know under which identifier to look.
+    pub caller: Option<Caller>,
+}
+
+/// The worker on which a person is, unless it was worked on with others elsewhere.
+pub fn home(person: &str, peers: usize) -> usize {
+    (leaf_hash(person) % KEY_GROUPS as u64) as usize % peers
+}
+
+/// Events in, events with their persons out.
+pub fn resolve<'scope>(
+    events: Stream<'scope, u64, Vec<Placed>>,
+    stage: Stage,
+) -> Resolved<'scope> {
+    let scope = events.scope();
+    let (index, peers) = (scope.index(), scope.peers());
+    let mine = |identifier: &str| home(identifier, peers) == index;
+    let mut addresses: HashMap<CompactString, Address> = HashMap::default();
+    for (identifier, owner) in stage.resolver.graph().owners() {
+        if mine(&identifier) && (owner.leaf != identifier || owner.person != identifier) {
+            let worker = home(&owner.person, peers);
+            if let Some(call) = &stage.caller {
+                call(&identifier, &owner.person);
+            }
+            addresses.insert(identifier, Address { owner, worker });
+        }
+    }
+    let (events, claims) = extract(events);
+    let judge = Judge {
+        resolver: stage.resolver,
+        guests: HashMap::default(),
+        peers,
+        epochs: stage.epochs.clone(),
+        figures: stage.figures,
+    };
+    let (answers, told, orders) = judged(claims, judge, stage.first_epoch);
+    let router = Router {
+        addresses,
+        learnt: 0,
+        earlier: HashMap::default(),
+        peers,
+        caller: stage.caller,
+        epochs: stage.epochs,
+    };
+    let events = routed(events, answers, router, stage.first_epoch);
+    Resolved { events, told, orders: (peers > 1).then_some(orders) }
+}
+
+/// Takes the claims out of events.
+fn extract<'scope>(
+    events: Stream<'scope, u64, Vec<Placed>>,
+) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Claimed>>) {
+    let mut builder = OperatorBuilder::new("Claims".to_owned(), events.scope());
+    let route = Exchange::new(|(_, event): &Placed| event.hash % KEY_GROUPS as u64);
+    let mut input = builder.new_input(events, route);
+    let (events, event_stream) = builder.new_output::<Vec<Placed>>();
+    let (claims, claim_stream) = builder.new_output::<Vec<Claimed>>();
+    let mut events = OutputBuilder::<_, CapacityContainerBuilder<Vec<Placed>>>::from(events);
+    let mut claims = OutputBuilder::<_, CapacityContainerBuilder<Vec<Claimed>>>::from(claims);
+    builder.build(move |_| {
+        move |_| {
+            let (mut events, mut claims) = (events.activate(), claims.activate());
+            input.for_each(|capability, batch| {
+                let mut found = Vec::new();
+                for (epoch, event) in batch.iter_mut() {
+                    if event.also.is_empty() && event.says != Says::Apart {
+                        continue;
+                    }
+                    let at = when(event, i64::MIN);
+                    let mut also = std::mem::take(&mut event.also);
+                    let leaf = event.leaf.clone();
+                    let claim = match event.says {
+                        Says::Together => {
+                            also.insert(0, leaf);
+                            Claim::Together(also)
+                        }
+                        Says::Alias => Claim::Alias(leaf, also.remove(0)),
+                        Says::Apart if also.is_empty() => Claim::Apart(leaf, None),
+                        Says::Apart => Claim::Apart(also.remove(0), Some(leaf)),
+                    };
+                    found.push((*epoch, at, claim));
+                }
+                if !found.is_empty() {
+                    claims.session(&capability).give_iterator(found.into_iter());
+                }
+                events.session(&capability).give_container(batch);
+            });
+        }
+    });
+    (event_stream, claim_stream)
+}
+
+/// Judges claims, on one worker.
+struct Judge {
+    resolver: Resolver,
+    /// Persons who are not at home, and where they are.
+    guests: HashMap<CompactString, usize>,
+    peers: usize,
+    epochs: Arc<dyn Epochs>,
+    figures: Arc<Figures>,
+}
+
+#[derive(Default)]
+struct Judged {
+    answers: Vec<Answer>,
+    told: Vec<(u64, Told)>,
+    orders: Vec<Order>,
+}
+
+impl Judge {
+    fn seat(&self, person: &str) -> usize {
+        self.guests.get(person).copied().unwrap_or_else(|| home(person, self.peers))
+    }
+
+    fn epoch(&mut self, epoch: u64, mut claims: Vec<(When, Claim)>, out: &mut Judged) {
+        if claims.iter().all(|(_, claim)| self.resolver.graph().is_known(claim)) {
+            return;
+        }
+        let begin = self.epochs.span(epoch).begin;
+        claims.iter_mut().for_each(|(at, _)| at.0 = at.0.max(begin));
+        let outcome = self.resolver.epoch(claims);
+        self.figures.note(&outcome, self.resolver.graph().len());
+        let mut assigned: BTreeMap<CompactString, Assigned> =
+            outcome.assigned.into_iter().map(|it| (it.identifier.clone(), it)).collect();
+        for script in outcome.scripts {
+            let persons = script.persons();
+            let last = script.changes.last().map(|(_, change)| change.into().clone());
+            let worker = self.seat(&last.expect("a script has a change"));
+            for person in persons {
+                let from = self.seat(&person);
+                if from != worker {
+                    let person = person.clone();
+                    out.orders.push(Order { epoch, from, to: worker, person });
+                }
+                self.guests.remove(&person);
+                if self.resolver.graph().person_of(&person) != person {
+                    continue;
+                }
+                if home(&person, self.peers) != worker {
+                    self.guests.insert(person.clone(), worker);
+                }
+                if self.peers > 1 {
+                    // Where the person is has changed for all its identifiers.
+                    for (identifier, owner) in self.resolver.graph().identifiers_of(&person) {
+                        let earlier = Vec::new();
+                        assigned.entry(identifier.clone()).or_insert(Assigned {
+                            identifier,
+                            earlier,
+                            owner,
+                        });
+                    }
+                }
+            }
+            out.told.push((epoch, Told::Script(worker, script)));
+        }
+        for record in outcome.records {
+            let bytes = postcard::to_stdvec(&record).expect("a record is plain data");
+            out.told.push((epoch, Told::Link(record.name, bytes)));
+        }
+        for (identifier, assigned) in assigned {
+            let address = |owner: Owner| Address { worker: self.seat(&owner.person), owner };
+            let earlier = assigned.earlier.into_iter();
+            let earlier = earlier.map(|(at, owner)| (at, address(owner))).collect();
+            let address = address(assigned.owner);
+            out.answers.push(Answer { epoch, identifier, earlier, address });
+        }
+    }
+}
+
+type JudgedStreams<'scope> = (
+    Stream<'scope, u64, Vec<Answer>>,
+    Stream<'scope, u64, Vec<(u64, Told)>>,
+    Stream<'scope, u64, Vec<Order>>,
+);
+
+fn judged<'scope>(
+    claims: Stream<'scope, u64, Vec<Claimed>>,
+    mut judge: Judge,
+    first_epoch: u64,
+) -> JudgedStreams<'scope> {
+    let mut builder = OperatorBuilder::new("Identity".to_owned(), claims.scope());
+    let mut input = builder.new_input(claims, Exchange::new(|_: &Claimed| 0));
+    let (answers, answer_stream) = builder.new_output::<Vec<Answer>>();
+    let (told, told_stream) = builder.new_output::<Vec<(u64, Told)>>();
+    let (orders, order_stream) = builder.new_output::<Vec<Order>>();
+    let mut answers = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(answers);
+    let mut told = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(told);
+    let mut orders = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(orders);
+    builder.build(move |capabilities| {
+        let mut capabilities = Some(capabilities);
+        let mut stash: BTreeMap<u64, Vec<(When, Claim)>> = BTreeMap::new();
+        move |frontiers| {
+            input.for_each(|_, batch| {
+                for (epoch, at, claim) in batch.drain(..) {
+                    stash.entry(epoch).or_default().push((at, claim));
+                }
+            });
+            let Some(held) = &mut capabilities else { return };
+            let frontier = frontiers[0].frontier().first().copied();
+            let mut out = Judged::default();
+            while let Some(first) = stash.first_entry()
+                && frontier.is_none_or(|frontier| *first.key() < frontier)
+            {
+                let (epoch, claims) = first.remove_entry();
+                judge.epoch(epoch, claims, &mut out);
+            }
+            if !out.answers.is_empty() {
+                answers.activate().session(&held[0]).give_iterator(out.answers.into_iter());
+            }
+            if !out.told.is_empty() {
+                told.activate().session(&held[1]).give_iterator(out.told.into_iter());
+            }
+            if !out.orders.is_empty() {
+                orders.activate().session(&held[2]).give_iterator(out.orders.into_iter());
+            }
+            match frontier {
+                Some(frontier) => held
+                    .iter_mut()
+                    .for_each(|held| held.downgrade(&frontier.max(first_epoch).max(*held.time()))),
+                None => capabilities = None,
+            }
+        }
+    });
+    (answer_stream, told_stream, order_stream)
+}
+
+/// Finds the persons of events.
+struct Router {
+    addresses: HashMap<CompactString, Address>,
+    /// The last epoch of which there were answers, and the identifiers that change hands in it.
+    learnt: u64,
+    earlier: HashMap<CompactString, Vec<(When, Address)>>,
+    peers: usize,
+    caller: Option<Caller>,
+    epochs: Arc<dyn Epochs>,
+}
+
+impl Router {
+    fn learn(&mut self, epoch: u64, answers: Vec<Answer>) {
+        self.learnt = epoch;
+        self.earlier.clear();
+        for Answer { identifier, earlier, address, .. } in answers {
+            if !earlier.is_empty() {
+                self.earlier.insert(identifier.clone(), earlier);
+            }
+            if let Some(call) = &self.caller {
+                call(&identifier, &address.owner.person);
+            }
+            let at_home = address.worker == home(&address.owner.person, self.peers);
+            let alone = address.owner.leaf == identifier && address.owner.person == identifier;
+            if alone && at_home {
+                self.addresses.remove(&identifier);
+            } else {
+                self.addresses.insert(identifier, address);
+            }
+        }
+    }
+
+    fn address(&self, placed: &mut Placed) {
+        let (epoch, event) = placed;
+        let changing = *epoch == self.learnt && !self.earlier.is_empty();
+        let earlier = if changing { self.earlier_address(*epoch, event) } else { None };
+        if let Some(address) = earlier.or_else(|| self.addresses.get(&event.leaf)) {
+            address.write(event);
+        }
+    }
+
+    fn earlier_address(&self, epoch: u64, event: &crate::event::Event) -> Option<&Address> {
+        let earlier = self.earlier.get(&event.leaf)?;
+        let at = when(event, self.epochs.span(epoch).begin);
+        earlier.iter().find(|(until, _)| at < *until).map(|(_, address)| address)
+    }
+}
+
+impl Address {
+    fn write(&self, event: &mut crate::event::Event) {
+        if event.leaf != self.owner.person {
+            event.hash = leaf_hash(&self.owner.person);
+        }
+        if event.leaf != self.owner.leaf {
+            event.leaf.clone_from(&self.owner.leaf);
+        }
+        if event.leaf != self.owner.person {
+            event.person = Some(self.owner.person.clone());
+        }
+        event.worker = Some(self.worker as u16);
+    }
+}
+
+fn routed<'scope>(
+    events: Stream<'scope, u64, Vec<Placed>>,
+    answers: Stream<'scope, u64, Vec<Answer>>,
+    mut router: Router,
+    first_epoch: u64,
+) -> Stream<'scope, u64, Vec<Placed>> {
+    let mut builder = OperatorBuilder::new("Route".to_owned(), events.scope());
+    let mut input = builder.new_input(events, Pipeline);
+    let route = Exchange::new(|it: &Answer| leaf_hash(&it.identifier) % KEY_GROUPS as u64);
+    let mut answers = builder.new_input(answers, route);
+    let (output, stream) = builder.new_output::<Vec<Placed>>();
+    let mut output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Placed>>>::from(output);
+    builder.build(move |mut capabilities| {
+        let mut capability = capabilities.pop();
+        let mut stash: BTreeMap<u64, Vec<Placed>> = BTreeMap::new();
+        let mut learnt: BTreeMap<u64, Vec<Answer>> = BTreeMap::new();
+        move |frontiers| {
+            input.for_each(|_, batch| {
+                for placed in batch.drain(..) {
+                    stash.entry(placed.0).or_default().push(placed);
+                }
+            });
+            answers.for_each(|_, batch| {
+                for answer in batch.drain(..) {
+                    learnt.entry(answer.epoch).or_default().push(answer);
+                }
+            });
+            let Some(held) = &mut capability else { return };
+            let first = |at: usize| {
+                let frontier: &timely::progress::frontier::MutableAntichain<u64> = &frontiers[at];
+                frontier.frontier().first().copied().unwrap_or(u64::MAX)
+            };
+            let (events, judged) = (first(0), first(1));
+            let mut output = output.activate();
+            loop {
+                let epoch = stash.keys().next().into_iter().chain(learnt.keys().next()).min();
+                let Some(epoch) = epoch.copied().filter(|epoch| *epoch < judged) else { break };
+                // Answers of an epoch are learnt before its events are given away, and after those of all earlier ones have
+                // been.
+                if learnt.contains_key(&epoch) && events < epoch {
+                    break;
+                }
+                if let Some(answers) = learnt.remove(&epoch) {
+                    router.learn(epoch, answers);
+                }
+                let mut placed = stash.remove(&epoch).unwrap_or_default();
+                placed.iter_mut().for_each(|placed| router.address(placed));
+                if !placed.is_empty() {
+                    output.session(&*held).give_iterator(placed.into_iter());
+                }
+            }
+            let next = events.min(judged);
+            match next {
+                u64::MAX => capability = None,
+                next => held.downgrade(&next.max(first_epoch).max(*held.time())),
+            }
+        }
+    });
+    stream
+}

@@ -1,0 +1,337 @@
+//! A person of several leaves: how histories become one, and how they are taken apart again.
+//!
+//! Beside what the person is, every leaf is kept as it would be had it never been linked: a person of its own, to which
+//! only its own events happen and who sends nothing. So nothing is ever mixed that could not be told apart again, and what
+//! leaves a person goes on as what it would have been. What a person has really been sent stays with the leaf by which the
+//! message came about.
+
+use super::effect::{Change, Effect, ExitReason};
+use super::instance::{Instance, Phase};
+use super::turn::{Frame, Turn};
+use super::{Person, dates, journey, segment};
+use crate::define::plan::{Again, Plan, SegmentSet, SendId};
+use crate::event::Event;
+use crate::limits::{EXIT_EVENTS_MAX, HISTORY_MAX};
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
+
+/// One leaf of a person who has several.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leaf {
+    /// What it would be alone.
+    alone: Person,
+    /// What was really sent by reason of it, oldest first.
+    sent: Vec<(i64, SendId)>,
+}
+
+impl Person {
+    /// The identifiers under which events of this person have come in.
+    pub fn leaves(&self) -> Vec<&str> {
+        match self.leaves.is_empty() {
+            true => vec![&self.id],
+            false => self.leaves.iter().map(|leaf| leaf.alone.id.as_str()).collect(),
+        }
+    }
+
+    /// Whether nothing has ever happened under any identifier.
+    pub(super) fn is_nobody(&self) -> bool {
+        self.last_seen == i64::MIN && self.leaves.is_empty()
+    }
+
+    /// Lets events happen to the leaves under which they came.
+    pub(super) fn run_leaves(&mut self, frame: &Frame, events: &[Event]) {
+        if frame.plan.inputs.identity.is_none() {
+            return;
+        }
+        if self.leaves.is_empty() {
+            if events.iter().all(|event| event.leaf == self.id) {
+                return;
+            }
+            self.leaves = self.take_leaves();
+        }
+        let mut effects = Vec::new();
+        let mut rest = events;
+        while let Some(first) = rest.first() {
+            let count = rest.iter().take_while(|event| event.leaf == first.leaf).count();
+            let (own, later) = rest.split_at(count);
+            rest = later;
+            // Time goes on only as far as the next event, because more of this leaf may come.
+            let frame = later.first().map_or(*frame, |next| frame.until(next.taken));
+            let alone = self.leaf_mut(&first.leaf, frame.plan);
+            alone.run(&frame, own, &mut effects);
+            effects.clear();
+        }
+    }
+
+    fn leaf_mut(&mut self, id: &CompactString, plan: &Plan) -> &mut Person {
+        let at = self.leaves.iter().position(|leaf| leaf.alone.id == *id).unwrap_or_else(|| {
+            let alone = Person { plan: plan.version, ..Person::new(id.clone()) };
+            self.leaves.push(Leaf { alone, sent: Vec::new() });
+            self.leaves.len() - 1
+        });
+        &mut self.leaves[at].alone
+    }
+
+    /// The leaves, of one leaf that leaf; none if nothing ever happened.
+    fn take_leaves(&mut self) -> Vec<Leaf> {
+        if self.leaves.is_empty() && !self.is_nobody() {
+            return vec![Leaf { alone: self.clone(), sent: self.sends.clone() }];
+        }
+        std::mem::take(&mut self.leaves)
+    }
+
+    /// Remembers with a leaf what was sent by reason of it.
+    pub(super) fn note_sent(&mut self, at: usize, plan: &Plan, send: SendId) {
+        if self.leaves.is_empty() || !plan.sends[send.0 as usize].counted {
+            return;
+        }
+        let by = &self.instances[at].leaf;
+        let found = self.leaves.iter().position(|leaf| leaf.alone.id == *by).unwrap_or(0);
+        self.leaves[found].sent.push((self.now, send));
+    }
+
+    /// Remembers an event for which exits wait: a leaf that joins may have an instance that it ends.
+    pub(super) fn hear_exit(&mut self, plan: &Plan, event: &Event) {
+        if plan.inputs.identity.is_some() && plan.exit_kinds.has(event.kind) {
+            self.exits_heard.push(Event { person: None, worker: None, ..event.clone() });
+            let over = self.exits_heard.len().saturating_sub(EXIT_EVENTS_MAX);
+            self.exits_heard.drain(..over);
+        }
+    }
+
+    /// Another person turns out to be this one. Both have come to the instant `now`. What is told of the other person
+    /// from now on goes into `last_words`.
+    pub(super) fn join(
+        &mut self,
+        frame: &Frame,
+        now: i64,
+        mut other: Person,
+        effects: &mut Vec<Effect>,
+        last_words: &mut Vec<Effect>,
+    ) {
+        let plan = frame.plan;
+        self.now = self.now.max(other.now).max(now);
+        let time = self.now;
+        let mut leaves = self.take_leaves();
+        leaves.append(&mut other.take_leaves());
+        for segment in other.announced.iter() {
+            last_words.push(Effect::Segment { time, segment, entered: false });
+            if !self.announced.has(segment) {
+                effects.push(Effect::Segment { time, segment, entered: true });
+                self.announced.set(segment, true);
+            }
+        }
+        let heard = (self.exits_heard.clone(), std::mem::take(&mut other.exits_heard));
+        let instances = std::mem::take(&mut other.instances);
+        let from = other.id.clone();
+        self.merge(plan, other);
+        self.leaves = leaves;
+        let mut turn = Turn::new(frame, self, effects);
+        // What one side has heard ends what the other has begun.
+        for event in &heard.1 {
+            journey::exit_by_event_before(&mut turn, event);
+        }
+        let ours = std::mem::take(&mut turn.person.instances);
+        turn.person.instances = instances;
+        for event in &heard.0 {
+            journey::exit_by_event_before(&mut turn, event);
+        }
+        let theirs = std::mem::replace(&mut turn.person.instances, ours);
+        take_over(&mut turn, theirs, &from);
+        turn.person.exits_heard.extend(heard.1);
+        turn.person.exits_heard.sort_by_key(|event| event.time);
+        let over = turn.person.exits_heard.len().saturating_sub(EXIT_EVENTS_MAX);
+        turn.person.exits_heard.drain(..over);
+        segment::follow_all(turn.person, plan);
+        turn.changed = true;
+        turn.settle_at(frame.next_watermark.min(now));
+    }
+
+    /// Everything but leaves, instances and announcements.
+    fn merge(&mut self, plan: &Plan, other: Person) {
+        self.facts.merge(other.facts, plan);
+        self.last_seen = self.last_seen.max(other.last_seen);
+        if other.zone.as_ref().map(|(at, _)| *at) > self.zone.as_ref().map(|(at, _)| *at) {
+            self.zone = other.zone;
+        }
+        let gap = plan.sessions.as_ref().map_or(0, |sessions| sessions.gap);
+        self.sessions.merge(other.sessions, gap);
+        self.member.extend(&other.member);
+        self.message_ids.merge(other.message_ids);
+        dates::merge(&mut self.watches, other.watches);
+        for theirs in other.history {
+            let same = |ours: &&mut super::instance::History| {
+                ours.journey == theirs.journey && ours.key == theirs.key
+            };
+            match self.history.iter_mut().find(same) {
+                Some(ours) => ours.last_entry = ours.last_entry.max(theirs.last_entry),
+                None => self.history.push(theirs),
+            }
+        }
+        self.history.sort_by_key(|history| history.last_entry);
+        self.history.drain(..self.history.len().saturating_sub(HISTORY_MAX));
+        self.sends.extend(other.sends);
+        self.sends.sort();
+    }
+
+    /// Takes leaves out, as a person of their own with the id `into`; this person is what is left. All has come to `now`.
+    pub(super) fn part(
+        &mut self,
+        frame: &Frame,
+        now: i64,
+        into: &CompactString,
+        leaves: &[CompactString],
+        effects: &mut Vec<Effect>,
+        first_words: &mut Vec<Effect>,
+    ) -> Person {
+        let until = frame.until(now);
+        let mut unheard = Vec::new();
+        let mut all = self.take_leaves();
+        for leaf in &mut all {
+            leaf.alone.run(&until, &[], &mut unheard);
+            unheard.clear();
+        }
+        let (gone, kept): (Vec<Leaf>, Vec<Leaf>) =
+            all.into_iter().partition(|leaf| leaves.contains(&leaf.alone.id));
+        let (id, announced, entries) = (self.id.clone(), self.announced.clone(), self.entries);
+        let is_of = |leaves: &[Leaf]| {
+            let ids: Vec<CompactString> = leaves.iter().map(|leaf| leaf.alone.id.clone()).collect();
+            move |instance: &Instance| ids.contains(&instance.leaf)
+        };
+        let open = std::mem::take(&mut self.instances);
+        let of_gone: Vec<Instance> = open.iter().filter(|it| is_of(&gone)(it)).cloned().collect();
+        let mut fresh = Person::of_leaves(frame.plan, into.clone(), now, gone, of_gone);
+        fresh.introduce(frame, None, &id, SegmentSet::default(), first_words);
+        let of_kept: Vec<Instance> = open.iter().filter(|it| is_of(&kept)(it)).cloned().collect();
+        let mut rest = Person::of_leaves(frame.plan, id.clone(), now, kept, of_kept);
+        rest.entries = rest.entries.max(entries);
+        rest.introduce(frame, Some(&open), &id, announced, effects);
+        *self = rest;
+        fresh
+    }
+
+    /// A person out of leaves: a single one as it would be alone, several as what they share. `instances` are those of the
+    /// person so far that came about by these leaves.
+    fn of_leaves(
+        plan: &Plan,
+        id: CompactString,
+        now: i64,
+        leaves: Vec<Leaf>,
+        instances: Vec<Instance>,
+    ) -> Person {
+        let mut all = leaves.iter();
+        let Some(first) = all.next() else {
+            return Person { plan: plan.version, now, ..Person::new(id) };
+        };
+        let mut person = first.alone.clone();
+        person.sends.clone_from(&first.sent);
+        for next in all {
+            person.entries = person.entries.max(next.alone.entries);
+            person.exits_heard.extend(next.alone.exits_heard.iter().cloned());
+            person.merge(plan, Person { sends: next.sent.clone(), ..next.alone.clone() });
+        }
+        person.id = id;
+        person.now = person.now.max(now);
+        if leaves.len() > 1 || leaves[0].alone.id != person.id {
+            person.instances = if leaves.len() > 1 { instances } else { person.instances };
+            person.leaves = leaves;
+        }
+        person
+    }
+
+    /// Says what is different from what was said of this person so far: memberships, and instances that go on under other
+    /// numbers or not at all. Makes nobody enter anything.
+    fn introduce(
+        &mut self,
+        frame: &Frame,
+        open: Option<&[Instance]>,
+        from: &CompactString,
+        announced: SegmentSet,
+        effects: &mut Vec<Effect>,
+    ) {
+        let plan = frame.plan;
+        segment::follow_all(self, plan);
+        let time = self.now;
+        for &segment in &plan.segments_by_name {
+            let member = self.is_member(segment);
+            if announced.has(segment) != member {
+                effects.push(Effect::Segment { time, segment, entered: member });
+            }
+        }
+        self.announced.clone_from(&self.member);
+        let known = open.unwrap_or_default();
+        let mut carried = Vec::new();
+        let mut instances = std::mem::take(&mut self.instances);
+        for instance in &mut instances {
+            let same = |known: &&Instance| is_same(plan, known, instance);
+            let number = known.iter().find(same).map(|known| known.number);
+            let number = number.filter(|number| !carried.contains(number));
+            instance.number = number.unwrap_or_else(|| {
+                self.entries += 1;
+                self.entries
+            });
+            carried.push(instance.number);
+            if number.is_none() {
+                effects.push(told(time, instance, Change::Carried { from: from.clone() }));
+            }
+        }
+        for instance in known.iter().filter(|known| !carried.contains(&known.number)) {
+            let change = Change::Exited { reason: ExitReason::Parted, place: instance.place };
+            effects.push(told(time, instance, change));
+        }
+        self.instances = instances;
+    }
+}
+
+/// Whether two instances are of one journey, in whatever version, and one key.
+fn is_same(plan: &Plan, one: &Instance, other: &Instance) -> bool {
+    let first = |instance: &Instance| plan.journeys[usize::from(instance.journey.0)].first;
+    first(one) == first(other) && one.key == other.key
+}
+
+fn told(time: i64, instance: &Instance, change: Change) -> Effect {
+    let Instance { journey, number, .. } = *instance;
+    Effect::Journey { time, journey, key: instance.key.clone(), number, change }
+}
+
+/// Instances of another person go on under this one. Two of one journey and key become one, the one that has come further:
+/// what it has sent is not sent again.
+fn take_over(turn: &mut Turn, theirs: Vec<Instance>, from: &CompactString) {
+    let (plan, time) = (turn.plan, turn.person.now);
+    for mut instance in theirs {
+        if !instance.is_open() {
+            continue;
+        }
+        let always = plan.journeys[usize::from(instance.journey.0)].enter.again == Again::Always;
+        let same = |ours: &Instance| ours.is_open() && is_same(plan, ours, &instance) && !always;
+        let known = turn.person.instances.iter().position(same);
+        match known {
+            Some(at) => {
+                let ours = &mut turn.person.instances[at];
+                instance.number = ours.number;
+                let rank = |it: &Instance| (it.place, Reverse(it.entered_at));
+                let quiet = match (ours.phase, instance.phase) {
+                    (Phase::Quiet { until: a }, Phase::Quiet { until: b })
+                        if ours.place == instance.place =>
+                    {
+                        Some(a.max(b))
+                    }
+                    _ => None,
+                };
+                if ours.journey == instance.journey && rank(&instance) > rank(ours) {
+                    *ours = instance.clone();
+                }
+                if let Some(until) = quiet {
+                    ours.phase = Phase::Quiet { until };
+                }
+            }
+            None => {
+                turn.person.entries += 1;
+                instance.number = turn.person.entries;
+                turn.person.instances.push(instance.clone());
+            }
+        }
+        turn.effects.push(told(time, &instance, Change::Carried { from: from.clone() }));
+    }
+}
