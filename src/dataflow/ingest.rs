@@ -4,7 +4,7 @@
 //! to, whether it is late) needs only the highest time before the chunk, which the chunks hand on in their order.
 
 use crate::decode::{Decoder, is_blank};
-use crate::epoch::{Epochs, Span, Timeline};
+use crate::epoch::{Epochs, Placed, Span, Timeline};
 use crate::event::{Event, Origin, Reject};
 use crate::source::{Chunk, Source, SourceError};
 use crate::store::Resume;
@@ -78,9 +78,6 @@ struct Decoded {
     promise: Option<i64>,
     last: bool,
 }
-
-/// An event and its epoch, on its way to its person.
-pub type Placed = (u64, Event);
 
 /// What a step of the ingest gives.
 #[derive(Default)]

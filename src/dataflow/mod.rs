@@ -16,14 +16,13 @@ mod run;
 pub use run::{Control, Finished, Job, Run, RunError, run};
 
 use crate::decode::Decoder;
-use crate::define::plan::Plan;
 use crate::identity::figures::Figures;
-use crate::identity::{Graph, LeafRecord, Resolver};
+use crate::identity::Resolver;
 use crate::person::keyed::Keyed;
 use crate::sink::{Batch, Formatter, Sink};
-use crate::store::{Store, StoreError};
 use checkpoint::Coordinator;
-use ingest::{Ingest, Intake, Placed};
+use crate::epoch::Placed;
+use ingest::{Ingest, Intake};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -102,25 +101,6 @@ fn persons<'scope>(
         Some(stage) => resolved_persons(resolve(events, stage), parts),
         None => persons(events, parts),
     }
-}
-
-/// The links that a store holds, for one worker; none if the plan knows no identity.
-fn resolver(plan: &Plan, store: Option<&dyn Store>) -> Result<Option<Resolver>, StoreError> {
-    let Some(rules) = &plan.inputs.identity else { return Ok(None) };
-    let mut graph = Graph::new(rules.clone());
-    let mut damaged = false;
-    if let Some(store) = store {
-        store.each_link(&mut |bytes| match postcard::from_bytes::<LeafRecord>(bytes) {
-            Ok(record) => graph.restore(&record),
-            Err(_) => damaged = true,
-        })?;
-    }
-    if damaged {
-        let (path, what) = ("the state folder".to_owned(), "the links of an identifier".to_owned());
-        return Err(StoreError::Damaged { path, what });
-    }
-    graph.restored();
-    Ok(Some(Resolver::with(graph)))
 }
 
 type Ingested<'scope> = (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>);

@@ -7,7 +7,7 @@ use crate::broker::BrokerError;
 use crate::decode::Decoder;
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
-use crate::identity::Resolver;
+use crate::identity::{Graph, Resolver};
 use crate::identity::figures::Figures;
 use crate::person::Person;
 use crate::person::keyed::{Counts, Keyed};
@@ -332,13 +332,7 @@ impl Setup {
         {
             self.control.fail(error.into());
         }
-        let resolver = match super::resolver(&self.plan, self.store.as_deref().map(|it| it as _)) {
-            Ok(resolver) => resolver,
-            Err(error) => {
-                self.control.fail(error.into());
-                None
-            }
-        };
+        let resolver = links(&self.control, &self.plan, self.store.as_deref());
         let keyed = Rc::new(RefCell::new(keyed));
         self.flow(worker, &keyed, resolver);
         let mut keyed = keyed.borrow_mut();
@@ -426,6 +420,21 @@ pub(super) fn guarded<R: Default>(
         drop_dataflows(worker);
         R::default()
     })
+}
+
+/// The links that a store holds, for one worker; none if the plan knows no identity. A store that cannot be read ends the run.
+pub(super) fn links(control: &Control, plan: &Plan, store: Option<&dyn Store>) -> Option<Resolver> {
+    let mut graph = Graph::new(plan.inputs.identity.clone()?);
+    let read = store.map_or(Ok(()), |store| {
+        store.each_link(&mut |bytes| {
+            graph.restore(&postcard::from_bytes(bytes).expect("a store checks what it reads"));
+        })
+    });
+    if let Err(error) = read {
+        control.fail(error.into());
+    }
+    graph.restored();
+    Some(Resolver::with(graph))
 }
 
 /// Makes known to a worker which of the stored persons are its own.

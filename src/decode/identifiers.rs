@@ -14,6 +14,13 @@ pub(super) struct Identifiers {
     pub(super) says: Says,
 }
 
+impl Identifiers {
+    /// A leaf that stands alone.
+    pub(super) fn one(leaf: CompactString) -> Identifiers {
+        Identifiers { leaf, also: Vec::new(), says: Says::Together }
+    }
+}
+
 /// Finds them. The strongest is the leaf.
 pub(super) fn find(
     rules: &IdentityPlan,

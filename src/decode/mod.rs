@@ -26,7 +26,7 @@ mod wanted;
 mod tests;
 
 use crate::define::plan::{Consumer, IdentityPlan, Inputs, PropertyPath};
-use crate::event::{Call, Event, Kind, Origin, Reason, Reject, Says, Value, leaf_hash, names};
+use crate::event::{Call, Event, Kind, Origin, Reason, Reject, Value, leaf_hash, names};
 use crate::limits::{LINE_BYTES_MAX, NESTING_MAX};
 use crate::time::zone::Zone;
 use crate::time::{TIME_MAX, TIME_MIN};
@@ -130,20 +130,15 @@ impl Decoder {
         let (call, kind) = reading.sort().ok_or_else(|| reading.envelope.not_a_call())?;
         let envelope = &reading.envelope;
         let message_id = envelope.message_id()?;
+        // The order of reasons is that of `Reason`: who comes before when.
+        let alone = if self.identity.is_none() { Some(envelope.leaf()?) } else { None };
         let time = envelope.time(arrival)?;
-        let (envelope, mut values) = match &self.identity {
-            None => {
-                let leaf = envelope.leaf()?;
-                let (also, says) = (Vec::new(), Says::Together);
-                (Identifiers { leaf, also, says }, reading.values(call, kind)?)
-            }
-            Some(rules) => {
-                let envelope = *envelope;
-                let values = reading.values(call, kind)?;
-                (identifiers::find(rules, &envelope, call, kind, &values)?, values)
-            }
+        let envelope = *envelope;
+        let mut values = reading.values(call, kind)?;
+        let Identifiers { leaf, also, says } = match (alone, &self.identity) {
+            (None, Some(rules)) => identifiers::find(rules, &envelope, call, kind, &values)?,
+            (leaf, _) => Identifiers::one(leaf.unwrap_or_default()),
         };
-        let Identifiers { leaf, also, says } = envelope;
         let zone = self.zone(&values);
         values.retain(|(slot, _)| *slot < CONTEXT_ZONE);
         Ok(Event {

@@ -43,6 +43,7 @@ pub enum Call {
     Page,
     Screen,
     Group,
+    Alias,
 }
 
 /// When a line happens, in the time zone of the policy.
@@ -233,7 +234,7 @@ fn call(person: &str, name: &[&str]) -> Result<Call, String> {
         ["page", ..] => further(Call::Page),
         ["screen", ..] => further(Call::Screen),
         ["group", ..] => further(Call::Group),
-        ["alias"] => Err("alias cannot be written in a script".to_owned()),
+        ["alias", ..] => further(Call::Alias),
         _ => Ok(Call::Track(name.join(" "))),
     }
 }

@@ -23,6 +23,9 @@ pub struct Span {
     pub clock: i64,
 }
 
+/// An event and its epoch, on its way to its person.
+pub type Placed = (u64, crate::event::Event);
+
 /// Tells what epochs are to those that work through them.
 pub trait Epochs: Send + Sync {
     /// The span of an epoch that has been announced.

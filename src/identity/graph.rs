@@ -13,7 +13,7 @@
 //! another. Pure: no clock, no I/O, no timely type.
 
 use crate::define::plan::IdentityPlan;
-use crate::event::Claim;
+use crate::event::{Claim, Event, leaf_hash};
 use compact_str::CompactString;
 use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,21 @@ pub struct LeafRecord {
 pub struct Owner {
     pub leaf: CompactString,
     pub person: CompactString,
+}
+
+impl Owner {
+    /// Gives an event the leaf and the person to which it belongs.
+    pub fn write(&self, event: &mut Event) {
+        if event.leaf != self.person {
+            event.hash = leaf_hash(&self.person);
+        }
+        if event.leaf != self.leaf {
+            event.leaf.clone_from(&self.leaf);
+        }
+        if event.leaf != self.person {
+            event.person = Some(self.person.clone());
+        }
+    }
 }
 
 struct Leaf {
@@ -493,7 +508,7 @@ impl Graph {
 
     fn find(&self, name: &str) -> Option<u32> {
         let same = |at: &u32| self.leaves[*at as usize].name == name;
-        self.index.find(crate::event::leaf_hash(name), same).copied()
+        self.index.find(leaf_hash(name), same).copied()
     }
 
     fn find_or_add(&mut self, name: &str) -> u32 {
@@ -505,7 +520,7 @@ impl Graph {
         let (links, shared) = (Vec::new(), false);
         self.leaves.push(Leaf { name, rank, first: at, shared, links, person: at });
         let leaves = &self.leaves;
-        let hash = |at: &u32| crate::event::leaf_hash(&leaves[*at as usize].name);
+        let hash = |at: &u32| leaf_hash(&leaves[*at as usize].name);
         self.index.insert_unique(hash(&at), at, hash);
         at
     }

@@ -4,11 +4,10 @@
 //! identifiers are looked up, and to the persons. An epoch's events are held until all its claims are judged.
 
 use super::graph::Owner;
-use super::resolve::Assigned;
+use super::resolve::{Assigned, claim};
 use super::{Resolver, Script, When, when};
-use crate::dataflow::ingest::Placed;
-use crate::epoch::Epochs;
-use crate::event::{Claim, Says, leaf_hash};
+use crate::epoch::{Epochs, Placed};
+use crate::event::{Claim, Event, leaf_hash};
 use crate::identity::figures::Figures;
 use crate::limits::KEY_GROUPS;
 use compact_str::CompactString;
@@ -23,8 +22,8 @@ use timely::dataflow::Stream;
 
 type HashMap<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
-/// Is told under which person an identifier is found from now on.
-pub type Caller = Arc<dyn Fn(&CompactString, &CompactString) + Send + Sync>;
+/// Is told under which person, and on which worker, an identifier is found from now on.
+pub type Caller = Arc<dyn Fn(&CompactString, &CompactString, usize) + Send + Sync>;
 
 /// What persons are told by the stage.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,7 +99,7 @@ pub fn resolve<'scope>(
         if mine(&identifier) && (owner.leaf != identifier || owner.person != identifier) {
             let worker = home(&owner.person, peers);
             if let Some(call) = &stage.caller {
-                call(&identifier, &owner.person);
+                call(&identifier, &owner.person, home(&owner.person, peers));
             }
             addresses.insert(identifier, Address { owner, worker });
         }
@@ -143,22 +142,10 @@ fn extract<'scope>(
             input.for_each(|capability, batch| {
                 let mut found = Vec::new();
                 for (epoch, event) in batch.iter_mut() {
-                    if event.also.is_empty() && event.says != Says::Apart {
-                        continue;
-                    }
                     let at = when(event, i64::MIN);
-                    let mut also = std::mem::take(&mut event.also);
-                    let leaf = event.leaf.clone();
-                    let claim = match event.says {
-                        Says::Together => {
-                            also.insert(0, leaf);
-                            Claim::Together(also)
-                        }
-                        Says::Alias => Claim::Alias(leaf, also.remove(0)),
-                        Says::Apart if also.is_empty() => Claim::Apart(leaf, None),
-                        Says::Apart => Claim::Apart(also.remove(0), Some(leaf)),
-                    };
-                    found.push((*epoch, at, claim));
+                    if let Some(claim) = claim(event) {
+                        found.push((*epoch, at, claim));
+                    }
                 }
                 if !found.is_empty() {
                     claims.session(&capability).give_iterator(found.into_iter());
@@ -324,7 +311,7 @@ impl Router {
                 self.earlier.insert(identifier.clone(), earlier);
             }
             if let Some(call) = &self.caller {
-                call(&identifier, &address.owner.person);
+                call(&identifier, &address.owner.person, address.worker);
             }
             let at_home = address.worker == home(&address.owner.person, self.peers);
             let alone = address.owner.leaf == identifier && address.owner.person == identifier;
@@ -345,7 +332,7 @@ impl Router {
         }
     }
 
-    fn earlier_address(&self, epoch: u64, event: &crate::event::Event) -> Option<&Address> {
+    fn earlier_address(&self, epoch: u64, event: &Event) -> Option<&Address> {
         let earlier = self.earlier.get(&event.leaf)?;
         let at = when(event, self.epochs.span(epoch).begin);
         earlier.iter().find(|(until, _)| at < *until).map(|(_, address)| address)
@@ -353,16 +340,8 @@ impl Router {
 }
 
 impl Address {
-    fn write(&self, event: &mut crate::event::Event) {
-        if event.leaf != self.owner.person {
-            event.hash = leaf_hash(&self.owner.person);
-        }
-        if event.leaf != self.owner.leaf {
-            event.leaf.clone_from(&self.owner.leaf);
-        }
-        if event.leaf != self.owner.person {
-            event.person = Some(self.owner.person.clone());
-        }
+    fn write(&self, event: &mut Event) {
+        self.owner.write(event);
         event.worker = Some(self.worker as u16);
     }
 }

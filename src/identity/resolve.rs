@@ -3,7 +3,8 @@
 use super::graph::{Change, Graph, LeafRecord, Owner, Refusal};
 use super::{Script, When};
 use crate::define::plan::IdentityPlan;
-use crate::event::Claim;
+use super::when;
+use crate::event::{Claim, Event, Says};
 use compact_str::CompactString;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,6 +28,24 @@ pub struct Outcome {
     pub refused: Vec<(Refusal, Claim)>,
 }
 
+/// Takes out of an event what it says about identifiers.
+pub fn claim(event: &mut Event) -> Option<Claim> {
+    if event.also.is_empty() && event.says != Says::Apart {
+        return None;
+    }
+    let mut also = std::mem::take(&mut event.also);
+    let leaf = event.leaf.clone();
+    Some(match event.says {
+        Says::Together => {
+            also.insert(0, leaf);
+            Claim::Together(also)
+        }
+        Says::Alias => Claim::Alias(leaf, also.remove(0)),
+        Says::Apart if also.is_empty() => Claim::Apart(leaf, None),
+        Says::Apart => Claim::Apart(also.remove(0), Some(leaf)),
+    })
+}
+
 /// All links so far.
 pub struct Resolver {
     graph: Graph,
@@ -46,6 +65,24 @@ impl Resolver {
     /// The links themselves.
     pub fn graph(&self) -> &Graph {
         &self.graph
+    }
+
+    /// All of an epoch's events at once: takes in their claims, and gives them their persons. For those who have all on one
+    /// worker.
+    pub fn resolve(&mut self, events: &mut [Event], begin: i64) -> Vec<Script> {
+        let claims = events.iter_mut().filter_map(|event| Some((when(event, begin), claim(event)?)));
+        let claims = claims.collect();
+        let outcome = self.epoch(claims);
+        for event in events {
+            let at = when(event, begin);
+            let assigned = outcome.assigned.iter().find(|it| it.identifier == event.leaf);
+            let earlier = assigned.and_then(|it| it.earlier.iter().find(|(until, _)| at < *until));
+            match earlier {
+                Some((_, owner)) => owner.write(event),
+                None => self.graph.owner(&event.leaf).write(event),
+            }
+        }
+        outcome.scripts
     }
 
     /// Takes in the claims of an epoch, in any order.

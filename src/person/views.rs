@@ -108,8 +108,8 @@ struct Questions {
 /// All views, shared by workers and readers.
 pub struct Views {
     map: Map,
-    /// The person of an identifier by which no person is known.
-    persons: DashMap<CompactString, CompactString>,
+    /// Where to look for an identifier that is not where its own hash says: under which person, on which worker.
+    addresses: DashMap<CompactString, (CompactString, usize)>,
     bounds: Bounds,
     bytes: AtomicU64,
     questions: Vec<Questions>,
@@ -120,47 +120,52 @@ impl Views {
     pub fn new(bounds: Bounds, workers: usize) -> Views {
         Views {
             map: Map::default(),
-            persons: DashMap::new(),
+            addresses: DashMap::new(),
             bounds,
             bytes: AtomicU64::new(0),
             questions: (0..workers.max(1)).map(|_| Questions::default()).collect(),
         }
     }
 
-    /// The view of a person, if there is one.
-    pub fn get(&self, id: &str) -> Option<View> {
+    /// The view of the person of an identifier, if there is one.
+    pub fn get(&self, identifier: &str) -> Option<View> {
+        let id = &*self.address(identifier).0;
         let view = self.map.get(&leaf_hash(id))?.clone();
         // Two identifiers may have one hash; they take turns.
         (super::table::packed_id(&view.packed) == id).then_some(view)
     }
 
-    /// An identifier is one of this person's from now on.
-    pub fn call(&self, identifier: &CompactString, person: &CompactString) {
-        if identifier == person {
-            self.persons.remove(identifier);
+    /// An identifier is one of this person's from now on, who is on a worker.
+    pub fn call(&self, identifier: &CompactString, person: &CompactString, worker: usize) {
+        if identifier == person && worker == self.home(person) {
+            self.addresses.remove(identifier);
         } else {
-            self.persons.insert(identifier.clone(), person.clone());
+            self.addresses.insert(identifier.clone(), (person.clone(), worker));
         }
     }
 
-    /// The person to whom an identifier belongs.
-    pub fn person_of(&self, identifier: &str) -> CompactString {
-        let known = self.persons.get(identifier);
-        known.map_or_else(|| identifier.into(), |person| person.clone())
+    /// The person to whom an identifier belongs, and the worker on which that is.
+    pub fn address(&self, identifier: &str) -> (CompactString, usize) {
+        let known = self.addresses.get(identifier).map(|known| known.clone());
+        known.unwrap_or_else(|| (identifier.into(), self.home(identifier)))
+    }
+
+    fn home(&self, person: &str) -> usize {
+        (leaf_hash(person) % KEY_GROUPS as u64) as usize % self.questions.len()
     }
 
     /// Asks the worker to which a person belongs.
     ///
     /// # Errors
     /// Too many are waiting for it.
-    pub fn ask(&self, id: &str, answer: Answer) -> Result<(), Busy> {
-        let group = (leaf_hash(id) % KEY_GROUPS as u64) as usize;
-        let questions = &self.questions[group % self.questions.len()];
+    pub fn ask(&self, identifier: &str, answer: Answer) -> Result<(), Busy> {
+        let (id, worker) = self.address(identifier);
+        let questions = &self.questions[worker];
         let mut queue = whole(&questions.queue);
         if queue.len() >= WANTED_MAX {
             return Err(Busy);
         }
-        queue.push(Wanted { id: id.into(), answer });
+        queue.push(Wanted { id, answer });
         questions.any.store(true, Ordering::Release);
         Ok(())
     }

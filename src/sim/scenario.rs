@@ -8,6 +8,8 @@ use crate::define::script::{
 };
 use crate::epoch::Span;
 use crate::event::{Event, Origin, Value};
+use crate::identity::Resolver;
+use crate::person::group::Group;
 use crate::person::keyed::Keyed;
 use crate::person::{Decision, Effect, Outcome};
 use crate::sink::{reason_text, write_value};
@@ -47,6 +49,8 @@ struct Stage {
     plan: Arc<Plan>,
     decoder: Decoder,
     keyed: Keyed,
+    /// Who is who, if several identifiers can be one person.
+    resolver: Option<Resolver>,
     /// The instant of the last line.
     now: i64,
     /// All before this has happened.
@@ -64,6 +68,7 @@ impl Stage {
         Stage {
             decoder: Decoder::new(&plan.inputs),
             keyed: Keyed::new(plan.clone(), time::HOUR, None),
+            resolver: plan.inputs.identity.clone().map(Resolver::new),
             plan,
             now,
             watermark: now,
@@ -129,7 +134,10 @@ impl Stage {
         let mut effects: Vec<(i64, u64, usize, String, Decision)> = Vec::new();
         loop {
             let span = Span { begin: self.watermark, end: until, clock: i64::MIN };
-            self.keyed.epoch(&mut events, span, &mut |person, hash, out| {
+            let resolver = self.resolver.as_mut();
+            let scripts = resolver.map(|it| it.resolve(&mut events, span.begin)).unwrap_or_default();
+            let mut groups: Vec<Group> = scripts.into_iter().map(Group::new).collect();
+            self.keyed.epoch_with(&mut events, &mut groups, span, &mut |person, hash, out| {
                 for (at, effect) in out.drain(..).enumerate() {
                     if let Effect::Decision(decision) = effect {
                         effects.push((decision.time, hash, at, person.to_owned(), *decision));
@@ -164,7 +172,6 @@ impl Stage {
         }
         let context = properties.as_object_mut().and_then(|object| object.remove("context"));
         let mut event = json!({
-            "userId": person,
             "timestamp": time::format(self.now),
             "messageId": format!("line-{}", self.lines),
             "context": context.unwrap_or(json!({})),
@@ -178,9 +185,24 @@ impl Stage {
             Call::Page => ("page", "properties"),
             Call::Screen => ("screen", "properties"),
             Call::Group => ("group", "traits"),
+            Call::Alias => ("alias", "traits"),
         };
+        for identifier in person.split('+') {
+            match identifier.split_once(':') {
+                None => event["userId"] = json!(identifier),
+                Some(("user", id)) => event["userId"] = json!(id),
+                Some(("anonymous", id)) => event["anonymousId"] = json!(id),
+                Some((kind, _)) => {
+                    let hint = format!("write {kind}=… after the name of the event");
+                    return Err(format!("{identifier} does not stand in the envelope; {hint}"));
+                }
+            }
+        }
         event["type"] = json!(kind);
-        event[holder] = properties;
+        match call {
+            Call::Alias => event["previousId"] = properties["previousId"].take(),
+            _ => event[holder] = properties,
+        }
         let origin = Origin { source: 0, position: self.lines };
         match self.decoder.decode(event.to_string().as_bytes(), origin) {
             Ok(event) if self.decoder.ignores(&event) => {}
@@ -218,7 +240,16 @@ impl Stage {
     }
 
     fn person(&self, name: &str) -> Option<crate::person::Person> {
-        self.keyed.person(&format!("user:{name}"))
+        self.keyed.person(&self.id(name))
+    }
+
+    /// The person that is meant: by any identifier, of which a bare name is a `userId`.
+    fn id(&self, name: &str) -> String {
+        let identifier = if name.contains(':') { name.to_owned() } else { format!("user:{name}") };
+        match &self.resolver {
+            Some(resolver) => resolver.graph().owner(&identifier).person.into(),
+            None => identifier,
+        }
     }
 
     fn expect_decision(
@@ -230,7 +261,7 @@ impl Stage {
         at: Option<i64>,
         because: Option<&str>,
     ) -> Result<(), String> {
-        let person = format!("user:{person}");
+        let person = self.id(person);
         let wanted = |(who, decision): &(String, Decision)| {
             let send = &self.plan.sends[decision.send.0 as usize];
             let (word, reason) = outcome(&self.plan, &decision.outcome);

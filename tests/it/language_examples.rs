@@ -5,8 +5,9 @@ use kairos::define::diagnostic::render;
 use kairos::define::parse::parse;
 
 const PAGE: &str = include_str!("../../dataflows/README.md");
-const TOP: [&str; 8] =
-    ["events", "currency", "sessions", "facts", "segments", "journeys", "policy", "tests"];
+const TOP: [&str; 9] = [
+    "events", "currency", "sessions", "identity", "facts", "segments", "journeys", "policy", "tests",
+];
 
 /// What the tables leave open, and something to put there.
 const OUTLINES: [(&str, &str); 5] = [

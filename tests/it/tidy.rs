@@ -20,8 +20,8 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("decode", &["limits", "time", "event", "define", "broker"]),
     ("epoch", &["limits", "time", "event", "define", "broker", "source"]),
     ("store", &["limits", "time", "event", "define", "broker", "epoch"]),
-    ("identity", &["limits", "time", "event", "define"]),
-    ("person", &["limits", "time", "event", "define", "epoch", "store"]),
+    ("identity", &["limits", "time", "event", "define", "epoch"]),
+    ("person", &["limits", "time", "event", "define", "epoch", "store", "identity"]),
     ("audience", &["limits", "time", "event", "define", "person"]),
     ("sink", &["limits", "time", "event", "define", "broker", "person"]),
     ("metrics", &["limits", "time", "event", "define", "broker", "person", "sink"]),
@@ -37,7 +37,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
         "sim",
         &[
             "limits", "time", "event", "define", "broker", "source", "decode", "epoch", "store",
-            "person", "sink", "dataflow",
+            "identity", "person", "sink", "dataflow",
         ],
     ),
     (

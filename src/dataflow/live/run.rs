@@ -8,14 +8,14 @@ use super::resume::{find_place, open_lanes};
 use super::{Definer, Lane, Shared, Version, claim, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
-use crate::dataflow::run::{drop_dataflows, guarded, take_stored};
-use crate::dataflow::{Control, RunError, Wakers, resolver};
+use crate::dataflow::run::{drop_dataflows, guarded, links, take_stored};
+use crate::dataflow::{Control, RunError, Wakers};
 use crate::define::compile::Keep;
 use crate::define::definitions::Definitions;
 use crate::define::plan::Plan;
 use crate::epoch::log::{Begins, Terms};
 use crate::epoch::sequencer::{Backlog, Sequencer};
-use crate::epoch::{Epochs, Timeline};
+use crate::epoch::{Epochs, Placed, Timeline};
 use crate::identity::Resolver;
 use crate::identity::operator::{Caller, Stage as IdentityStage};
 use crate::metrics::Metrics;
@@ -414,13 +414,7 @@ impl Setup {
         {
             self.control.fail(error.into());
         }
-        let resolver = match resolver(plan, self.store.as_deref().map(|it| it as _)) {
-            Ok(resolver) => resolver,
-            Err(error) => {
-                self.control.fail(error.into());
-                None
-            }
-        };
+        let resolver = links(&self.control, plan, self.store.as_deref());
         keyed.show_to(Keeper::new(self.views.clone(), plan.fingerprint));
         let keyed = Rc::new(RefCell::new(keyed));
         let (probe, wakers) = worker.dataflow::<u64, _, _>(|scope| {
@@ -473,7 +467,7 @@ impl Setup {
         };
         let identity = resolver.map(|resolver| {
             let views = self.views.clone();
-            let call = move |id: &CompactString, person: &CompactString| views.call(id, person);
+            let call = move |id: &CompactString, person: &CompactString, at| views.call(id, person, at);
             let caller: Option<Caller> = Some(Arc::new(call));
             let figures = self.control.identity.clone();
             IdentityStage { epochs, first_epoch: 0, resolver, figures, caller }
@@ -494,7 +488,7 @@ impl Setup {
     fn ingest<'scope>(
         &self,
         scope: Scope<'scope, u64>,
-    ) -> (Stream<'scope, u64, Vec<crate::dataflow::ingest::Placed>>, Stream<'scope, u64, Vec<Batch>>)
+    ) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>)
     {
         let mut builder = OperatorBuilder::new("Ingest".to_owned(), scope);
         let (events, event_stream) = builder.new_output::<Vec<_>>();

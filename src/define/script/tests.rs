@@ -138,7 +138,7 @@ const MISTAKES: &[(&str, &str)] = &[
     ("09:00 anna X a=\"x", "a=… is never closed"),
     ("09:00 anna X a=[1,,2]", "a=[1,,2] is not a list"),
     ("09:00 anna X a=\"x\"y", "a=\"x\" is followed by \"y\" without a space"),
-    ("09:00 anna alias", "alias cannot be written in a script"),
+    ("09:00 anna alias berta", "alias takes only name=value after it; write name=\"…\""),
     ("expect", "expected what? write expect nothing, or expect anna send …"),
     ("expect nothing else", "unexpected \"else\" at the end of the line"),
     ("expect anna sent email x", "cannot expect \"sent\" of anna; did you mean \"send\"?"),
