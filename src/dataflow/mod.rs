@@ -16,12 +16,12 @@ mod run;
 pub use run::{Control, Finished, Job, Run, RunError, run};
 
 use crate::decode::Decoder;
-use crate::identity::figures::Figures;
+use crate::epoch::Placed;
 use crate::identity::Resolver;
+use crate::identity::figures::Figures;
 use crate::person::keyed::Keyed;
 use crate::sink::{Batch, Formatter, Sink};
 use checkpoint::Coordinator;
-use crate::epoch::Placed;
 use ingest::{Ingest, Intake};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -84,8 +84,7 @@ pub fn build(
     });
     let effects = persons(events, identity, of_persons);
     let lines = scope.concatenate([effects, rejects]);
-    publish::publish(lines, sink, control, coordinator, wakers.clone())
-        .probe_with(&probe);
+    publish::publish(lines, sink, control, coordinator, wakers.clone()).probe_with(&probe);
     (probe, wakers)
 }
 

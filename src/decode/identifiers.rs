@@ -1,7 +1,7 @@
 //! All identifiers of an event, for packs in which several can be one person.
 
-use super::envelope::{Envelope, identifier, leaf};
 use super::Refused;
+use super::envelope::{Envelope, identifier, leaf};
 use crate::define::plan::{IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan};
 use crate::event::{Call, Kind, Reason, Says, Value};
 use crate::limits::ID_BYTES_MAX;

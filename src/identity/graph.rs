@@ -297,7 +297,12 @@ impl Graph {
 
     /// Links what came with a stronger identifier to it. If both belong to somebody with a strong identifier already, the
     /// weaker one has changed hands: it begins anew, and its history stays where it is.
-    fn link(&mut self, anchor: &str, other: &str, changes: &mut Vec<Change>) -> Result<(), Refusal> {
+    fn link(
+        &mut self,
+        anchor: &str,
+        other: &str,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), Refusal> {
         let (a, b) = (self.current_or_add(anchor), self.current_or_add(other));
         if self.leaves[a as usize].links.contains(&b) || self.is_severed(a, b) {
             return Ok(());

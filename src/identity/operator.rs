@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::Stream;
 
 type HashMap<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
@@ -87,10 +87,7 @@ pub fn home(person: &str, peers: usize) -> usize {
 }
 
 /// Events in, events with their persons out.
-pub fn resolve<'scope>(
-    events: Stream<'scope, u64, Vec<Placed>>,
-    stage: Stage,
-) -> Resolved<'scope> {
+pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -> Resolved<'scope> {
     let scope = events.scope();
     let (index, peers) = (scope.index(), scope.peers());
     let mine = |identifier: &str| home(identifier, peers) == index;

@@ -1,9 +1,9 @@
 //! The claims of one epoch, and what follows from them. Pure: the operators around it only carry things.
 
 use super::graph::{Change, Graph, LeafRecord, Owner, Refusal};
+use super::when;
 use super::{Script, When};
 use crate::define::plan::IdentityPlan;
-use super::when;
 use crate::event::{Claim, Event, Says};
 use compact_str::CompactString;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,7 +70,8 @@ impl Resolver {
     /// All of an epoch's events at once: takes in their claims, and gives them their persons. For those who have all on one
     /// worker.
     pub fn resolve(&mut self, events: &mut [Event], begin: i64) -> Vec<Script> {
-        let claims = events.iter_mut().filter_map(|event| Some((when(event, begin), claim(event)?)));
+        let claims =
+            events.iter_mut().filter_map(|event| Some((when(event, begin), claim(event)?)));
         let claims = claims.collect();
         let outcome = self.epoch(claims);
         for event in events {

@@ -135,7 +135,8 @@ impl Stage {
         loop {
             let span = Span { begin: self.watermark, end: until, clock: i64::MIN };
             let resolver = self.resolver.as_mut();
-            let scripts = resolver.map(|it| it.resolve(&mut events, span.begin)).unwrap_or_default();
+            let scripts =
+                resolver.map(|it| it.resolve(&mut events, span.begin)).unwrap_or_default();
             let mut groups: Vec<Group> = scripts.into_iter().map(Group::new).collect();
             self.keyed.epoch_with(&mut events, &mut groups, span, &mut |person, hash, out| {
                 for (at, effect) in out.drain(..).enumerate() {

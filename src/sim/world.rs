@@ -3,7 +3,7 @@
 //!
 //! Everything that goes wrong goes wrong in a port: the engine is the one that customers run.
 
-use super::random::{random_pack, random_stream};
+use super::random::{IDENTITY, mix_identifiers, random_pack, random_stream};
 use super::rng::Rng;
 use crate::dataflow::{Finished, Job, Run, RunError, run};
 use crate::define::ast::{Pack, SourceFile};
@@ -191,10 +191,15 @@ impl World {
     /// # Errors
     /// None, unless random packs have mistakes.
     pub fn random(rng: &mut Rng) -> Result<World, String> {
-        let text = random_pack(rng);
+        let mut text = random_pack(rng);
         let length = 20 + rng.below(100) as usize;
         let mut sources = vec![Vec::new(); *rng.pick(&[1, 1, 2, 3])];
-        for line in random_stream(rng, length) {
+        let mut lines = random_stream(rng, length);
+        if rng.chance(0.4) {
+            text.insert_str(0, IDENTITY);
+            lines = mix_identifiers(rng, lines);
+        }
+        for line in lines {
             let at = rng.below(sources.len() as u64) as usize;
             sources[at].push(line);
         }

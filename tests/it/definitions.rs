@@ -66,7 +66,7 @@ fn packs_that_follow_one_another_are_repeated_the_same() {
             let run = start(world.job(&model, &world.clock(), workers, kept)).expect("it starts");
             for _ in 0..2 {
                 std::thread::sleep(Duration::from_millis(rng.below(8)));
-                let text = random_pack(&mut rng);
+                let text = format!("{}{}", world.identity, random_pack(&mut rng));
                 match apply(&run, &text) {
                     Ok(()) => world.engine = Engine::of(&text),
                     Err(ApplyError::Busy) => {}
@@ -113,7 +113,12 @@ journeys:
 
 /// A world in which nobody has done anything.
 fn quiet(text: &str) -> World {
-    World { engine: Engine::of(text), lines: vec![vec![]; 3], until: 1_772_442_000_000 }
+    World {
+        engine: Engine::of(text),
+        lines: vec![vec![]; 3],
+        until: 1_772_442_000_000,
+        identity: "",
+    }
 }
 
 fn seen_by(model: &Model, world: &World, n: i64) {

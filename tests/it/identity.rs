@@ -13,7 +13,8 @@ use kairos::sim::world::{Cut, Ending, Stop, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-const IDENTITY: &str = "identity: { identifiers: [user, email, anonymous], max_owners: 9, max_identifiers: 9 }\n";
+const IDENTITY: &str =
+    "identity: { identifiers: [user, email, anonymous], max_owners: 9, max_identifiers: 9 }\n";
 
 /// Facts of every sort, and conditions on them.
 const FACTS: &str = r#"
@@ -84,7 +85,8 @@ fn event(rng: &mut Rng, time: &mut i64) -> Event {
     let user = format!("user:u{}", rng.below(4));
     let email = format!("email:e{}@x.pl", rng.below(3));
     let device = format!("anonymous:a{}", rng.below(5));
-    let names = ["Product Viewed", "Product Viewed", "Product Added", "Product Removed", "Order Completed"];
+    let names =
+        ["Product Viewed", "Product Viewed", "Product Added", "Product Removed", "Order Completed"];
     let mut name = names[rng.below(5) as usize];
     let mut other = None;
     let ids = match rng.below(20) {
@@ -130,7 +132,8 @@ fn line(event: &Event) -> Vec<u8> {
         write!(line, r#","type":"alias","previousId":"{other}"}}"#).unwrap();
         return line.into_bytes();
     }
-    write!(line, r#","type":"track","event":"{}","properties":{{{}"#, event.name, event.properties).unwrap();
+    write!(line, r#","type":"track","event":"{}","properties":{{{}"#, event.name, event.properties)
+        .unwrap();
     if let Some(email) = id("email:") {
         write!(line, r#","email":"{email}""#).unwrap();
     }
@@ -171,7 +174,9 @@ impl Who {
 
     /// The strongest leaf.
     fn name(&self, leaf: &str) -> String {
-        let rank = |leaf: &String| ["user:", "email:", "anonymous:"].iter().position(|kind| leaf.starts_with(kind));
+        let rank = |leaf: &String| {
+            ["user:", "email:", "anonymous:"].iter().position(|kind| leaf.starts_with(kind))
+        };
         self.person(leaf).into_iter().min_by_key(|leaf| (rank(leaf), leaf.clone())).unwrap()
     }
 
@@ -212,7 +217,8 @@ impl Who {
     fn apart(&mut self, a: &str, b: Option<&str>) {
         let a = self.leaf(a);
         let Some(b) = b.map(|b| self.leaf(b)) else {
-            let gone: Vec<_> = self.links.iter().filter(|(x, y)| *x == a || *y == a).cloned().collect();
+            let gone: Vec<_> =
+                self.links.iter().filter(|(x, y)| *x == a || *y == a).cloned().collect();
             self.links.retain(|link| !gone.contains(link));
             self.severed.extend(gone);
             return;
@@ -222,11 +228,16 @@ impl Who {
         }
         self.severed.insert(Who::pair(&a, &b));
         // Whatever leaf beside `a` still leads to `b` without `a` loses its link to `a`.
-        let beside: Vec<String> = self.links.iter().filter_map(|(x, y)| {
-            (*x == a).then(|| y.clone()).or((*y == a).then(|| x.clone()))
-        }).collect();
+        let beside: Vec<String> = self
+            .links
+            .iter()
+            .filter_map(|(x, y)| (*x == a).then(|| y.clone()).or((*y == a).then(|| x.clone())))
+            .collect();
         for next in beside {
-            let without = Who { links: self.links.iter().filter(|(x, y)| *x != a && *y != a).cloned().collect(), ..Who::default() };
+            let without = Who {
+                links: self.links.iter().filter(|(x, y)| *x != a && *y != a).cloned().collect(),
+                ..Who::default()
+            };
             if without.person(&next).contains(&b) {
                 let pair = Who::pair(&a, &next);
                 self.links.retain(|link| *link != pair);
@@ -261,24 +272,48 @@ fn resolved(events: &[Event]) -> Vec<Event> {
         leaves.push(who.leaf(&event.ids[0]));
     }
     let person = |leaf: &String| format!("user:{}", who.name(leaf));
-    events.iter().zip(&leaves).map(|(event, leaf)| Event { ids: vec![person(leaf)], ..event.clone() }).collect()
+    events
+        .iter()
+        .zip(&leaves)
+        .map(|(event, leaf)| Event { ids: vec![person(leaf)], ..event.clone() })
+        .collect()
 }
 
 /// Facts and segments of everybody, in words.
 fn told(plan: &Plan, persons: &[Person], end: i64) -> BTreeMap<String, BTreeMap<String, String>> {
     let of = |person: &Person| {
         let mut told = BTreeMap::new();
-        for name in ["views", "views_1d", "spent", "average", "largest", "first", "last_at", "seen", "kinds", "favourite", "pending", "net", "city"] {
+        for name in [
+            "views",
+            "views_1d",
+            "spent",
+            "average",
+            "largest",
+            "first",
+            "last_at",
+            "seen",
+            "kinds",
+            "favourite",
+            "pending",
+            "net",
+            "city",
+        ] {
             let fact = plan.fact_named(name).unwrap();
             told.insert(name.to_owned(), format!("{:?}", person.fact(plan, fact, None, end)));
         }
         let carts = plan.fact_named("carts").unwrap();
         for key in ["c0", "c1", "c2"] {
-            told.insert(format!("carts {key}"), format!("{:?}", person.fact(plan, carts, Some(key), end)));
+            told.insert(
+                format!("carts {key}"),
+                format!("{:?}", person.fact(plan, carts, Some(key), end)),
+            );
         }
         let cart = plan.fact_named("cart").unwrap();
         for field in ["product_ids", "items", "value"] {
-            told.insert(format!("cart.{field}"), format!("{:?}", person.basket(plan, cart, None, field, end)));
+            told.insert(
+                format!("cart.{field}"),
+                format!("{:?}", person.basket(plan, cart, None, field, end)),
+            );
         }
         for name in ["keen", "big", "waiting", "recent", "local", "often"] {
             let segment = plan.segment_named(name).unwrap();
@@ -286,7 +321,14 @@ fn told(plan: &Plan, persons: &[Person], end: i64) -> BTreeMap<String, BTreeMap<
         }
         told
     };
-    let name = |person: &Person| person.id.strip_prefix("user:").filter(|id| id.contains(':')).unwrap_or(&person.id).to_owned();
+    let name = |person: &Person| {
+        person
+            .id
+            .strip_prefix("user:")
+            .filter(|id| id.contains(':'))
+            .unwrap_or(&person.id)
+            .to_owned()
+    };
     persons.iter().map(|person| (name(person), of(person))).collect()
 }
 
@@ -340,7 +382,8 @@ fn facts_and_segments_are_those_of_one_identifier_from_the_start() {
                 None => at += 1,
             }
         }
-        let lines: Vec<_> = events.iter().map(|event| String::from_utf8(line(event)).unwrap()).collect();
+        let lines: Vec<_> =
+            events.iter().map(|event| String::from_utf8(line(event)).unwrap()).collect();
         panic!("seed {seed}: {why}\n{}", lines.join("\n"));
     }
 }
@@ -354,7 +397,12 @@ fn the_outputs_are_the_same_for_any_number_of_workers_and_stops() {
         let world = world(&format!("{IDENTITY}{FACTS}{JOURNEYS}"), &events);
         let plain = play(&world, &[Cut::plain()]);
         for workers in [1, 2, 4] {
-            let cut = Cut { workers, chunk: 1 + rng.below(3_000) as usize, checkpoint: 1 + rng.below(3), stop: None };
+            let cut = Cut {
+                workers,
+                chunk: 1 + rng.below(3_000) as usize,
+                checkpoint: 1 + rng.below(3),
+                stop: None,
+            };
             let stopped = Cut { stop: Some(Stop::Complete(1 + rng.below(60))), ..cut };
             let history = [stopped, Cut { workers: 1 + rng.below(3) as usize, ..stopped }, cut];
             for history in [&history[2..], &history] {

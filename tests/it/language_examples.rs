@@ -6,7 +6,8 @@ use kairos::define::parse::parse;
 
 const PAGE: &str = include_str!("../../dataflows/README.md");
 const TOP: [&str; 9] = [
-    "events", "currency", "sessions", "identity", "facts", "segments", "journeys", "policy", "tests",
+    "events", "currency", "sessions", "identity", "facts", "segments", "journeys", "policy",
+    "tests",
 ];
 
 /// What the tables leave open, and something to put there.

@@ -16,7 +16,7 @@ use kairos::epoch::log::{Claim, Record};
 use kairos::epoch::sequencer::Backlog;
 use kairos::metrics::Metrics;
 use kairos::person::views::Views;
-use kairos::sim::random::{random_pack, random_stream};
+use kairos::sim::random::{IDENTITY, mix_identifiers, random_pack, random_stream};
 use kairos::sim::rng::Rng;
 use kairos::sink::Stream;
 use kairos::sink::memory::Memory as Outputs;
@@ -38,23 +38,30 @@ pub struct World {
     pub engine: Engine,
     pub lines: Vec<Vec<Vec<u8>>>,
     pub until: i64,
+    /// What its packs say of identity.
+    pub identity: &'static str,
 }
 
 impl World {
     pub fn of(seed: u64, events: usize) -> World {
         let mut rng = Rng::new(seed);
-        let engine = Engine::of(&random_pack(&mut rng));
+        let identity = if rng.chance(0.4) { IDENTITY } else { "" };
+        let engine = Engine::of(&format!("{identity}{}", random_pack(&mut rng)));
         let mut lines = vec![Vec::new(); PARTITIONS as usize];
         let decoder = Decoder::new(&engine.plan.inputs);
         let mut until = 0;
-        for line in random_stream(&mut rng, events) {
+        let mut stream = random_stream(&mut rng, events);
+        if !identity.is_empty() {
+            stream = mix_identifiers(&mut rng, stream);
+        }
+        for line in stream {
             // A person's events share a partition; what cannot be read goes anywhere.
             let event = decoder.decode(&line, Default::default()).ok();
             let hash = event.as_ref().map_or(line.len() as u64, |event| event.hash);
             until = until.max(event.map_or(0, |event| event.time));
             lines[(hash % PARTITIONS) as usize].push(line);
         }
-        World { engine, lines, until: until + 3 * HOUR }
+        World { engine, lines, until: until + 3 * HOUR, identity }
     }
 
     /// What a run over files says.
@@ -500,7 +507,12 @@ fn after_an_outage(more: &str, until: &str, backlog: Backlog) -> Vec<String> {
         lines.push(line(event, at));
     }
     let until = kairos::time::parse(&format!("2026-03-02T{until}:00Z")).expect("a time");
-    let world = World { engine: Engine::of(REMINDER), lines: vec![lines, vec![], vec![]], until };
+    let world = World {
+        engine: Engine::of(REMINDER),
+        lines: vec![lines, vec![], vec![]],
+        until,
+        identity: "",
+    };
     let model = world.cluster();
     let clock = world.clock();
     let run = start(LiveJob { backlog, ..world.job(&model, &clock, 1, None) }).expect("it starts");

@@ -417,9 +417,8 @@ impl Setup {
         let resolver = links(&self.control, plan, self.store.as_deref());
         keyed.show_to(Keeper::new(self.views.clone(), plan.fingerprint));
         let keyed = Rc::new(RefCell::new(keyed));
-        let (probe, wakers) = worker.dataflow::<u64, _, _>(|scope| {
-            self.build(scope, &keyed, resolver, out)
-        });
+        let (probe, wakers) =
+            worker.dataflow::<u64, _, _>(|scope| self.build(scope, &keyed, resolver, out));
         let index = worker.index();
         let live = &self.control.live[index];
         while !probe.done() {
@@ -467,7 +466,8 @@ impl Setup {
         };
         let identity = resolver.map(|resolver| {
             let views = self.views.clone();
-            let call = move |id: &CompactString, person: &CompactString, at| views.call(id, person, at);
+            let call =
+                move |id: &CompactString, person: &CompactString, at| views.call(id, person, at);
             let caller: Option<Caller> = Some(Arc::new(call));
             let figures = self.control.identity.clone();
             IdentityStage { epochs, first_epoch: 0, resolver, figures, caller }
@@ -488,8 +488,7 @@ impl Setup {
     fn ingest<'scope>(
         &self,
         scope: Scope<'scope, u64>,
-    ) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>)
-    {
+    ) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>) {
         let mut builder = OperatorBuilder::new("Ingest".to_owned(), scope);
         let (events, event_stream) = builder.new_output::<Vec<_>>();
         let (rejects, reject_stream) = builder.new_output::<Vec<Batch>>();

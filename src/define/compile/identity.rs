@@ -35,7 +35,10 @@ impl Compiler<'_> {
         {
             let (weak, late) = (&written.identifiers[weak], &written.identifiers[late]);
             let message = format!("the strong `{}` stands after a weak one", late.name.node);
-            let hint = format!("identifiers are listed strongest first: put it before `{}`", weak.name.node);
+            let hint = format!(
+                "identifiers are listed strongest first: put it before `{}`",
+                weak.name.node
+            );
             self.mistake(late.name.span, message, Some(hint));
         }
         if written.identifiers.iter().all(|kind| !kind.is_built_in()) {

@@ -29,10 +29,12 @@ const FORMS: [(&str, IdentifierForm); 3] = [
 
 pub(super) fn identity(r: &mut Reader, node: &Node, at: Span) -> Option<Identity> {
     let fields = r.fields(node, at, &IDENTITY)?;
-    let items = fields.get("identifiers").map(|n| r.list(n, "a list of identifiers, strongest first"));
+    let items =
+        fields.get("identifiers").map(|n| r.list(n, "a list of identifiers, strongest first"));
     let items = r.limit(items.unwrap_or_default(), IDENTIFIER_KINDS_MAX, "identifiers", |n| n.span);
     let identifiers = items.iter().filter_map(|item| kind(r, item)).collect();
-    let words = |r: &mut Reader, n| r.names(n, "an identifier such as email:test@example.com", whole);
+    let words =
+        |r: &mut Reader, n| r.names(n, "an identifier such as email:test@example.com", whole);
     Some(Identity {
         span: at,
         identifiers,

@@ -79,9 +79,8 @@ impl Basket {
 
     /// Takes in what came under another leaf: what either has reset is gone in both.
     pub(super) fn merge(&mut self, other: Basket) {
-        let survives = |reset: Option<i64>| {
-            move |one: &Move| reset.is_none_or(|reset| one.time > reset)
-        };
+        let survives =
+            |reset: Option<i64>| move |one: &Move| reset.is_none_or(|reset| one.time > reset);
         self.moves.retain(survives(other.reset));
         self.moves.extend(other.moves.into_iter().filter(survives(self.reset)));
         self.moves.sort_by_key(|one| one.time);

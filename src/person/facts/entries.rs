@@ -49,9 +49,8 @@ impl Entries {
     /// Takes in what came under another leaf: what either has reset is gone in both.
     pub(super) fn merge(&mut self, other: Entries) {
         let mut list: Vec<Entry> = Vec::with_capacity(self.list.len() + other.list.len());
-        let survives = |reset: Option<i64>| {
-            move |entry: &Entry| reset.is_none_or(|reset| entry.time > reset)
-        };
+        let survives =
+            |reset: Option<i64>| move |entry: &Entry| reset.is_none_or(|reset| entry.time > reset);
         list.extend(self.list.drain(..).filter(survives(other.reset)));
         list.extend(other.list.into_iter().filter(survives(self.reset)));
         list.sort_by_key(|entry| entry.time);

@@ -28,7 +28,11 @@ impl Facts {
 pub(super) fn merge(rule: &FactRule, ours: &mut FactState, theirs: FactState) {
     match (rule, ours, theirs) {
         (_, FactState::Keyed(ours), FactState::Keyed(theirs)) => Keyed::merge(ours, rule, *theirs),
-        (FactRule::Trait { .. }, FactState::At(at, value), FactState::At(their_at, their_value)) => {
+        (
+            FactRule::Trait { .. },
+            FactState::At(at, value),
+            FactState::At(their_at, their_value),
+        ) => {
             if their_at > *at {
                 (*at, *value) = (their_at, their_value);
             }

@@ -4,10 +4,12 @@
 
 mod condition;
 mod fact;
+mod identity;
 mod journey;
 mod policy;
 mod stream;
 
+pub use identity::{IDENTITY, mix_identifiers};
 pub use stream::random_stream;
 
 use super::rng::Rng;
