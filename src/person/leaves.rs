@@ -2,8 +2,7 @@
 //!
 //! Beside what the person is, every leaf is kept as it would be had it never been linked: a person of its own, to which
 //! only its own events happen and who sends nothing. So nothing is ever mixed that could not be told apart again, and what
-//! leaves a person goes on as what it would have been. What a person has really been sent stays with the leaf by which the
-//! message came about.
+//! leaves a person goes on as what it would have been. What has really been sent stays with the identifier that it was sent to.
 
 use super::effect::{Change, Effect, ExitReason};
 use super::instance::{Instance, Phase};
@@ -21,7 +20,7 @@ use std::cmp::Reverse;
 pub struct Leaf {
     /// What it would be alone.
     alone: Person,
-    /// What was really sent by reason of it, oldest first.
+    /// What was really sent to it before it was linked, oldest first.
     sent: Vec<(i64, SendId)>,
 }
 
@@ -81,14 +80,16 @@ impl Person {
         std::mem::take(&mut self.leaves)
     }
 
-    /// Remembers with a leaf what was sent by reason of it.
-    pub(super) fn note_sent(&mut self, at: usize, plan: &Plan, send: SendId) {
-        if self.leaves.is_empty() || !plan.sends[send.0 as usize].counted {
-            return;
+    /// The leaves, with all that was sent to this person under its own identifier noted with the leaf of that name.
+    fn take_leaves_for_good(&mut self) -> Vec<Leaf> {
+        let mut leaves = self.take_leaves();
+        let own = leaves.iter().position(|leaf| leaf.alone.id == self.id).unwrap_or(0);
+        let others = leaves.iter().enumerate().filter(|(at, _)| *at != own);
+        let sent = without(&self.sends, others.flat_map(|(_, leaf)| &leaf.sent));
+        if let Some(own) = leaves.get_mut(own) {
+            own.sent = sent;
         }
-        let by = &self.instances[at].leaf;
-        let found = self.leaves.iter().position(|leaf| leaf.alone.id == *by).unwrap_or(0);
-        self.leaves[found].sent.push((self.now, send));
+        leaves
     }
 
     /// Remembers an event for which exits wait: a leaf that joins may have an instance that it ends.
@@ -114,7 +115,7 @@ impl Person {
         self.now = self.now.max(other.now).max(now);
         let time = self.now;
         let mut leaves = self.take_leaves();
-        leaves.append(&mut other.take_leaves());
+        leaves.append(&mut other.take_leaves_for_good());
         for segment in other.announced.iter() {
             last_words.push(Effect::Segment { time, segment, entered: false });
             if !self.announced.has(segment) {
@@ -195,6 +196,7 @@ impl Person {
         let (gone, kept): (Vec<Leaf>, Vec<Leaf>) =
             all.into_iter().partition(|leaf| leaves.contains(&leaf.alone.id));
         let (id, announced, entries) = (self.id.clone(), self.announced.clone(), self.entries);
+        let sends = without(&self.sends, gone.iter().flat_map(|leaf| &leaf.sent));
         let is_of = |leaves: &[Leaf]| {
             let ids: Vec<CompactString> = leaves.iter().map(|leaf| leaf.alone.id.clone()).collect();
             move |instance: &Instance| ids.contains(&instance.leaf)
@@ -206,6 +208,7 @@ impl Person {
         let of_kept: Vec<Instance> = open.iter().filter(|it| is_of(&kept)(it)).cloned().collect();
         let mut rest = Person::of_leaves(frame.plan, id.clone(), now, kept, of_kept);
         rest.entries = rest.entries.max(entries);
+        rest.sends = sends;
         rest.introduce(frame, Some(&open), &id, announced, effects);
         *self = rest;
         fresh
@@ -282,6 +285,20 @@ impl Person {
         }
         self.instances = instances;
     }
+}
+
+/// What is left of a list when others are taken out, one for one.
+fn without<'a>(
+    sends: &[(i64, SendId)],
+    others: impl Iterator<Item = &'a (i64, SendId)>,
+) -> Vec<(i64, SendId)> {
+    let mut left = sends.to_vec();
+    for other in others {
+        if let Some(at) = left.iter().position(|send| send == other) {
+            left.remove(at);
+        }
+    }
+    left
 }
 
 /// Whether two instances are of one journey, in whatever version, and one key.

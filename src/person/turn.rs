@@ -357,7 +357,6 @@ impl Turn<'_> {
             }
             Outcome::Send => {
                 policy::remember(self.person, self.plan, send);
-                self.person.note_sent(at, self.plan, send);
                 self.person.instances[at].last_sent = now;
             }
             Outcome::Drop { .. } if verdict.exit => {

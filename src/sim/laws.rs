@@ -126,6 +126,10 @@ fn exited_is_over(decisions: &[Line], journeys: &[Line]) -> Result<(), String> {
                 return Err(format!("entered again: {line}"));
             }
             "kairos.journey.entered" => {}
+            // It goes on under another person, or another number; or two have become one.
+            "kairos.journey.carried" => {
+                lives.entry(instance(line)).or_insert((at(line), i64::MAX));
+            }
             "kairos.journey.exited" | "kairos.journey.goal" => match lives.get_mut(&instance(line))
             {
                 Some((_, to)) if *to == i64::MAX => *to = at(line),

@@ -56,8 +56,10 @@ fn check(seed: u64, sabotage: Option<Sabotage>) -> Result<usize, String> {
     laws::hold(&world.plan, &plain).map_err(about)?;
     laws::hold(&world.plan, &ending).map_err(about)?;
     ending.same(&plain).map_err(about)?;
+    // The oracle knows one identifier a person; tests/it/identity.rs has a reference of its own for several.
     if let [lines] = &world.sources[..]
         && sabotage.is_none()
+        && world.pack.identity.is_none()
         && against_the_oracle(&world.text, lines).is_some()
     {
         let lines = shrink_stream(lines, |lines| against_the_oracle(&world.text, lines).is_some());
