@@ -49,6 +49,8 @@ pub struct Parts {
     pub decoder: Rc<Decoder>,
     /// Which persons identifiers belong to, if several can be one.
     pub identity: Option<(Resolver, Arc<Figures>)>,
+    /// Whether there is a store.
+    pub kept: bool,
     /// The last epoch of the checkpoint that the run goes on from.
     pub done: Option<u64>,
 }
@@ -80,6 +82,7 @@ pub fn build(
         first_epoch: first,
         resolver,
         figures,
+        kept: parts.kept,
         caller: None,
     });
     let effects = persons(events, identity, of_persons);

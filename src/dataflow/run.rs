@@ -359,6 +359,7 @@ impl Setup {
             keyed: keyed.clone(),
             decoder: Rc::new(Decoder::new(&self.plan.inputs)),
             identity: resolver.map(|resolver| (resolver, self.control.identity.clone())),
+            kept: self.store.is_some(),
             done: self.done,
         };
         let formatter =

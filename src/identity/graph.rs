@@ -32,7 +32,7 @@ pub enum Change {
 
 impl Change {
     /// Who is there after it in any case.
-    pub fn into(&self) -> &CompactString {
+    pub fn survivor(&self) -> &CompactString {
         let (Change::Join { into, .. } | Change::Part { into, .. }) = self;
         into
     }

@@ -77,6 +77,8 @@ pub struct Stage {
     /// All links of the store.
     pub resolver: Resolver,
     pub figures: Arc<Figures>,
+    /// Whether a store keeps the links.
+    pub kept: bool,
     /// Readers of persons, who have to know under which identifier to look.
     pub caller: Option<Caller>,
 }
@@ -108,6 +110,7 @@ pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -
         peers,
         epochs: stage.epochs.clone(),
         figures: stage.figures,
+        kept: stage.kept,
     };
     let (answers, told, orders) = judged(claims, judge, stage.first_epoch);
     let router = Router {
@@ -162,6 +165,7 @@ struct Judge {
     peers: usize,
     epochs: Arc<dyn Epochs>,
     figures: Arc<Figures>,
+    kept: bool,
 }
 
 #[derive(Default)]
@@ -188,7 +192,7 @@ impl Judge {
             outcome.assigned.into_iter().map(|it| (it.identifier.clone(), it)).collect();
         for script in outcome.scripts {
             let persons = script.persons();
-            let last = script.changes.last().map(|(_, change)| change.into().clone());
+            let last = script.changes.last().map(|(_, change)| change.survivor().clone());
             let worker = self.seat(&last.expect("a script has a change"));
             for person in persons {
                 let from = self.seat(&person);
@@ -217,7 +221,7 @@ impl Judge {
             }
             out.told.push((epoch, Told::Script(worker, script)));
         }
-        for record in outcome.records {
+        for record in outcome.records.into_iter().filter(|_| self.kept) {
             let bytes = postcard::to_stdvec(&record).expect("a record is plain data");
             out.told.push((epoch, Told::Link(record.name, bytes)));
         }

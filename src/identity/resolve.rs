@@ -6,6 +6,7 @@ use super::{Script, When};
 use crate::define::plan::IdentityPlan;
 use crate::event::{Claim, Event, Says};
 use compact_str::CompactString;
+use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// To whom the events of an identifier belong from an epoch on.
@@ -74,9 +75,11 @@ impl Resolver {
             events.iter_mut().filter_map(|event| Some((when(event, begin), claim(event)?)));
         let claims = claims.collect();
         let outcome = self.epoch(claims);
+        let changing: Vec<&Assigned> =
+            outcome.assigned.iter().filter(|it| !it.earlier.is_empty()).collect();
         for event in events {
             let at = when(event, begin);
-            let assigned = outcome.assigned.iter().find(|it| it.identifier == event.leaf);
+            let assigned = changing.iter().find(|it| it.identifier == event.leaf);
             let earlier = assigned.and_then(|it| it.earlier.iter().find(|(until, _)| at < *until));
             match earlier {
                 Some((_, owner)) => owner.write(event),
@@ -156,31 +159,60 @@ impl Stage {
 
     /// One script for all persons that have to do with one another.
     fn scripts(self) -> Vec<Script> {
-        let mut groups: Vec<(BTreeSet<CompactString>, Vec<(When, Change)>)> = Vec::new();
-        for (when, change) in self.changes {
-            let (Change::Join { into, from } | Change::Part { from, into, .. }) = &change;
-            let mut ids = BTreeSet::from([into.clone(), from.clone()]);
-            let mut changes = Vec::new();
-            groups.retain_mut(|(known, theirs)| {
-                let together = ids.iter().any(|id| known.contains(id));
-                if together {
-                    ids.append(known);
-                    changes.append(theirs);
-                }
-                !together
-            });
-            changes.push((when, change));
-            // Those of one instant stay in the order in which they were made.
-            changes.sort_by(|(a, _), (b, _)| a.cmp(b));
-            groups.push((ids, changes));
+        let mut groups = Groups::default();
+        for (_, change) in &self.changes {
+            let [one, two] = change.persons();
+            groups.unite(one, two);
         }
-        let script = |(ids, changes): (BTreeSet<CompactString>, Vec<(When, Change)>)| {
-            let of = |id: &CompactString| {
-                let leaves = self.members.get(id).cloned().unwrap_or_default();
-                leaves.into_iter().map(|leaf| (leaf, id.clone())).collect::<Vec<_>>()
-            };
-            Script { members: ids.iter().flat_map(of).collect(), changes }
-        };
-        groups.into_iter().map(script).collect()
+        let mut scripts: BTreeMap<usize, Script> = BTreeMap::new();
+        let blank = || Script { members: Vec::new(), changes: Vec::new() };
+        for (person, leaves) in self.members {
+            if let Some(group) = groups.of(&person) {
+                let members = leaves.into_iter().map(|leaf| (leaf, person.clone()));
+                scripts.entry(group).or_insert_with(blank).members.extend(members);
+            }
+        }
+        for (when, change) in self.changes {
+            let group = groups.of(change.survivor()).expect("united above");
+            scripts.entry(group).or_insert_with(blank).changes.push((when, change));
+        }
+        scripts.into_values().collect()
+    }
+}
+
+/// Persons who have to do with one another: disjoint sets, each with its smallest number as root.
+#[derive(Default)]
+struct Groups {
+    numbers: HashMap<CompactString, usize, foldhash::fast::FixedState>,
+    roots: Vec<usize>,
+}
+
+impl Groups {
+    fn number(&mut self, person: &CompactString) -> usize {
+        if let Some(known) = self.numbers.get(person) {
+            return *known;
+        }
+        self.roots.push(self.roots.len());
+        self.numbers.insert(person.clone(), self.roots.len() - 1);
+        self.roots.len() - 1
+    }
+
+    fn root(&mut self, mut at: usize) -> usize {
+        while self.roots[at] != at {
+            self.roots[at] = self.roots[self.roots[at]];
+            at = self.roots[at];
+        }
+        at
+    }
+
+    fn unite(&mut self, one: &CompactString, two: &CompactString) {
+        let (one, two) = (self.number(one), self.number(two));
+        let (one, two) = (self.root(one), self.root(two));
+        self.roots[one.max(two)] = one.min(two);
+    }
+
+    fn of(&mut self, person: &CompactString) -> Option<usize> {
+        let at = *self.numbers.get(person)?;
+        Some(self.root(at))
     }
 }

@@ -6,40 +6,73 @@ use crate::event::{Event, leaf_hash};
 use crate::identity::{Change, Script, when};
 use crate::person::keyed::Emit;
 use compact_str::CompactString;
+use hashbrown::HashMap;
 use std::collections::BTreeMap;
 
+/// All groups of an epoch on one worker.
+#[derive(Default)]
+pub struct Groups {
+    groups: Vec<Group>,
+    /// The group of everybody who is somebody at some time of the epoch.
+    of: HashMap<CompactString, usize, foldhash::fast::FixedState>,
+}
+
 /// Persons whom one epoch joins or parts, brought together for it.
-pub struct Group {
+pub(super) struct Group {
     script: Script,
+    pub(super) ids: Vec<CompactString>,
     /// Those who are there, by identifier.
     persons: BTreeMap<CompactString, Box<Person>>,
     /// To whom each leaf belongs now.
     owners: BTreeMap<CompactString, CompactString>,
-    /// Everybody who is somebody at some time of the epoch.
-    ids: Vec<CompactString>,
+    events: Vec<Event>,
     effects: BTreeMap<CompactString, Vec<Effect>>,
 }
 
-impl Group {
-    /// The group that a script is about. Whoever there is has to be brought.
-    pub fn new(script: Script) -> Group {
-        let owners: BTreeMap<_, _> = script.members.iter().cloned().collect();
-        let ids = script.persons();
-        Group { script, persons: BTreeMap::new(), owners, ids, effects: BTreeMap::new() }
+impl Groups {
+    /// The groups that scripts are about. Whoever is on another worker has to be brought.
+    pub fn new(scripts: impl IntoIterator<Item = Script>) -> Groups {
+        let mut groups = Groups::default();
+        for script in scripts {
+            let ids = script.persons();
+            let at = groups.groups.len();
+            groups.of.extend(ids.iter().map(|id| (id.clone(), at)));
+            groups.groups.push(Group {
+                owners: script.members.iter().cloned().collect(),
+                ids,
+                script,
+                persons: BTreeMap::new(),
+                events: Vec::new(),
+                effects: BTreeMap::new(),
+            });
+        }
+        groups
     }
 
-    /// Whether it is about a person.
-    pub fn concerns(&self, id: &CompactString) -> bool {
-        self.ids.binary_search(id).is_ok()
-    }
-
-    /// Everybody whom it is about.
-    pub fn persons(&self) -> Vec<CompactString> {
-        self.ids.clone()
-    }
-
-    /// Somebody joins the group.
+    /// Somebody comes from another worker; nobody waits for a person that no group is about.
     pub fn bring(&mut self, person: Box<Person>) {
+        if let Some(&at) = self.of.get(&person.id) {
+            self.groups[at].bring(person);
+        }
+    }
+
+    /// Takes events of one person, if a group is about it; tells whether one is.
+    pub(super) fn take(&mut self, id: &CompactString, events: &[Event]) -> bool {
+        if self.of.is_empty() {
+            return false;
+        }
+        let Some(&at) = self.of.get(id) else { return false };
+        self.groups[at].events.extend_from_slice(events);
+        true
+    }
+
+    pub(super) fn all(self) -> Vec<Group> {
+        self.groups
+    }
+}
+
+impl Group {
+    pub(super) fn bring(&mut self, person: Box<Person>) {
         self.persons.insert(person.id.clone(), person);
     }
 
@@ -47,10 +80,10 @@ impl Group {
     pub(super) fn play(
         &mut self,
         frame: &Frame,
-        mut events: Vec<Event>,
         emit: &mut Emit,
     ) -> (Vec<Box<Person>>, Tally) {
         let key = |event: &Event| when(event, frame.watermark);
+        let mut events = std::mem::take(&mut self.events);
         events.sort_by_key(key);
         let mut tally = Tally::default();
         let mut rest = events.as_slice();
@@ -95,14 +128,15 @@ impl Group {
     fn change(&mut self, frame: &Frame, at: i64, change: Change) {
         match change {
             Change::Join { into, from } => {
-                self.there(frame, &into);
-                self.there(frame, &from);
-                let other = self.persons.remove(&from).expect("made a moment ago");
-                let mut last_words = std::mem::take(self.effects.entry(from.clone()).or_default());
-                let effects = self.effects.entry(into.clone()).or_default();
-                let person = self.persons.get_mut(&into).expect("made a moment ago");
-                person.join(frame, at, *other, effects, &mut last_words);
-                self.effects.insert(from.clone(), last_words);
+                // Nobody may be there yet, under an identifier that has not come with an event of its own.
+                if let Some(other) = self.persons.remove(&from) {
+                    self.there(frame, &into);
+                    let person = self.persons.get_mut(&into).expect("made a moment ago");
+                    let mut last_words = self.effects.remove(&from).unwrap_or_default();
+                    let effects = self.effects.entry(into.clone()).or_default();
+                    person.join(frame, at, *other, effects, &mut last_words);
+                    self.effects.insert(from.clone(), last_words);
+                }
                 self.owners.values_mut().filter(|owner| **owner == from).for_each(|owner| {
                     *owner = into.clone();
                 });

@@ -1,7 +1,7 @@
 //! The keyed state of one worker: its persons, their timers, and what one epoch does to them. Knows no timely type;
 //! [`super::operator`] drives it.
 
-use super::group::Group;
+use super::group::{Group, Groups};
 use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
 use super::views::{Keeper, Wanted};
@@ -159,14 +159,14 @@ impl Keyed {
     /// One epoch: its events (late ones too), and the timers before the watermark at its end, as many as one epoch takes.
     /// What is left over is first in the next epoch.
     pub fn epoch(&mut self, events: &mut [Event], span: Span, emit: &mut Emit) {
-        self.epoch_with(events, &mut [], span, emit);
+        self.epoch_with(events, Groups::default(), span, emit);
     }
 
     /// An epoch in which identifiers turn out to be one person, or not: those concerned are worked on together.
     pub fn epoch_with(
         &mut self,
         events: &mut [Event],
-        groups: &mut [Group],
+        mut groups: Groups,
         span: Span,
         emit: &mut Emit,
     ) {
@@ -185,17 +185,16 @@ impl Keyed {
                 .then_with(|| a.person().cmp(b.person()))
         });
         self.counts.events += events.len() as u64;
-        for group in &mut *groups {
-            self.follow(&frame, group, events, emit);
-        }
-        let in_group = |id: &CompactString| groups.iter().any(|group| group.concerns(id));
         for own in events.chunk_by(|a, b| a.hash == b.hash && a.person() == b.person()) {
             let id = own[0].person();
-            if !groups.is_empty() && in_group(id) {
+            if groups.take(id, own) {
                 continue;
             }
             let slot = self.table.find_or_add(id, own[0].hash, &plan);
             self.step(&frame, slot, own, false, emit);
+        }
+        for group in groups.all() {
+            self.follow(&frame, group, emit);
         }
         let mut due = std::mem::take(&mut self.due);
         let worth = |deadline, slot| self.table.worth(deadline, next_watermark, slot);
@@ -249,14 +248,13 @@ impl Keyed {
     }
 
     /// Works on persons who turn out to be one, or not to be.
-    fn follow(&mut self, frame: &Frame, group: &mut Group, events: &[Event], emit: &mut Emit) {
-        let own = events.iter().filter(|event| group.concerns(event.person())).cloned().collect();
-        for id in group.persons() {
+    fn follow(&mut self, frame: &Frame, mut group: Group, emit: &mut Emit) {
+        for id in std::mem::take(&mut group.ids) {
             if let Some(person) = self.take_out(&id) {
                 group.bring(person);
             }
         }
-        let (persons, tally) = group.play(frame, own, emit);
+        let (persons, tally) = group.play(frame, emit);
         self.count(tally);
         for person in persons {
             self.take_in(frame, person);

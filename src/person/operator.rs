@@ -8,7 +8,7 @@
 //! and comes before the epoch happens where it goes.
 
 use super::Person;
-use super::group::Group;
+use super::group::Groups;
 use super::keyed::Keyed;
 use super::table::{pack, unpack};
 use crate::dataflow::Wakers;
@@ -281,23 +281,21 @@ impl Stage {
             self.keyed.borrow_mut().switch(plan.clone(), span.begin);
             self.formatter.follow(plan);
         }
-        let mut groups = Vec::new();
+        let mut scripts = Vec::new();
         let mut links = Vec::new();
         for told in told {
             match told {
-                Told::Script(_, script) => groups.push(Group::new(script)),
+                Told::Script(_, script) => scripts.push(script),
                 Told::Link(leaf, bytes) => links.push((leaf, bytes)),
             }
         }
-        for person in persons {
-            let group = groups.iter_mut().find(|group| group.concerns(&person.id));
-            group.expect("a person goes to where it is worked on").bring(person);
-        }
+        let mut groups = Groups::new(scripts);
+        persons.into_iter().for_each(|person| groups.bring(person));
         let formatter = &self.formatter;
         batch.stirred.push(epoch);
         let mut keyed = self.keyed.borrow_mut();
         keyed.keep_links(links);
-        keyed.epoch_with(&mut events, &mut groups, span, &mut |person, hash, effects| {
+        keyed.epoch_with(&mut events, groups, span, &mut |person, hash, effects| {
             formatter.effects(epoch, person, hash, effects, batch);
         });
     }

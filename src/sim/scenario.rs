@@ -9,7 +9,7 @@ use crate::define::script::{
 use crate::epoch::Span;
 use crate::event::{Event, Origin, Value};
 use crate::identity::Resolver;
-use crate::person::group::Group;
+use crate::person::group::Groups;
 use crate::person::keyed::Keyed;
 use crate::person::{Decision, Effect, Outcome};
 use crate::sink::{reason_text, write_value};
@@ -137,8 +137,8 @@ impl Stage {
             let resolver = self.resolver.as_mut();
             let scripts =
                 resolver.map(|it| it.resolve(&mut events, span.begin)).unwrap_or_default();
-            let mut groups: Vec<Group> = scripts.into_iter().map(Group::new).collect();
-            self.keyed.epoch_with(&mut events, &mut groups, span, &mut |person, hash, out| {
+            let groups = Groups::new(scripts);
+            self.keyed.epoch_with(&mut events, groups, span, &mut |person, hash, out| {
                 for (at, effect) in out.drain(..).enumerate() {
                     if let Effect::Decision(decision) = effect {
                         effects.push((decision.time, hash, at, person.to_owned(), *decision));

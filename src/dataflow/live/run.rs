@@ -470,7 +470,8 @@ impl Setup {
                 move |id: &CompactString, person: &CompactString, at| views.call(id, person, at);
             let caller: Option<Caller> = Some(Arc::new(call));
             let figures = self.control.identity.clone();
-            IdentityStage { epochs, first_epoch: 0, resolver, figures, caller }
+            let kept = self.store.is_some();
+            IdentityStage { epochs, first_epoch: 0, resolver, figures, kept, caller }
         });
         let lines = crate::dataflow::persons(events, identity, parts);
         let lines = scope.concatenate([lines, rejects]);
