@@ -68,15 +68,19 @@ fn of_kind(
     values: &[(u16, Value)],
 ) -> Option<CompactString> {
     let text = match &kind.of {
-        IdentifierSource::User => identifier(envelope.user_id)?.to_compact_string(),
-        IdentifierSource::Anonymous => identifier(envelope.anonymous_id)?.to_compact_string(),
-        IdentifierSource::Slots(slots) => slots.iter().find_map(|slot| text(values, *slot))?,
-        IdentifierSource::External { of_type, id, kind } => external(values, of_type, *id, *kind)?,
+        IdentifierSource::User => identifier(envelope.user_id)?,
+        IdentifierSource::Anonymous => identifier(envelope.anonymous_id)?,
+        IdentifierSource::Slots(slots) => {
+            slots.iter().find_map(|slot| text(values, *slot))?.into_string().into()
+        }
+        IdentifierSource::External { of_type, id, kind } => {
+            external(values, of_type, *id, *kind)?.into_string().into()
+        }
     };
-    let mut name = CompactString::with_capacity(kind.name.len() + 1);
-    name.push_str(&kind.name);
-    name.push(':');
-    Some(leaf(&name, &written(&text, kind.form)?))
+    match kind.form {
+        IdentifierForm::Text => Some(leaf(&kind.prefix, &text)),
+        form => Some(leaf(&kind.prefix, &written(&text, form)?)),
+    }
 }
 
 /// A text or a whole number that identifies somebody.

@@ -88,6 +88,27 @@ pub struct Event {
 }
 
 impl Event {
+    /// Only that there was one of this kind.
+    pub fn plain(kind: Kind, time: i64, origin: Origin) -> Event {
+        Event {
+            time,
+            taken: time,
+            origin,
+            leaf: CompactString::default(),
+            hash: 0,
+            message_id: CompactString::default(),
+            kind,
+            call: Call::Track,
+            values: Vec::new(),
+            about_person: false,
+            zone: None,
+            also: Vec::new(),
+            says: Says::Together,
+            person: None,
+            worker: None,
+        }
+    }
+
     /// The identifier by which the person is known to whom it happens.
     pub fn person(&self) -> &CompactString {
         self.person.as_ref().unwrap_or(&self.leaf)

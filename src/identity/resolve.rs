@@ -6,7 +6,7 @@ use super::{Script, When};
 use crate::define::plan::IdentityPlan;
 use crate::event::{Claim, Event, Says};
 use compact_str::CompactString;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// To whom the events of an identifier belong from an epoch on.
@@ -87,6 +87,24 @@ impl Resolver {
             }
         }
         outcome.scripts
+    }
+
+    /// Drops claims that say nothing new. One that is known already may say something all the same if another of the epoch
+    /// is about one of its identifiers.
+    pub fn drop_known(&self, claims: &mut Vec<(When, Claim)>) {
+        let is_new = |claim: &Claim| !self.graph.is_known(claim);
+        let new: Vec<bool> = claims.iter().map(|(_, claim)| is_new(claim)).collect();
+        if !new.contains(&true) {
+            return claims.clear();
+        }
+        let mut named: HashSet<CompactString, foldhash::fast::FixedState> = HashSet::default();
+        for ((_, claim), _) in claims.iter().zip(&new).filter(|(_, new)| **new) {
+            named.extend(claim.identifiers().cloned());
+        }
+        let mut new = new.into_iter();
+        claims.retain(|(_, claim)| {
+            new.next().unwrap_or(true) || claim.identifiers().any(|id| named.contains(id))
+        });
     }
 
     /// Takes in the claims of an epoch, in any order.

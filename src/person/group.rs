@@ -25,7 +25,7 @@ pub(super) struct Group {
     persons: BTreeMap<CompactString, Box<Person>>,
     /// To whom each leaf belongs now.
     owners: BTreeMap<CompactString, CompactString>,
-    events: Vec<Event>,
+    pub(super) events: Vec<Event>,
     effects: BTreeMap<CompactString, Vec<Effect>>,
 }
 
@@ -76,12 +76,21 @@ impl Group {
         self.persons.insert(person.id.clone(), person);
     }
 
+    /// Whether its changes only give identifiers to persons under which nothing has happened yet, and nothing happens before
+    /// they do: then everybody's events happen to them as always. Most links are of this kind.
+    pub(super) fn only_names(&self, is_there: impl Fn(&str) -> bool, watermark: i64) -> bool {
+        let nobody = |change: &Change| match change {
+            Change::Join { from, .. } => !is_there(from),
+            Change::Part { .. } => false,
+        };
+        let Some((last, _)) = self.script.changes.last() else { return true };
+        self.persons.is_empty()
+            && self.script.changes.iter().all(|(_, change)| nobody(change))
+            && self.events.iter().all(|event| when(event, watermark) >= *last)
+    }
+
     /// Lets everything happen: the events of all of them, and in between the changes. Gives who is left.
-    pub(super) fn play(
-        &mut self,
-        frame: &Frame,
-        emit: &mut Emit,
-    ) -> (Vec<Box<Person>>, Tally) {
+    pub(super) fn play(&mut self, frame: &Frame, emit: &mut Emit) -> (Vec<Box<Person>>, Tally) {
         let key = |event: &Event| when(event, frame.watermark);
         let mut events = std::mem::take(&mut self.events);
         events.sort_by_key(key);

@@ -9,7 +9,7 @@ use crate::define::plan::{
     Again, EnterTrigger, ExitRule, JourneyId, JourneyPlan, Op, Order, Plan, SegmentId, SendId,
     Standing,
 };
-use crate::event::{Call, Event, Kind, Says, Value};
+use crate::event::{Event, Kind, Value};
 use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
 use crate::time::{DAY, NEVER};
 use compact_str::CompactString;
@@ -440,23 +440,11 @@ fn emit(turn: &mut Turn, at: usize, name: &str, with: &[(String, crate::define::
         with.iter().map(|(name, expr)| (name.as_str(), eval(expr, &cx).into_value())).collect();
     let instance = &turn.person.instances[at];
     let by = instance.moved_by.as_ref().unwrap_or(&instance.entered_by);
+    // An emitted event repeats nothing; without a message id it is never a duplicate.
     let event = Event {
-        time: now,
-        taken: now,
-        origin: by.origin,
         leaf: turn.person.id.clone(),
-        hash: 0,
-        // An emitted event repeats nothing; it is never a duplicate.
-        message_id: CompactString::default(),
-        kind: plan.inputs.kind(name),
-        call: Call::Track,
         values: slots(plan, &with),
-        about_person: false,
-        zone: None,
-        also: Vec::new(),
-        says: Says::Together,
-        person: None,
-        worker: None,
+        ..Event::plain(plan.inputs.kind(name), now, by.origin)
     };
     let (place, values) = (instance.place, with.into_iter().map(|(_, value)| value).collect());
     if turn.emit(event) {

@@ -249,6 +249,14 @@ impl Keyed {
 
     /// Works on persons who turn out to be one, or not to be.
     fn follow(&mut self, frame: &Frame, mut group: Group, emit: &mut Emit) {
+        let is_there = |id: &str| self.table.find(id, leaf_hash(id)).is_some();
+        if group.only_names(is_there, frame.watermark) {
+            for own in group.events.chunk_by(|a, b| a.person() == b.person()) {
+                let slot = self.table.find_or_add(own[0].person(), own[0].hash, frame.plan);
+                self.step(frame, slot, own, false, emit);
+            }
+            return;
+        }
         for id in std::mem::take(&mut group.ids) {
             if let Some(person) = self.take_out(&id) {
                 group.bring(person);

@@ -9,7 +9,7 @@ use super::instance::{Instance, Phase};
 use super::turn::{Frame, Turn};
 use super::{Person, dates, journey, segment};
 use crate::define::plan::{Again, Plan, SegmentSet, SendId};
-use crate::event::Event;
+use crate::event::{Event, Kind, Origin};
 use crate::limits::{EXIT_EVENTS_MAX, HISTORY_MAX};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,35 @@ pub struct Leaf {
     alone: Person,
     /// What was really sent to it before it was linked, oldest first.
     sent: Vec<(i64, SendId)>,
+}
+
+/// An event for which an exit waits.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Heard {
+    /// No exit asks more than that there was one: only the last of a kind is kept.
+    Plain {
+        kind: Kind,
+        time: i64,
+        origin: Origin,
+    },
+    Whole(Box<Event>),
+}
+
+impl Heard {
+    fn time(&self) -> i64 {
+        match self {
+            Heard::Plain { time, .. } => *time,
+            Heard::Whole(event) => event.time,
+        }
+    }
+
+    /// The event, as far as exits ask.
+    fn event(&self) -> Event {
+        match self {
+            Heard::Plain { kind, time, origin } => Event::plain(*kind, *time, *origin),
+            Heard::Whole(event) => (**event).clone(),
+        }
+    }
 }
 
 impl Person {
@@ -94,11 +123,28 @@ impl Person {
 
     /// Remembers an event for which exits wait: a leaf that joins may have an instance that it ends.
     pub(super) fn hear_exit(&mut self, plan: &Plan, event: &Event) {
-        if plan.inputs.identity.is_some() && plan.exit_kinds.has(event.kind) {
-            self.exits_heard.push(Event { person: None, worker: None, ..event.clone() });
-            let over = self.exits_heard.len().saturating_sub(EXIT_EVENTS_MAX);
-            self.exits_heard.drain(..over);
+        if plan.inputs.identity.is_none() || !plan.exit_kinds.has(event.kind) {
+            return;
         }
+        let heard = &mut self.exits_heard;
+        if plan.exit_kinds_asked.has(event.kind) {
+            heard.push(Heard::Whole(Box::new(Event {
+                person: None,
+                worker: None,
+                ..event.clone()
+            })));
+        } else {
+            let made = Heard::Plain { kind: event.kind, time: event.time, origin: event.origin };
+            let same =
+                |known: &Heard| matches!(known, Heard::Plain { kind, .. } if *kind == event.kind);
+            match heard.iter().position(same) {
+                Some(at) if heard[at].time() <= event.time => heard[at] = made,
+                Some(_) => {}
+                None => heard.push(made),
+            }
+        }
+        let over = heard.len().saturating_sub(EXIT_EVENTS_MAX);
+        heard.drain(..over);
     }
 
     /// Another person turns out to be this one. Both have come to the instant `now`. What is told of the other person
@@ -130,18 +176,18 @@ impl Person {
         self.leaves = leaves;
         let mut turn = Turn::new(frame, self, effects);
         // What one side has heard ends what the other has begun.
-        for event in &heard.1 {
-            journey::exit_by_event_before(&mut turn, event);
+        for heard in &heard.1 {
+            journey::exit_by_event_before(&mut turn, &heard.event());
         }
         let ours = std::mem::take(&mut turn.person.instances);
         turn.person.instances = instances;
-        for event in &heard.0 {
-            journey::exit_by_event_before(&mut turn, event);
+        for heard in &heard.0 {
+            journey::exit_by_event_before(&mut turn, &heard.event());
         }
         let theirs = std::mem::replace(&mut turn.person.instances, ours);
         take_over(&mut turn, theirs, &from);
         turn.person.exits_heard.extend(heard.1);
-        turn.person.exits_heard.sort_by_key(|event| event.time);
+        turn.person.exits_heard.sort_by_key(Heard::time);
         let over = turn.person.exits_heard.len().saturating_sub(EXIT_EVENTS_MAX);
         turn.person.exits_heard.drain(..over);
         segment::follow_all(turn.person, plan);

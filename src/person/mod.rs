@@ -73,7 +73,7 @@ pub struct Person {
     /// Each as it would be alone, if events have come under more than one identifier.
     leaves: Vec<leaves::Leaf>,
     /// The latest events for which exits wait, if persons can become one.
-    exits_heard: Vec<crate::event::Event>,
+    exits_heard: Vec<leaves::Heard>,
 }
 
 impl Person {

@@ -115,7 +115,8 @@ impl Compiler<'_> {
                 IdentifierForm::Phone(country)
             }
         };
-        IdentifierKind { name: written.name.node.clone(), of, form }
+        let name = written.name.node.clone();
+        IdentifierKind { prefix: format!("{name}:"), name, of, form }
     }
 
     /// A slot that is wanted of every event.

@@ -309,12 +309,7 @@ impl<'a> Compiler<'a> {
         };
         let mut segments_by_name = numbered(&|it| it.standing == Standing::Current);
         segments_by_name.sort_by_key(|id| &self.segments[id.0 as usize].name);
-        let mut exit_kinds = Kinds::default();
-        for exit in self.journeys.iter().flat_map(|journey| &journey.exits) {
-            if let super::plan::ExitRule::Event { on, .. } = &exit.rule {
-                exit_kinds.extend(on);
-            }
-        }
+        let (exit_kinds, exit_kinds_asked) = self.exit_kinds();
         let asked = numbered(&|it| it.standing != Standing::Gone && it.condition.is_some());
         Plan {
             fingerprint: fingerprint(self.pack, keep, self.base),
@@ -346,8 +341,25 @@ impl<'a> Compiler<'a> {
             sessions,
             policy,
             exit_kinds,
+            exit_kinds_asked,
             tests: self.pack.tests.clone(),
         }
+    }
+
+    /// Kinds of events for which exits wait, and those of them of which one asks more than that there was one.
+    fn exit_kinds(&self) -> (Kinds, Kinds) {
+        let (mut all, mut asked) = (Kinds::default(), Kinds::default());
+        for journey in &self.journeys {
+            for exit in &journey.exits {
+                if let super::plan::ExitRule::Event { on, condition } = &exit.rule {
+                    all.extend(on);
+                    if condition.is_some() || journey.enter.per.is_some() {
+                        asked.extend(on);
+                    }
+                }
+            }
+        }
+        (all, asked)
     }
 
     fn sessions(&mut self) -> Option<SessionPlan> {

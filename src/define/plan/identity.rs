@@ -5,8 +5,9 @@ use crate::event::Kind;
 /// How one kind of identifier is found and written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentifierKind {
-    /// What stands before the colon, such as `user`.
+    /// What stands before the colon, such as `user`; and that with the colon.
     pub name: String,
+    pub prefix: String,
     pub of: IdentifierSource,
     pub form: IdentifierForm,
 }

@@ -91,6 +91,8 @@ pub struct Plan {
     pub policy: PolicyPlan,
     /// Kinds of events for which an exit waits.
     pub exit_kinds: Kinds,
+    /// Those of them of which an exit asks more than that there was one.
+    pub exit_kinds_asked: Kinds,
     /// Tests of the pack, as written.
     pub tests: Vec<super::ast::TestDef>,
 }
