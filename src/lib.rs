@@ -48,6 +48,9 @@ pub mod store;
 // One person's facts, segments, journeys and contact policy: the pure core, and the operator around it.
 pub mod person;
 
+// Across persons: who stands where among all others.
+pub mod audience;
+
 // Effects → lines of the outputs, epoch by epoch.
 pub mod sink;
 

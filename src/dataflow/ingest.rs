@@ -6,6 +6,7 @@
 use crate::decode::{Decoder, is_blank};
 use crate::epoch::{Epochs, Span, Timeline};
 use crate::event::{Event, Origin, Reject};
+use crate::limits::ROUNDS_AFTER_END_MAX;
 use crate::source::{Chunk, Source, SourceError};
 use crate::store::Resume;
 use crate::time::NEVER;
@@ -189,13 +190,22 @@ impl Intake {
 impl Epochs for Intake {
     fn span(&self, epoch: u64) -> Span {
         let end = self.timeline.end(epoch).min(self.ended_at().saturating_add(1));
-        Span { begin: self.timeline.begin(epoch), end, clock: i64::MIN }
+        // After the input, what is still under way happens at its end.
+        let begin = self.timeline.begin(epoch).min(self.ended_at());
+        Span { begin, end, clock: i64::MIN }
     }
 
     /// After the input, time goes to its end and no further.
     fn of_timer(&self, deadline: i64, next: u64, frontier: Option<u64>) -> Option<u64> {
         let never = deadline == NEVER || frontier.is_none() && deadline > self.ended_at();
         (!never).then(|| self.timeline.epoch_of(deadline).max(next))
+    }
+
+    /// After the input, only so many rounds of answers are taken in: time stands, and what persons do because of them may be
+    /// answered again for ever.
+    fn of_answers(&self, epoch: u64, next: u64, frontier: Option<u64>) -> Option<u64> {
+        let last = self.timeline.epoch_of(self.ended_at()).saturating_add(ROUNDS_AFTER_END_MAX);
+        (frontier.is_some() || epoch <= last).then_some(epoch.max(next))
     }
 }
 

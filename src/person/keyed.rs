@@ -1,16 +1,19 @@
 //! The keyed state of one worker: its persons, their timers, and what one epoch does to them. Knows no timely type;
 //! [`super::operator`] drives it.
 
+mod compared;
+
 use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
 use super::views::{Keeper, Wanted};
-use super::{Effect, Person, Timers, facts};
+use super::{Effect, Person, Timers, facts, ranks};
 use crate::define::plan::Plan;
 use crate::epoch::Span;
 use crate::event::{Event, leaf_hash};
 use crate::limits::{PERSONS_IN_MEMORY_MAX, TIMERS_PER_GROUP_AND_EPOCH};
 use crate::store::{Persons as Stored, Record};
 use crate::time::{HOUR, NEVER};
+use compared::Compared;
 use std::sync::Arc;
 
 /// Takes what comes out of one person's step: identifier, hash, effects.
@@ -60,6 +63,7 @@ pub struct Keyed {
     keeper: Option<Keeper>,
     /// Whether every person that changes is handed over; else only who is asked for.
     shown: bool,
+    compared: Compared,
 }
 
 impl Keyed {
@@ -81,6 +85,7 @@ impl Keyed {
             effects: Vec::new(),
             keeper: None,
             shown: false,
+            compared: Compared::default(),
         }
     }
 
@@ -90,6 +95,9 @@ impl Keyed {
         self.idle = idle(&plan, self.dedup_horizon);
         if let Some(keeper) = &mut self.keeper {
             keeper.set_plan(plan.fingerprint);
+        }
+        if ranks::is_new(&plan, &self.plan) {
+            self.say_all(&plan, begin);
         }
         if plan.concerns_everybody() {
             for slot in 0..self.table.len() as u32 {
@@ -169,6 +177,9 @@ impl Keyed {
             let slot = self.table.find_or_add(&own[0].leaf, own[0].hash, &plan);
             self.step(&frame, slot, own, false, emit);
         }
+        while let Some(slot) = self.compared.next() {
+            self.step(&frame, slot, &[], false, emit);
+        }
         let mut due = std::mem::take(&mut self.due);
         let worth = |deadline, slot| self.table.worth(deadline, next_watermark, slot);
         self.timers.take_due(next_watermark, TIMERS_PER_GROUP_AND_EPOCH, worth, &mut due);
@@ -187,8 +198,12 @@ impl Keyed {
             self.table.slot_mut(slot).armed = NEVER;
         }
         let mut person = self.table.take(slot);
-        let tally = person.run(frame, events, &mut self.effects);
+        let answers = self.compared.take(slot);
+        let tally = person.run_answered(frame, &answers, events, &mut self.effects);
         self.count(tally);
+        // As of the end of the epoch, before which a window may still lose something.
+        let end = frame.next_watermark.saturating_sub(1);
+        self.compared.say(&mut person, slot, frame.plan, end);
         let hash = leaf_hash(&person.id);
         if !self.effects.is_empty() {
             emit(&person.id, hash, &mut self.effects);
@@ -199,6 +214,12 @@ impl Keyed {
             Some(keeper) => keeper.stale(&person.id),
             None => {}
         }
+        self.put_back(frame, slot, person);
+    }
+
+    /// Puts a person back after a step, packed if nothing has happened for long, and arms the next deadline.
+    fn put_back(&mut self, frame: &Frame, slot: u32, mut person: Box<Person>) {
+        let hash = leaf_hash(&person.id);
         let deadline = person.next_deadline(frame.plan);
         let idle_from = person.last_seen.saturating_add(self.idle);
         let idle = idle_from < frame.next_watermark;

@@ -14,6 +14,7 @@ mod journey;
 pub mod keyed;
 pub mod operator;
 mod policy;
+mod ranks;
 mod segment;
 mod table;
 mod timers;
@@ -22,6 +23,7 @@ pub mod views;
 
 pub use effect::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 pub use instance::Instance;
+pub use ranks::{Answer, Said, order};
 pub use timers::{Timers, Worth};
 
 use crate::define::plan::expr::BasketField;
@@ -68,6 +70,8 @@ pub struct Person {
     sends: Vec<(i64, SendId)>,
     watches: Vec<dates::Watch>,
     message_ids: MessageIds,
+    /// Of those who take part in comparisons with all others.
+    ranks: Option<Box<ranks::Ranks>>,
 }
 
 impl Person {

@@ -22,7 +22,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("store", &["limits", "time", "event", "define", "broker", "epoch"]),
     ("identity", &["limits", "time", "event", "define"]),
     ("person", &["limits", "time", "event", "define", "epoch", "store"]),
-    ("audience", &["limits", "time", "event", "define", "person"]),
+    ("audience", &["limits", "time", "event", "define", "epoch", "person"]),
     ("sink", &["limits", "time", "event", "define", "broker", "person"]),
     ("metrics", &["limits", "time", "event", "define", "broker", "person", "sink"]),
     (
