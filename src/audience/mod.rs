@@ -12,11 +12,13 @@
 //! one. They are found in a differential arrangement of the persons by value, so that an epoch costs what it changes, whatever
 //! the number of persons. The arrangement stays with the worker that has the persons; only counts and cut-offs travel.
 
+mod alone;
 mod counts;
 mod members;
 mod operators;
 mod tree;
 
+pub use alone::Alone;
 pub use counts::Counts;
 pub use members::{Change, Members, Values};
 pub use operators::answers;

@@ -16,7 +16,10 @@ mod run;
 pub use run::{Control, Finished, Job, Run, RunError, run};
 
 use crate::decode::Decoder;
+use crate::define::plan::Plan;
+use crate::person::Answer;
 use crate::person::keyed::Keyed;
+use crate::person::operator::{Means, compared_persons, persons};
 use crate::sink::{Batch, Formatter, Sink};
 use checkpoint::Coordinator;
 use ingest::{Ingest, Intake, Placed};
@@ -25,7 +28,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::operators::Concatenate;
+use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe::{Handle, Probe};
@@ -43,6 +46,7 @@ pub struct Parts {
     pub control: Arc<Control>,
     pub sink: Arc<Mutex<Box<dyn Sink>>>,
     pub keyed: Rc<RefCell<Keyed>>,
+    pub plan: Arc<Plan>,
     pub decoder: Rc<Decoder>,
     /// The last epoch of the checkpoint that the run goes on from.
     pub done: Option<u64>,
@@ -61,20 +65,36 @@ pub fn build(
     let first = parts.done.map_or(0, |done| done.saturating_add(1));
     let wakers = Wakers::default();
     let (events, rejects) = ingest(scope, &parts, formatter(), probe.clone());
-    let effects = crate::person::operator::persons(
-        events,
-        parts.keyed.clone(),
-        parts.intake.clone(),
-        parts.coordinator.clone(),
-        formatter(),
-        first,
-        wakers.clone(),
-    );
+    let means = Means {
+        keyed: parts.keyed.clone(),
+        epochs: parts.intake.clone(),
+        coordinator: parts.coordinator.clone(),
+        formatter: formatter(),
+        first_epoch: first,
+        wakers: wakers.clone(),
+    };
+    let effects = match parts.plan.ranks.is_empty() {
+        true => persons(events, means),
+        false => compared(events, means, &parts.plan),
+    };
     let lines = scope.concatenate([effects, rejects]);
     let (control, coordinator) = (parts.control.clone(), parts.coordinator.clone());
     publish::publish(lines, parts.sink.clone(), control, coordinator, wakers.clone())
         .probe_with(&probe);
     (probe, wakers)
+}
+
+/// The persons, with what compares them with one another around them.
+fn compared<'scope>(
+    events: Stream<'scope, u64, Vec<Placed>>,
+    means: Means,
+    plan: &Arc<Plan>,
+) -> Stream<'scope, u64, Vec<Batch>> {
+    let (epochs, first) = (means.epochs.clone(), means.first_epoch.saturating_sub(1));
+    let (back, answers) = events.scope().feedback::<Vec<Answer>>(1);
+    let (lines, said) = compared_persons(events, answers, means);
+    crate::audience::answers(said, plan, &epochs, first).connect_loop(back);
+    lines
 }
 
 type Ingested<'scope> = (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>);

@@ -327,6 +327,9 @@ impl Setup {
         {
             self.control.fail(error.into());
         }
+        if self.done.is_some_and(|done| done < u64::MAX) && !self.plan.ranks.is_empty() {
+            keyed.say_again();
+        }
         let keyed = Rc::new(RefCell::new(keyed));
         self.flow(worker, &keyed);
         let mut keyed = keyed.borrow_mut();
@@ -346,6 +349,7 @@ impl Setup {
             control: self.control.clone(),
             sink: self.sink.clone(),
             keyed: keyed.clone(),
+            plan: self.plan.clone(),
             decoder: Rc::new(Decoder::new(&self.plan.inputs)),
             done: self.done,
         };

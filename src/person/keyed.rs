@@ -99,6 +99,7 @@ impl Keyed {
         if ranks::is_new(&plan, &self.plan) {
             self.say_all(&plan, begin);
         }
+        self.compared.announce(&plan);
         if plan.concerns_everybody() {
             for slot in 0..self.table.len() as u32 {
                 // A restart has to know of it.

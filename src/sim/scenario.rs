@@ -1,5 +1,6 @@
 //! Runs the tests of packs: scripts of events, time and expectations, on the same persons as the real thing.
 
+use crate::audience::Alone;
 use crate::decode::Decoder;
 use crate::define::ast::{Spanned, TestDef};
 use crate::define::plan::{FactRule, Plan};
@@ -47,6 +48,8 @@ struct Stage {
     plan: Arc<Plan>,
     decoder: Decoder,
     keyed: Keyed,
+    /// Compares the persons with one another, if the plan does.
+    audience: Alone,
     /// The instant of the last line.
     now: i64,
     /// All before this has happened.
@@ -64,6 +67,7 @@ impl Stage {
         Stage {
             decoder: Decoder::new(&plan.inputs),
             keyed: Keyed::new(plan.clone(), time::HOUR, None),
+            audience: Alone::default(),
             plan,
             now,
             watermark: now,
@@ -123,8 +127,27 @@ impl Stage {
         Ok(())
     }
 
-    /// Takes in what is at hand and lets time pass up to `until`.
+    /// Takes in what is at hand and lets time pass up to `until`. Where persons are compared with one another, an epoch is a
+    /// millisecond in which something happens.
     fn happen(&mut self, until: i64) {
+        if self.plan.ranks.is_empty() {
+            return self.epoch(until);
+        }
+        loop {
+            let next = self.keyed.earliest_timer().max(self.watermark);
+            let next = if self.events.is_empty() { next } else { self.watermark.max(self.now) };
+            let end = until.min(next.saturating_add(1));
+            self.epoch(end);
+            let answers = self.audience.answers(&self.plan, self.keyed.take_said(0));
+            let answered = !answers.is_empty();
+            self.keyed.hear(answers);
+            if end >= until && !answered {
+                return;
+            }
+        }
+    }
+
+    fn epoch(&mut self, until: i64) {
         let mut events = std::mem::take(&mut self.events);
         let mut effects: Vec<(i64, u64, usize, String, Decision)> = Vec::new();
         loop {

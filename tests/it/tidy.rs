@@ -37,7 +37,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
         "sim",
         &[
             "limits", "time", "event", "define", "broker", "source", "decode", "epoch", "store",
-            "person", "sink", "dataflow",
+            "person", "audience", "sink", "dataflow",
         ],
     ),
     (

@@ -4,12 +4,12 @@ use super::commit::Committer;
 use super::ingest::{Ingest, Opener, Opening, Readers};
 use super::probe::Prober;
 use super::publish::{Bundle, publish};
-use super::resume::{find_place, open_lanes};
+use super::resume::{Resume, find_place, open_lanes};
 use super::{Definer, Lane, Shared, Version, claim, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::run::{drop_dataflows, guarded, take_stored};
-use crate::dataflow::{Control, RunError, Wakers};
+use crate::dataflow::{Control, RunError, Wakers, compared};
 use crate::define::compile::Keep;
 use crate::define::definitions::Definitions;
 use crate::define::plan::Plan;
@@ -18,6 +18,7 @@ use crate::epoch::sequencer::{Backlog, Sequencer};
 use crate::epoch::{Epochs, Timeline};
 use crate::metrics::Metrics;
 use crate::person::keyed::{Counts, Keyed};
+use crate::person::operator::{Means, persons};
 use crate::person::views::{Keeper, Views};
 use crate::sink::topics::{Outlet, Topics};
 use crate::sink::{Batch, Formatter, Sources};
@@ -206,6 +207,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         job.metrics.clone(),
         resume.versions.clone(),
     ));
+    shared.compares.store(compares(&job, &resume), Ordering::Release);
     open_lanes(&job, &resume, &shared)?;
     let answers = Arc::new(AtomicBool::new(true));
     let every = job.store.is_some().then_some(u64::MAX);
@@ -234,6 +236,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         key: job.key(&version.plan),
         opener: job.opener(),
         name: job.name,
+        after: resume.entry.number,
         read: resume.entry.read,
         version,
         broker: job.broker,
@@ -259,10 +262,20 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
     Ok(run)
 }
 
+/// Whether any definitions that there are compare persons with one another: then the dataflow is built with what that takes.
+fn compares(job: &LiveJob, resume: &Resume) -> bool {
+    let given = job.definitions.clone();
+    let given = given.and_then(|given| Version::first(given, job.keep).ok());
+    let known = resume.versions.iter().map(|(_, version)| version);
+    known.chain(&given).any(|version| !version.plan.ranks.is_empty())
+}
+
 /// What the threads of a run need.
 struct Setup {
     name: String,
     key: RunKey,
+    /// The epoch before the first one.
+    after: u64,
     /// How far the epoch before the first one had read.
     read: Vec<crate::epoch::log::Read>,
     /// The definitions of that epoch.
@@ -411,6 +424,9 @@ impl Setup {
         {
             self.control.fail(error.into());
         }
+        if self.shared.compares.load(Ordering::Acquire) {
+            keyed.say_again();
+        }
         keyed.show_to(Keeper::new(self.views.clone(), plan.fingerprint));
         let keyed = Rc::new(RefCell::new(keyed));
         let (probe, wakers) = worker.dataflow::<u64, _, _>(|scope| self.build(scope, &keyed, out));
@@ -432,7 +448,8 @@ impl Setup {
                 keyed.answer(wanted, self.shared.watermark.load(Ordering::Acquire));
             }
             self.metrics.workers[index].note(&keyed.counts(), keyed.timers());
-            self.shared.timers[index].store(keyed.earliest_timer(), Ordering::Release);
+            let earliest = if keyed.is_waiting() { i64::MIN } else { keyed.earliest_timer() };
+            self.shared.timers[index].store(earliest, Ordering::Release);
             live.events.store(keyed.counts().events, Ordering::Relaxed);
             live.persons.store(keyed.counts().persons, Ordering::Relaxed);
             live.timers.store(keyed.timers() as u64, Ordering::Relaxed);
@@ -449,15 +466,18 @@ impl Setup {
         let probe = Handle::new();
         let wakers = Wakers::default();
         let (events, rejects) = self.ingest(scope);
-        let lines = crate::person::operator::persons(
-            events,
-            keyed.clone(),
-            self.shared.schedule.clone() as Arc<dyn Epochs>,
-            self.coordinator.clone(),
-            self.formatter(),
-            0,
-            wakers.clone(),
-        );
+        let means = Means {
+            keyed: keyed.clone(),
+            epochs: self.shared.schedule.clone() as Arc<dyn Epochs>,
+            coordinator: self.coordinator.clone(),
+            formatter: self.formatter(),
+            first_epoch: self.after + 1,
+            wakers: wakers.clone(),
+        };
+        let lines = match self.shared.compares.load(Ordering::Acquire) {
+            true => compared(events, means, &self.version.plan),
+            false => persons(events, means),
+        };
         let lines = scope.concatenate([lines, rejects]);
         let (read, version) = (self.read.clone(), self.version.clone());
         publish(lines, self.shared.clone(), read, version, out, wakers.clone()).probe_with(&probe);

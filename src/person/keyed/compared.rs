@@ -29,6 +29,11 @@ impl Compared {
         self.answers.keys().next().copied()
     }
 
+    /// Says of every fact by which persons are compared that something has changed: the plan.
+    pub(super) fn announce(&mut self, plan: &Plan) {
+        self.said.extend(plan.ranked.iter().map(|ranked| ((ranked.fact.0, 0, 0), 0)));
+    }
+
     /// Lets a person say what is another value than before, as of an instant.
     pub(super) fn say(&mut self, person: &mut Person, slot: u32, plan: &Plan, now: i64) {
         ranks::say(person, plan, now, |fact, value, more| {
