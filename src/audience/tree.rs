@@ -11,7 +11,7 @@ pub(super) struct Tree {
     len: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Page {
     /// Different values in order, each with how often it occurs.
     values: Vec<(u64, u32)>,
@@ -27,8 +27,9 @@ impl Tree {
 
     /// Takes in one more of a value.
     pub(super) fn insert(&mut self, value: u64) {
+        self.len += 1;
         if self.pages.is_empty() {
-            self.pages.push(Page::default());
+            return self.pages.push(Page { values: vec![(value, 1)], len: 1 });
         }
         let at = self.page_of(value);
         let page = &mut self.pages[at];
@@ -37,7 +38,6 @@ impl Tree {
             Err(place) => page.values.insert(place, (value, 1)),
         }
         page.len += 1;
-        self.len += 1;
         if page.values.len() > PAGE {
             let values = page.values.split_off(PAGE / 2);
             let len = values.iter().map(|(_, count)| u64::from(*count)).sum();

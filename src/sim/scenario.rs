@@ -9,6 +9,7 @@ use crate::define::script::{
 };
 use crate::epoch::Span;
 use crate::event::{Event, Origin, Value};
+use crate::limits::ROUNDS_AFTER_END_MAX;
 use crate::person::keyed::Keyed;
 use crate::person::{Decision, Effect, Outcome};
 use crate::sink::{reason_text, write_value};
@@ -133,6 +134,7 @@ impl Stage {
         if self.plan.ranks.is_empty() {
             return self.epoch(until);
         }
+        let mut rounds = 0;
         loop {
             let next = self.keyed.earliest_timer().max(self.watermark);
             let next = if self.events.is_empty() { next } else { self.watermark.max(self.now) };
@@ -141,7 +143,8 @@ impl Stage {
             let answers = self.audience.answers(&self.plan, self.keyed.take_said(0));
             let answered = !answers.is_empty();
             self.keyed.hear(answers);
-            if end >= until && !answered {
+            rounds += u64::from(end >= until);
+            if end >= until && (!answered || rounds > ROUNDS_AFTER_END_MAX) {
                 return;
             }
         }

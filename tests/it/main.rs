@@ -24,6 +24,7 @@ mod oracle;
 mod packs;
 #[path = "../places/mod.rs"]
 mod places;
+mod ranks;
 mod recovery;
 mod serve;
 mod simulator;

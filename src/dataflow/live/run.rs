@@ -4,7 +4,7 @@ use super::commit::Committer;
 use super::ingest::{Ingest, Opener, Opening, Readers};
 use super::probe::Prober;
 use super::publish::{Bundle, publish};
-use super::resume::{Resume, find_place, open_lanes};
+use super::resume::{compares, find_place, open_lanes};
 use super::{Definer, Lane, Shared, Version, claim, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
@@ -260,14 +260,6 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
     let run = LiveRun { control, shared, answers, thread };
     run.definer().follow(job.definitions)?;
     Ok(run)
-}
-
-/// Whether any definitions that there are compare persons with one another: then the dataflow is built with what that takes.
-fn compares(job: &LiveJob, resume: &Resume) -> bool {
-    let given = job.definitions.clone();
-    let given = given.and_then(|given| Version::first(given, job.keep).ok());
-    let known = resume.versions.iter().map(|(_, version)| version);
-    known.chain(&given).any(|version| !version.plan.ranks.is_empty())
 }
 
 /// What the threads of a run need.
