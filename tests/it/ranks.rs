@@ -176,7 +176,7 @@ fn play(world: &World, history: &[world::Cut]) -> Ending {
 fn persons_who_move_one_another_are_moved_the_same_through_stops_and_starts() {
     const OFTEN: world::Cut = world::Cut { workers: 1, chunk: 1, checkpoint: 1, stop: None };
     let mut resumed = 0;
-    for seed in 0..4 {
+    for seed in 0..2 {
         let world = moving(seed);
         let plain = play(&world, &[world::Cut::plain()]);
         let text = String::from_utf8_lossy(&plain.outputs.concat()).into_owned();
@@ -185,12 +185,12 @@ fn persons_who_move_one_another_are_moved_the_same_through_stops_and_starts() {
             let ending = play(&world, &[world::Cut { workers, ..OFTEN }]);
             ending.same(&plain).unwrap_or_else(|why| panic!("seed {seed}, {workers}: {why}"));
         }
-        for n in (1..60).step_by(4) {
+        for n in (1..60).step_by(7) {
             let stops = [
                 Stop::Write(n),
                 Stop::Complete(n),
-                Stop::Commit(1 + n / 4, Fault::After),
-                Stop::Commit(1 + n / 4, Fault::Before),
+                Stop::Commit(1 + n / 3, Fault::After),
+                Stop::Commit(1 + n / 3, Fault::Before),
             ];
             for (at, stop) in stops.into_iter().enumerate() {
                 let workers = [(1, 2), (2, 1), (2, 2), (3, 1)][at];
@@ -203,7 +203,7 @@ fn persons_who_move_one_another_are_moved_the_same_through_stops_and_starts() {
             }
         }
     }
-    assert!(resumed > 50, "{resumed} runs went on from a checkpoint");
+    assert!(resumed > 20, "{resumed} runs went on from a checkpoint");
 }
 
 #[test]
