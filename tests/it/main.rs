@@ -26,6 +26,7 @@ mod packs;
 #[path = "../places/mod.rs"]
 mod places;
 mod ranks;
+mod ranks_live;
 mod recovery;
 mod serve;
 mod simulator;

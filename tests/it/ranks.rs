@@ -55,13 +55,13 @@ journeys:
     steps: [ { emit: { event: Bonus, with: { total: 3 } } } ]
 ";
 
-const START: i64 = 1_780_000_000_000;
+pub const START: i64 = 1_780_000_000_000;
 const STEP: i64 = 10_000;
 
 /// An event: when, whose, and what was spent; nothing for a view.
-type Event = (i64, u64, Option<u64>);
+pub type Event = (i64, u64, Option<u64>);
 
-fn stream(rng: &mut Rng, persons: u64, length: usize) -> Vec<Event> {
+pub fn stream(rng: &mut Rng, persons: u64, length: usize) -> Vec<Event> {
     let mut at = START;
     let mut event = || {
         at += [0, 1, 700, 4_000, 60_000][rng.below(5) as usize];
@@ -71,7 +71,7 @@ fn stream(rng: &mut Rng, persons: u64, length: usize) -> Vec<Event> {
     (0..length).map(|_| event()).collect()
 }
 
-fn line((at, person, spent): &Event) -> Vec<u8> {
+pub fn line((at, person, spent): &Event) -> Vec<u8> {
     let (event, properties) = match spent {
         Some(total) => ("Order Completed", format!(r#"{{"total":{total}}}"#)),
         None => ("Product Viewed", "{}".to_owned()),
@@ -185,7 +185,7 @@ fn persons_who_move_one_another_are_moved_the_same_through_stops_and_starts() {
             let ending = play(&world, &[world::Cut { workers, ..OFTEN }]);
             ending.same(&plain).unwrap_or_else(|why| panic!("seed {seed}, {workers}: {why}"));
         }
-        for n in (1..60).step_by(7) {
+        for n in (1..60).step_by(9) {
             let stops = [
                 Stop::Write(n),
                 Stop::Complete(n),

@@ -2,7 +2,7 @@
 
 use super::super::{Answer, Person, Said, ranks};
 use super::{Frame, Keyed};
-use crate::define::plan::{Plan, RankId};
+use crate::define::plan::{Plan, RankId, Standing};
 use std::collections::BTreeMap;
 
 /// What of it one worker holds.
@@ -72,10 +72,16 @@ impl Keyed {
         for slot in 0..self.table.len() as u32 {
             let person = self.table.view(slot);
             let (said, holds) = person.said();
+            // Who has not taken up the plan yet still holds answers that nobody asks for.
+            let is_asked = |rank: &&RankId| {
+                let rank = self.plan.ranks.get(usize::from(rank.0));
+                rank.is_some_and(|rank| rank.standing != Standing::Gone)
+            };
+            let holds: Vec<RankId> = holds.iter().filter(is_asked).copied().collect();
             let said = said.iter().map(|&(fact, value)| ((fact, value, slot), 1));
             self.compared.said.extend(said);
             if !holds.is_empty() {
-                self.compared.answered.insert(slot, holds.to_vec());
+                self.compared.answered.insert(slot, holds);
             }
         }
     }
