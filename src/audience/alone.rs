@@ -27,7 +27,11 @@ impl Alone {
         // What goes first, as a value may come again in the same breath.
         changes.sort_unstable_by_key(|(_, more)| *more);
         for (what, more) in &changes {
-            if *more > 0 { self.values.0.insert(*what) } else { self.values.0.remove(what) };
+            if *more > 0 {
+                self.values.0.insert(*what)
+            } else {
+                self.values.0.remove(what)
+            };
         }
         let moved = self.counts.moved(plan, |_| true);
         self.members.turned(plan, &mut changes, &moved, &mut self.values)

@@ -27,11 +27,7 @@ impl Counts {
     }
 
     /// The cut-offs that have moved, of facts that `mine` tells.
-    pub fn moved(
-        &mut self,
-        plan: &Plan,
-        mine: impl Fn(FactId) -> bool,
-    ) -> Vec<(RankId, CutOff)> {
+    pub fn moved(&mut self, plan: &Plan, mine: impl Fn(FactId) -> bool) -> Vec<(RankId, CutOff)> {
         let other_plan = self.plan.replace(plan.version) != Some(plan.version);
         if other_plan {
             let asked = |rank: &RankId| {

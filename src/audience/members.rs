@@ -31,9 +31,7 @@ impl Members {
     ) -> Vec<Answer> {
         let before: BTreeMap<RankId, CutOff> = moved
             .iter()
-            .map(|&(rank, cut_off)| {
-                (rank, self.cut_offs.insert(rank, cut_off).unwrap_or(NOBODY))
-            })
+            .map(|&(rank, cut_off)| (rank, self.cut_offs.insert(rank, cut_off).unwrap_or(NOBODY)))
             .collect();
         let mut turned = Vec::new();
         let changed = changed(changes);

@@ -135,9 +135,9 @@ fn members<'scope>(
                         let mut cursor = batch.cursor();
                         while let Some(&what) = cursor.get_key(&batch) {
                             cursor.map_times(&batch, |&epoch, &more| {
-                                let held = stash.entry(epoch).or_insert_with(|| {
-                                    Held::new(capability.delayed(&epoch, 0))
-                                });
+                                let held = stash
+                                    .entry(epoch)
+                                    .or_insert_with(|| Held::new(capability.delayed(&epoch, 0)));
                                 held.changes.push((what, more));
                             });
                             cursor.step_key(&batch);
@@ -157,8 +157,7 @@ fn members<'scope>(
                     let (epoch, mut held) = first.remove_entry();
                     let mut values = Arrangement { trace: &mut trace, epoch };
                     let plan = plans.at(epoch);
-                    let turned =
-                        members.turned(plan, &mut held.changes, &held.moved, &mut values);
+                    let turned = members.turned(plan, &mut held.changes, &held.moved, &mut values);
                     output.session(&held.capability).give_iterator(turned.into_iter());
                 }
                 // Nobody asks about epochs before this any more: their history may go, and batches become one.

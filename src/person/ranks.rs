@@ -75,7 +75,12 @@ pub(super) fn forget(person: &mut Person, plan: &Plan) {
 
 /// Says what is another value at `now` than was said before: the fact, the value, and whether there is one more or one fewer.
 /// Notes when a value will change by itself.
-pub(super) fn say(person: &mut Person, plan: &Plan, now: i64, mut say: impl FnMut(u16, u64, isize)) {
+pub(super) fn say(
+    person: &mut Person,
+    plan: &Plan,
+    now: i64,
+    mut say: impl FnMut(u16, u64, isize),
+) {
     if plan.ranked.is_empty() && person.ranks.is_none() {
         return;
     }

@@ -76,13 +76,15 @@ pub fn line((at, person, spent): &Event) -> Vec<u8> {
         Some(total) => ("Order Completed", format!(r#"{{"total":{total}}}"#)),
         None => ("Product Viewed", "{}".to_owned()),
     };
-    format!(r#"{{"event":"{event}","userId":"p{person}","timestamp":{at},"properties":{properties}}}"#)
-        .into_bytes()
+    format!(
+        r#"{{"event":"{event}","userId":"p{person}","timestamp":{at},"properties":{properties}}}"#
+    )
+    .into_bytes()
 }
 
-/// What is to be announced, from a plain sort of everybody after every epoch.
-fn expected(events: &[Event]) -> Vec<String> {
-    let (first, end) = (events[0].0 / STEP, events[events.len() - 1].0);
+/// What is to be announced up to `end`, from a plain sort of everybody after every epoch.
+fn expected(events: &[Event], end: i64) -> Vec<String> {
+    let first = events[0].0 / STEP;
     let mut members: BTreeSet<(u64, &str)> = BTreeSet::new();
     let mut lines = Vec::new();
     for epoch in first..=end / STEP {
@@ -151,7 +153,7 @@ fn everybody_stands_where_a_sort_says_after_every_epoch() {
         let persons = *rng.pick(&[1, 5, 23, 60]);
         let events = stream(&mut rng, persons, 150);
         let (said, bytes) = announced(&engine, &events, Cut::plain());
-        let wanted = expected(&events);
+        let wanted = expected(&events, events[events.len() - 1].0);
         let differs = said.iter().zip(&wanted).find(|(a, b)| a != b);
         assert_eq!(said.len(), wanted.len(), "seed {seed}: {differs:?}");
         assert_eq!(differs, None, "seed {seed}");
@@ -160,6 +162,17 @@ fn everybody_stands_where_a_sort_says_after_every_epoch() {
             assert!(other == bytes, "seed {seed}: other bytes with {workers} workers");
         }
     }
+}
+
+#[test]
+fn time_that_runs_on_moves_persons_too() {
+    let events = stream(&mut Rng::new(21), 12, 60);
+    let end = events[events.len() - 1].0 + 200_500;
+    let lines = events.iter().map(line).collect();
+    let mut world = World::new(PACK, vec![lines]).expect("a pack without mistakes");
+    world.until = Some(end);
+    let ending = play(&world, &[world::Cut::plain()]);
+    assert_eq!(records_of(&ending.outputs), expected(&events, end));
 }
 
 fn moving(seed: u64) -> World {

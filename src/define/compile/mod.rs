@@ -20,7 +20,8 @@ use super::ast::{self, Pack, Span};
 use super::diagnostic::{self, Diagnostic};
 use super::plan::{
     Consumer, FactId, FactPlan, FactRule, Inputs, JourneyId, JourneyPlan, Kinds, Plan, PolicyPlan,
-    PropertyPath, PropertyType, RankId, RankPlan, RankedFact, Rates, SegmentId, SegmentPlan, SendPlan, SessionPlan, Standing,
+    PropertyPath, PropertyType, RankId, RankPlan, RankedFact, Rates, SegmentId, SegmentPlan,
+    SendPlan, SessionPlan, Standing,
 };
 use crate::event::{Kind, Num};
 use crate::time::zone::Zone;

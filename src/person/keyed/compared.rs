@@ -92,7 +92,9 @@ impl Keyed {
         let mut turned = Vec::new();
         for answer in answers {
             let known = before.get_mut(&answer.person);
-            match known.and_then(|known| Some((known.iter().position(|it| *it == answer.rank)?, known))) {
+            match known
+                .and_then(|known| Some((known.iter().position(|it| *it == answer.rank)?, known)))
+            {
                 Some((at, known)) => {
                     known.swap_remove(at);
                 }

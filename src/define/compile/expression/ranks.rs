@@ -137,7 +137,8 @@ impl Checker<'_, '_> {
             Type::Time | Type::Date => RankedValues::Times,
             Type::Duration => RankedValues::Durations,
             other => {
-                let message = format!("{name}() takes numbers, times and durations, and this is {other}");
+                let message =
+                    format!("{name}() takes numbers, times and durations, and this is {other}");
                 self.mistake(arg, message, hints::needed(&other, &Type::Number));
                 return None;
             }
