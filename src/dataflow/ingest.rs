@@ -90,7 +90,7 @@ pub struct Handed {
     pub rejects: Vec<(u64, Reject)>,
     /// Whether there may be more.
     pub more: bool,
-    /// Whether the source asked has nothing yet and nothing else was done: to be asked again, but not at once.
+    /// Whether nothing was there to be read and nothing else was done: to be asked again, but not at once.
     pub idle: bool,
     /// No event or reject of an epoch before this one will come from this worker; `None` at the end.
     pub frontier: Option<u64>,
@@ -252,9 +252,10 @@ impl Ingest {
         self.pending.iter().position(is_next)
     }
 
-    /// Takes the next chunk of the source that lags behind most; true if that source has nothing yet.
+    /// Takes the next chunk of the source that lags behind most; true if that source has nothing yet, or enough has been read
+    /// ahead: whoever has work to do on what has been read needs the processor.
     fn claim(&mut self, written: u64) -> Result<bool, SourceError> {
-        let Some(feed) = self.intake.behind(written) else { return Ok(false) };
+        let Some(feed) = self.intake.behind(written) else { return Ok(self.pending.is_empty()) };
         let (chunk, number) = {
             let mut reader = lock(&self.intake.feeds[feed].reader);
             if reader.ended {

@@ -43,6 +43,9 @@ fn changes() -> impl Strategy<Value = Changes> {
     prop::collection::btree_map(0_u64..200, epoch, 1..20)
 }
 
+/// What persons say, by epoch.
+type SaidIn = BTreeMap<u64, Vec<((u16, u64, u32), isize)>>;
+
 /// Persons' values: fact and person.
 type Values = BTreeMap<(u16, u32), u64>;
 
@@ -70,12 +73,7 @@ fn sorted(plan: &Plan, values: &Values) -> BTreeSet<(u32, RankId)> {
 }
 
 /// Everything that is answered, with its epoch. `paced` waits for each epoch before the next one comes.
-fn answered(
-    plan: &Arc<Plan>,
-    said: &BTreeMap<u64, Vec<((u16, u64, u32), isize)>>,
-    workers: usize,
-    paced: bool,
-) -> Vec<(u64, Answer)> {
+fn answered(plan: &Arc<Plan>, said: &SaidIn, workers: usize, paced: bool) -> Vec<(u64, Answer)> {
     let out = Arc::new(Mutex::new(Vec::new()));
     let (plan, said, all) = (plan.clone(), said.clone(), out.clone());
     let guards = timely::execute(timely::Config::process(workers), move |worker| {
@@ -112,11 +110,7 @@ fn answered(
 }
 
 /// What persons say, and what holds after each epoch.
-#[expect(clippy::type_complexity, reason = "it is used twice, a few lines from here")]
-fn said(
-    plan: &Plan,
-    changes: &Changes,
-) -> (BTreeMap<u64, Vec<((u16, u64, u32), isize)>>, BTreeMap<u64, BTreeSet<(u32, RankId)>>) {
+fn said(plan: &Plan, changes: &Changes) -> (SaidIn, BTreeMap<u64, BTreeSet<(u32, RankId)>>) {
     let mut values = Values::new();
     let (mut said, mut holds) = (BTreeMap::new(), BTreeMap::new());
     for (&epoch, changes) in changes {
