@@ -51,6 +51,9 @@ pub mod identity;
 // One person's facts, segments, journeys and contact policy: the pure core, and the operator around it.
 pub mod person;
 
+// Across persons: who stands where among all others.
+pub mod audience;
+
 // Effects → lines of the outputs, epoch by epoch.
 pub mod sink;
 

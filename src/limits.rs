@@ -38,6 +38,10 @@ pub const EMITTED_PER_INSTANT_MAX: u32 = 16;
 /// Rounds of announcing for one person at one instant; what is left is announced at the next one.
 pub const ROUNDS_PER_INSTANT_MAX: u32 = 256;
 
+/// Epochs after the end of file input in which persons still take in their places among all others; what would come after them is
+/// not taken in.
+pub const ROUNDS_AFTER_END_MAX: u64 = 64;
+
 /// Message ids that are remembered per person, however long the horizon; the oldest goes.
 pub const MESSAGE_IDS_MAX: usize = 4096;
 

@@ -6,6 +6,7 @@
 use crate::decode::{Decoder, is_blank};
 use crate::epoch::{Epochs, Placed, Span, Timeline};
 use crate::event::{Event, Origin, Reject};
+use crate::limits::ROUNDS_AFTER_END_MAX;
 use crate::source::{Chunk, Source, SourceError};
 use crate::store::Resume;
 use crate::time::NEVER;
@@ -86,7 +87,7 @@ pub struct Handed {
     pub rejects: Vec<(u64, Reject)>,
     /// Whether there may be more.
     pub more: bool,
-    /// Whether the source asked has nothing yet and nothing else was done: to be asked again, but not at once.
+    /// Whether nothing was there to be read and nothing else was done: to be asked again, but not at once.
     pub idle: bool,
     /// No event or reject of an epoch before this one will come from this worker; `None` at the end.
     pub frontier: Option<u64>,
@@ -186,13 +187,22 @@ impl Intake {
 impl Epochs for Intake {
     fn span(&self, epoch: u64) -> Span {
         let end = self.timeline.end(epoch).min(self.ended_at().saturating_add(1));
-        Span { begin: self.timeline.begin(epoch), end, clock: i64::MIN }
+        // After the input, what is still under way happens at its end.
+        let begin = self.timeline.begin(epoch).min(self.ended_at());
+        Span { begin, end, clock: i64::MIN }
     }
 
     /// After the input, time goes to its end and no further.
     fn of_timer(&self, deadline: i64, next: u64, frontier: Option<u64>) -> Option<u64> {
         let never = deadline == NEVER || frontier.is_none() && deadline > self.ended_at();
         (!never).then(|| self.timeline.epoch_of(deadline).max(next))
+    }
+
+    /// After the input, only so many rounds of answers are taken in: time stands, and what persons do because of them may be
+    /// answered again for ever.
+    fn of_answers(&self, epoch: u64, next: u64, frontier: Option<u64>) -> Option<u64> {
+        let last = self.timeline.epoch_of(self.ended_at()).saturating_add(ROUNDS_AFTER_END_MAX);
+        (frontier.is_some() || epoch <= last).then_some(epoch.max(next))
     }
 }
 
@@ -239,9 +249,10 @@ impl Ingest {
         self.pending.iter().position(is_next)
     }
 
-    /// Takes the next chunk of the source that lags behind most; true if that source has nothing yet.
+    /// Takes the next chunk of the source that lags behind most; true if that source has nothing yet, or enough has been read
+    /// ahead: whoever has work to do on what has been read needs the processor.
     fn claim(&mut self, written: u64) -> Result<bool, SourceError> {
-        let Some(feed) = self.intake.behind(written) else { return Ok(false) };
+        let Some(feed) = self.intake.behind(written) else { return Ok(self.pending.is_empty()) };
         let (chunk, number) = {
             let mut reader = lock(&self.intake.feeds[feed].reader);
             if reader.ended {

@@ -16,10 +16,14 @@ mod run;
 pub use run::{Control, Finished, Job, Run, RunError, run};
 
 use crate::decode::Decoder;
+use crate::define::plan::Plan;
 use crate::epoch::Placed;
 use crate::identity::Resolver;
 use crate::identity::figures::Figures;
+use crate::identity::operator::{Resolved, resolve};
+use crate::person::Answer;
 use crate::person::keyed::Keyed;
+use crate::person::operator::{Means, persons as person_stage};
 use crate::sink::{Batch, Formatter, Sink};
 use checkpoint::Coordinator;
 use ingest::{Ingest, Intake};
@@ -28,10 +32,10 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::operators::Concatenate;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe::{Handle, Probe};
+use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
 use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 
@@ -46,6 +50,7 @@ pub struct Parts {
     pub control: Arc<Control>,
     pub sink: Arc<Mutex<Box<dyn Sink>>>,
     pub keyed: Rc<RefCell<Keyed>>,
+    pub plan: Arc<Plan>,
     pub decoder: Rc<Decoder>,
     /// Which persons identifiers belong to, if several can be one.
     pub identity: Option<(Resolver, Arc<Figures>)>,
@@ -68,7 +73,7 @@ pub fn build(
     let first = parts.done.map_or(0, |done| done.saturating_add(1));
     let wakers = Wakers::default();
     let (events, rejects) = ingest(scope, &parts, formatter(), probe.clone());
-    let of_persons = crate::person::operator::Parts {
+    let means = Means {
         keyed: parts.keyed.clone(),
         epochs: parts.intake.clone(),
         coordinator: parts.coordinator.clone(),
@@ -85,24 +90,35 @@ pub fn build(
         kept: parts.kept,
         caller: None,
     });
-    let effects = persons(events, identity, of_persons);
+    let compares = !parts.plan.ranks.is_empty();
+    let effects = persons(events, identity, means, compares.then_some(&parts.plan));
     let lines = scope.concatenate([effects, rejects]);
     publish::publish(lines, sink, control, coordinator, wakers.clone()).probe_with(&probe);
     (probe, wakers)
 }
 
-/// Events to their persons, by way of identity where a pack has it.
+/// Events to their persons, by way of identity where a pack has it; around them, if the plan compares persons with one another,
+/// what does so.
 fn persons<'scope>(
     events: Stream<'scope, u64, Vec<Placed>>,
     identity: Option<crate::identity::operator::Stage>,
-    parts: crate::person::operator::Parts,
+    means: Means,
+    compared: Option<&Arc<Plan>>,
 ) -> Stream<'scope, u64, Vec<Batch>> {
-    use crate::identity::operator::resolve;
-    use crate::person::operator::{persons, resolved_persons};
-    match identity {
-        Some(stage) => resolved_persons(resolve(events, stage), parts),
-        None => persons(events, parts),
-    }
+    let scope = events.scope();
+    let resolved = match identity {
+        Some(stage) => resolve(events, stage),
+        None => Resolved::alone(events),
+    };
+    let Some(plan) = compared else {
+        return person_stage(resolved, None, means).0;
+    };
+    let (epochs, first) = (means.epochs.clone(), means.first_epoch.saturating_sub(1));
+    let (back, answers) = scope.feedback::<Vec<Answer>>(1);
+    let (lines, said) = person_stage(resolved, Some(answers), means);
+    let said = said.expect("it was given answers");
+    crate::audience::answers(said, plan, &epochs, first).connect_loop(back);
+    lines
 }
 
 type Ingested<'scope> = (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>);

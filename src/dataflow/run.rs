@@ -333,6 +333,9 @@ impl Setup {
             self.control.fail(error.into());
         }
         let resolver = links(&self.control, &self.plan, self.store.as_deref());
+        if self.done.is_some_and(|done| done < u64::MAX) && !self.plan.ranks.is_empty() {
+            keyed.say_again();
+        }
         let keyed = Rc::new(RefCell::new(keyed));
         self.flow(worker, &keyed, resolver);
         let mut keyed = keyed.borrow_mut();
@@ -357,6 +360,7 @@ impl Setup {
             control: self.control.clone(),
             sink: self.sink.clone(),
             keyed: keyed.clone(),
+            plan: self.plan.clone(),
             decoder: Rc::new(Decoder::new(&self.plan.inputs)),
             identity: resolver.map(|resolver| (resolver, self.control.identity.clone())),
             kept: self.store.is_some(),

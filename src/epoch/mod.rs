@@ -35,6 +35,10 @@ pub trait Epochs: Send + Sync {
     /// none. `frontier` is the first epoch that may still get events, `None` after the input.
     fn of_timer(&self, deadline: i64, next: u64, frontier: Option<u64>) -> Option<u64>;
 
+    /// The epoch from `next` on in which persons take in what was answered for an epoch; `None` if there is none yet, or will be
+    /// none. `frontier` as for [`Epochs::of_timer`].
+    fn of_answers(&self, epoch: u64, next: u64, frontier: Option<u64>) -> Option<u64>;
+
     /// The first epoch from `next` on at whose beginning another plan takes effect, and the plan. Over files there is none.
     fn switch(&self, next: u64) -> Option<(u64, Arc<Plan>)> {
         let _ = next;

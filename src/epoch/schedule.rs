@@ -53,6 +53,14 @@ impl Epochs for Schedule {
         frontier.is_none_or(|frontier| epoch < frontier).then_some(epoch)
     }
 
+    /// The first that has been announced: numbers of the log may be left out.
+    fn of_answers(&self, epoch: u64, next: u64, frontier: Option<u64>) -> Option<u64> {
+        let known = self.spans.read().unwrap_or_else(PoisonError::into_inner);
+        let from = epoch.max(next);
+        let (epoch, _) = *known.get(known.partition_point(|(known, _)| *known < from))?;
+        frontier.is_none_or(|frontier| epoch < frontier).then_some(epoch)
+    }
+
     fn switch(&self, next: u64) -> Option<(u64, Arc<Plan>)> {
         // Asked for every epoch, and hardly ever is there one.
         if self.last_switch.load(Ordering::Acquire) < next {

@@ -65,9 +65,17 @@ type Claimed = (u64, When, Claim);
 pub struct Resolved<'scope> {
     /// Events with their persons.
     pub events: Stream<'scope, u64, Vec<Placed>>,
-    pub told: Stream<'scope, u64, Vec<(u64, Told)>>,
+    /// None where every identifier is a person.
+    pub told: Option<Stream<'scope, u64, Vec<(u64, Told)>>>,
     /// None on a single worker.
     pub orders: Option<Stream<'scope, u64, Vec<Order>>>,
+}
+
+impl<'scope> Resolved<'scope> {
+    /// Events of which every identifier is a person.
+    pub fn alone(events: Stream<'scope, u64, Vec<Placed>>) -> Resolved<'scope> {
+        Resolved { events, told: None, orders: None }
+    }
 }
 
 /// What one worker needs for the stage.
@@ -122,7 +130,7 @@ pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -
         epochs: stage.epochs,
     };
     let events = routed(events, answers, router, stage.first_epoch);
-    Resolved { events, told, orders: (peers > 1).then_some(orders) }
+    Resolved { events, told: Some(told), orders: (peers > 1).then_some(orders) }
 }
 
 /// Takes the claims out of events.

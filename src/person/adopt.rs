@@ -7,7 +7,7 @@ use super::effect::{Change, Effect, ExitReason};
 use super::instance::Phase;
 use super::journey::{exit, wait};
 use super::turn::Turn;
-use super::{dates, segment};
+use super::{dates, ranks, segment};
 use crate::define::plan::{JourneyId, JourneyPlan, Op, SegmentId, Standing};
 use crate::event::Value;
 use crate::time::NEVER;
@@ -18,6 +18,7 @@ pub(super) fn adopt(turn: &mut Turn) {
     let plan = turn.plan;
     turn.person.plan = plan.version;
     turn.person.facts.retain(|fact| plan.facts[usize::from(fact.0)].standing != Standing::Gone);
+    ranks::forget(turn.person, plan);
     hand_over_segments(turn);
     dates::hand_over(turn.person, plan);
     for at in 0..turn.person.instances.len() {

@@ -144,6 +144,7 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         Expr::Session(field) => session(*field, cx),
         Expr::Now => Val::Time(cx.now, 1),
         Expr::Segment(segment) => Val::Bool(cx.person.is_member(*segment)),
+        Expr::Rank(rank) => Val::Bool(cx.person.is_ranked(*rank)),
         Expr::Not(a) => Val::Bool(!cx.holds(a)),
         Expr::And(all) => Val::Bool(all.iter().all(|part| cx.holds(part))),
         Expr::Or(all) => Val::Bool(all.iter().any(|part| cx.holds(part))),

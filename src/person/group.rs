@@ -79,11 +79,13 @@ impl Group {
     /// Whether its changes only give identifiers to persons under which nothing has happened yet, and nothing happens before
     /// they do: then everybody's events happen to them as always. Most links are of this kind.
     pub(super) fn only_names(&self, is_there: impl Fn(&str) -> bool, watermark: i64) -> bool {
+        let Some((last, change)) = self.script.changes.last() else { return true };
+        // All the same person's, which is on this worker: so this does not depend on who is where.
+        let person = change.survivor();
         let nobody = |change: &Change| match change {
-            Change::Join { from, .. } => !is_there(from),
+            Change::Join { into, from } => into == person && !is_there(from),
             Change::Part { .. } => false,
         };
-        let Some((last, _)) = self.script.changes.last() else { return true };
         self.persons.is_empty()
             && self.script.changes.iter().all(|(_, change)| nobody(change))
             && self.events.iter().all(|event| when(event, watermark) >= *last)

@@ -1,11 +1,13 @@
 //! The keyed state of one worker: its persons, their timers, and what one epoch does to them. Knows no timely type;
 //! [`super::operator`] drives it.
 
+mod compared;
+
 use super::group::{Group, Groups};
 use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
 use super::views::{Keeper, Wanted};
-use super::{Effect, Person, Timers, facts};
+use super::{Effect, Person, Said, Timers, facts, ranks};
 use crate::define::plan::Plan;
 use crate::epoch::Span;
 use crate::event::{Event, leaf_hash};
@@ -13,6 +15,7 @@ use crate::limits::{PERSONS_IN_MEMORY_MAX, TIMERS_PER_GROUP_AND_EPOCH};
 use crate::store::{Persons as Stored, Record, Shelf};
 use crate::time::{HOUR, NEVER};
 use compact_str::CompactString;
+use compared::Compared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -67,6 +70,7 @@ pub struct Keyed {
     keeper: Option<Keeper>,
     /// Whether every person that changes is handed over; else only who is asked for.
     shown: bool,
+    compared: Compared,
 }
 
 impl Keyed {
@@ -90,6 +94,7 @@ impl Keyed {
             effects: Vec::new(),
             keeper: None,
             shown: false,
+            compared: Compared::default(),
         }
     }
 
@@ -100,6 +105,10 @@ impl Keyed {
         if let Some(keeper) = &mut self.keeper {
             keeper.set_plan(plan.fingerprint);
         }
+        if ranks::is_new(&plan, &self.plan) {
+            self.say_all(&plan, begin);
+        }
+        self.compared.announce(&plan);
         if plan.concerns_everybody() {
             for slot in self.table.taken().collect::<Vec<u32>>() {
                 // A restart has to know of it.
@@ -171,6 +180,8 @@ impl Keyed {
         emit: &mut Emit,
     ) {
         let plan = self.plan.clone();
+        self.table.cool();
+        self.compared.answer_moved();
         let next_watermark = span.end;
         let frame = Frame {
             plan: &plan,
@@ -196,6 +207,9 @@ impl Keyed {
         for group in groups.all() {
             self.follow(&frame, group, emit);
         }
+        while let Some(slot) = self.compared.next() {
+            self.step(&frame, slot, &[], false, emit);
+        }
         let mut due = std::mem::take(&mut self.due);
         let worth = |deadline, slot| self.table.worth(deadline, next_watermark, slot);
         self.timers.take_due(next_watermark, TIMERS_PER_GROUP_AND_EPOCH, worth, &mut due);
@@ -214,23 +228,32 @@ impl Keyed {
             self.table.slot_mut(slot).armed = NEVER;
         }
         let mut person = self.table.take(slot);
-        let tally = person.run(frame, events, &mut self.effects);
+        let answers = self.compared.take(slot);
+        let tally = person.run_answered(frame, &answers, events, &mut self.effects);
         self.count(tally);
+        // As of the end of the epoch, before which a window may still lose something.
+        let end = frame.next_watermark.saturating_sub(1);
+        self.compared.say(&mut person, slot, frame.plan, end);
         if !self.effects.is_empty() {
             emit(&person.id, leaf_hash(&person.id), &mut self.effects);
             self.effects.clear();
         }
-        self.put_back(frame, slot, person);
+        self.show_and_put_back(frame, slot, person);
     }
 
-    /// Puts a person back after a step, and sees to it that it is looked at when it is due.
-    fn put_back(&mut self, frame: &Frame, slot: u32, mut person: Box<Person>) {
-        let hash = leaf_hash(&person.id);
+    /// Puts a person back after a step, for those who only look too.
+    fn show_and_put_back(&mut self, frame: &Frame, slot: u32, person: Box<Person>) {
         match &mut self.keeper {
             Some(keeper) if self.shown => keeper.touched(&person, frame.next_watermark),
             Some(keeper) => keeper.stale(&person.id),
             None => {}
         }
+        self.put_back(frame, slot, person);
+    }
+
+    /// Puts a person back after a step, packed if nothing has happened for long, and arms the next deadline.
+    fn put_back(&mut self, frame: &Frame, slot: u32, mut person: Box<Person>) {
+        let hash = leaf_hash(&person.id);
         let deadline = person.next_deadline(frame.plan);
         let idle_from = person.last_seen.saturating_add(self.idle);
         let idle = idle_from < frame.next_watermark;
@@ -258,7 +281,8 @@ impl Keyed {
             return;
         }
         for id in std::mem::take(&mut group.ids) {
-            if let Some(person) = self.take_out(&id) {
+            if let Some((person, unsaid)) = self.take_out(&id) {
+                self.unsay(unsaid);
                 group.bring(person);
             }
         }
@@ -269,8 +293,8 @@ impl Keyed {
         }
     }
 
-    /// Takes somebody out who will be in another place.
-    pub fn take_out(&mut self, id: &str) -> Option<Box<Person>> {
+    /// Takes somebody out who will be in another place, with what was said here and is to be taken back.
+    pub fn take_out(&mut self, id: &str) -> Option<(Box<Person>, Vec<Said>)> {
         let slot = self.table.find(id, leaf_hash(id))?;
         self.touch(slot);
         if self.tracked {
@@ -279,14 +303,17 @@ impl Keyed {
         if let Some(keeper) = &mut self.keeper {
             keeper.stale(id);
         }
-        Some(self.table.remove(slot))
+        let mut person = self.table.remove(slot);
+        let unsaid = self.compared.move_away(&mut person, slot);
+        Some((person, unsaid))
     }
 
     fn take_in(&mut self, frame: &Frame, person: Box<Person>) {
         let slot = self.table.insert(person);
         self.touch(slot);
-        let person = self.table.take(slot);
-        self.put_back(frame, slot, person);
+        let mut person = self.table.take(slot);
+        self.compared.arrive(&mut person, slot, frame);
+        self.show_and_put_back(frame, slot, person);
     }
 
     fn count(&mut self, tally: Tally) {

@@ -7,7 +7,7 @@
 use super::effect::{Change, Effect, ExitReason};
 use super::instance::{Instance, Phase};
 use super::turn::{Frame, Turn};
-use super::{Person, dates, journey, segment};
+use super::{Person, dates, journey, ranks, segment};
 use crate::define::plan::{Again, Plan, SegmentSet, SendId};
 use crate::event::{Event, Kind, Origin};
 use crate::limits::{EXIT_EVENTS_MAX, HISTORY_MAX};
@@ -206,6 +206,7 @@ impl Person {
         self.sessions.merge(other.sessions, gap);
         self.member.extend(&other.member);
         self.message_ids.merge(other.message_ids);
+        ranks::merge(self, other.ranks);
         dates::merge(&mut self.watches, other.watches);
         for theirs in other.history {
             let same = |ours: &&mut super::instance::History| {

@@ -16,6 +16,7 @@ pub mod keyed;
 mod leaves;
 pub mod operator;
 mod policy;
+mod ranks;
 mod segment;
 mod table;
 mod timers;
@@ -24,6 +25,7 @@ pub mod views;
 
 pub use effect::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 pub use instance::Instance;
+pub use ranks::{Answer, Said, order};
 pub use timers::{Timers, Worth};
 
 use crate::define::plan::expr::BasketField;
@@ -74,6 +76,8 @@ pub struct Person {
     leaves: Vec<leaves::Leaf>,
     /// The latest events for which exits wait, if persons can become one.
     exits_heard: Vec<leaves::Heard>,
+    /// Of those who take part in comparisons with all others.
+    ranks: Option<Box<ranks::Ranks>>,
 }
 
 impl Person {

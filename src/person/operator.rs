@@ -5,12 +5,13 @@
 //!
 //! Where identifiers can turn out to be one person, two more things come in: who is worked on together ([`Told`]), and
 //! persons from other workers for that. A person goes ([`Order`]) when everything before the epoch has happened where it is,
-//! and comes before the epoch happens where it goes.
+//! and comes before the epoch happens where it goes. Where persons are compared with one another, what they say goes out, and
+//! comes back as answers, each for the epoch after the one in which it was said; an epoch happens when all answers for it are there.
 
-use super::Person;
 use super::group::Groups;
 use super::keyed::Keyed;
 use super::table::{pack, unpack};
+use super::{Answer, Person, Said};
 use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
 use crate::epoch::{Epochs, Placed};
@@ -24,7 +25,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
-use timely::dataflow::channels::pact::Exchange;
+use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::scheduling::Activator;
@@ -42,6 +44,10 @@ struct Stage {
     coordinator: Arc<Coordinator>,
     formatter: Formatter,
     stash: BTreeMap<u64, Arrived>,
+    /// Answers about places among all others, by the epoch that they are for.
+    answers: BTreeMap<u64, Vec<Answer>>,
+    /// The epoch of the store's persons, until all answers to what they have said again are there.
+    again: Option<u64>,
     /// The next epoch that may happen.
     next: u64,
     worker: usize,
@@ -57,56 +63,38 @@ struct Arrived {
     events: Vec<Event>,
     told: Vec<Told>,
     persons: Vec<Box<Person>>,
+    /// What persons who have gone to other workers had said here.
+    unsaid: Vec<Said>,
 }
 
 /// A person on the way to a worker, packed, for an epoch.
 type Moving = (u64, usize, Vec<u8>);
 
-/// What a worker's persons need beside their events.
-pub struct Parts {
+/// What the stage of the persons works with.
+pub struct Means {
     pub keyed: Rc<RefCell<Keyed>>,
     pub epochs: Arc<dyn Epochs>,
     pub coordinator: Arc<Coordinator>,
     pub formatter: Formatter,
+    /// The first epoch that may happen.
     pub first_epoch: u64,
     pub wakers: Wakers,
 }
 
+/// Lines, and what persons say to be compared with all others, if there are answers to it.
+pub type LinesAndSaid<'scope> =
+    (Stream<'scope, u64, Vec<Batch>>, Option<Stream<'scope, u64, Vec<Said>>>);
+
 /// Events in, lines out; each worker works on the persons of its key groups.
 pub fn persons<'scope>(
-    events: Stream<'scope, u64, Vec<Placed>>,
-    parts: Parts,
-) -> Stream<'scope, u64, Vec<Batch>> {
-    build(events, None, None, parts)
-}
-
-/// The same with events whose identifiers have been resolved.
-pub fn resolved_persons<'scope>(
     resolved: Resolved<'scope>,
-    parts: Parts,
-) -> Stream<'scope, u64, Vec<Batch>> {
-    build(resolved.events, Some(resolved.told), resolved.orders, parts)
-}
-
-fn build<'scope>(
-    events: Stream<'scope, u64, Vec<Placed>>,
-    told: Option<Stream<'scope, u64, Vec<(u64, Told)>>>,
-    orders: Option<Stream<'scope, u64, Vec<Order>>>,
-    parts: Parts,
-) -> Stream<'scope, u64, Vec<Batch>> {
+    answers: Option<Stream<'scope, u64, Vec<Answer>>>,
+    means: Means,
+) -> LinesAndSaid<'scope> {
+    let Resolved { events, told, orders } = resolved;
     let scope = events.scope();
-    let stage = Rc::new(RefCell::new(Stage {
-        keyed: parts.keyed,
-        epochs: parts.epochs,
-        coordinator: parts.coordinator,
-        formatter: parts.formatter,
-        stash: BTreeMap::new(),
-        next: parts.first_epoch,
-        worker: scope.index(),
-        freezing: false,
-        departures: None,
-        waiting: false,
-    }));
+    let wakers = means.wakers.clone();
+    let stage = Rc::new(RefCell::new(Stage::new(means, scope.index())));
     let moving = orders.map(|orders| departures(orders, stage.clone()));
     let mut builder = OperatorBuilder::new("Persons".to_owned(), scope);
     let route = Exchange::new(|(_, event): &Placed| match event.worker {
@@ -121,24 +109,36 @@ fn build<'scope>(
     let mut told = told.map(|told| builder.new_input(told, to_worker));
     let to_worker = Exchange::new(|(_, worker, _): &Moving| *worker as u64);
     let mut moving = moving.map(|moving| builder.new_input(moving, to_worker));
-    let (output, lines) = builder.new_output::<Vec<Batch>>();
-    let mut output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Batch>>>::from(output);
+    let inputs = 1 + usize::from(told.is_some()) + usize::from(moving.is_some());
+    let mut answers = answers.map(|answers| builder.new_input(answers, Pipeline));
+    let (lines, line_stream) = builder.new_output::<Vec<Batch>>();
+    let mut lines = OutputBuilder::<_, CapacityContainerBuilder<Vec<Batch>>>::from(lines);
+    let (mut said, said_stream) = match &answers {
+        Some(_) => {
+            let (said, stream) = builder.new_output::<Vec<Said>>();
+            let said = OutputBuilder::<_, CapacityContainerBuilder<Vec<Said>>>::from(said);
+            (Some(said), Some(stream))
+        }
+        None => (None, None),
+    };
     let info = builder.operator_info();
     let activator = scope.activator_for(info.address.clone());
-    parts.wakers.borrow_mut().push(scope.activator_for(info.address));
-    builder.build(move |mut capabilities| {
-        let mut capability = capabilities.pop();
+    wakers.borrow_mut().push(scope.activator_for(info.address));
+    builder.build(move |capabilities| {
+        let ports = capabilities.len();
+        let mut held: Option<Vec<Capability<u64>>> = Some(capabilities);
+        let mut begun = false;
         move |frontiers| {
             let stage = &mut *stage.borrow_mut();
             events.for_each(|_, events| {
                 for (epoch, event) in events.drain(..) {
-                    stage.stash.entry(epoch).or_default().events.push(event);
+                    stage.arrived(epoch).events.push(event);
                 }
             });
             if let Some(told) = &mut told {
                 told.for_each(|_, batch| {
                     for (epoch, told) in batch.drain(..) {
-                        stage.stash.entry(epoch).or_default().told.push(told);
+                        stage.arrived(epoch).told.push(told);
                     }
                 });
             }
@@ -146,22 +146,58 @@ fn build<'scope>(
                 moving.for_each(|_, batch| {
                     for (epoch, _, person) in batch.drain(..) {
                         let person = Box::new(unpack(&person));
-                        stage.stash.entry(epoch).or_default().persons.push(person);
+                        stage.arrived(epoch).persons.push(person);
                     }
+                });
+            }
+            if let Some(answers) = &mut answers {
+                answers.for_each(|capability, answers| {
+                    let Some(&epoch) = capability.least() else { return };
+                    // Nothing was to happen so soon: the answers bring the right to let it.
+                    if held.as_ref().is_none_or(|held| *held[0].time() > epoch) {
+                        let right = |port| capability.delayed(&epoch, port);
+                        held = Some((0..ports).map(right).collect());
+                    }
+                    stage.answers.entry(epoch).or_default().append(answers);
                 });
             }
             let first = |it: &timely::progress::frontier::MutableAntichain<u64>| {
                 it.frontier().first().copied()
             };
-            let frontier = frontiers.iter().filter_map(first).min();
-            let Some(held) = capability.as_mut() else { return };
-            let (batch, more) = stage.work(frontier);
-            if !batch.is_empty() {
-                output.activate().session(&*held).give(batch);
+            let input = frontiers[..inputs].iter().filter_map(first).min();
+            let answered = frontiers.get(inputs).and_then(first);
+            let Some(capabilities) = held.as_mut() else { return };
+            if let Some(said) = &mut said {
+                if !std::mem::replace(&mut begun, true)
+                    && let Some((epoch, again)) = stage.say_again()
+                {
+                    let at = capabilities[1].delayed(&epoch);
+                    said.activate().session(&at).give_iterator(again.into_iter());
+                }
+                stage.compare_again(answered);
             }
-            match stage.holds(frontier, more) {
-                Some(epoch) => held.downgrade(&epoch.max(*held.time())),
-                None => capability = None,
+            let limit = [input, answered].into_iter().flatten().min();
+            let (batch, more) = stage.work(input, limit);
+            if !batch.is_empty() {
+                lines.activate().session(&capabilities[0]).give(batch);
+            }
+            let holds = if let Some(said) = &mut said {
+                // What is held is the epoch that has just happened: the next one needs the answers to this.
+                let news = stage.keyed.borrow_mut().take_said(*capabilities[1].time());
+                if !news.is_empty() {
+                    said.activate().session(&capabilities[1]).give_iterator(news.into_iter());
+                }
+                stage.holds_compared(input, limit, more)
+            } else {
+                stage.holds(input, more)
+            };
+            match holds {
+                Some(epoch) => {
+                    for capability in capabilities {
+                        capability.downgrade(&epoch.max(*capability.time()));
+                    }
+                }
+                None => held = None,
             }
             if std::mem::take(&mut stage.waiting)
                 && let Some(departures) = &stage.departures
@@ -173,7 +209,7 @@ fn build<'scope>(
             }
         }
     });
-    lines
+    (line_stream, said_stream)
 }
 
 /// Takes out the persons of one worker that are wanted on others, once everything before the epoch has happened to them.
@@ -222,11 +258,33 @@ fn departures<'scope>(
 }
 
 impl Stage {
-    /// Lets complete epochs happen, in order, as many as one turn takes; tells whether there is more to do now.
-    fn work(&mut self, frontier: Option<u64>) -> (Batch, bool) {
+    fn new(means: Means, worker: usize) -> Stage {
+        Stage {
+            keyed: means.keyed,
+            epochs: means.epochs,
+            coordinator: means.coordinator,
+            formatter: means.formatter,
+            stash: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            again: None,
+            next: means.first_epoch,
+            worker,
+            freezing: false,
+            departures: None,
+            waiting: false,
+        }
+    }
+
+    fn arrived(&mut self, epoch: u64) -> &mut Arrived {
+        self.stash.entry(epoch).or_default()
+    }
+
+    /// Lets epochs before `limit` happen, in order, as many as one turn takes; tells whether there is more to do now. `input` is
+    /// the first epoch that may still get events; `limit` the first for which anything may still come.
+    fn work(&mut self, input: Option<u64>, limit: Option<u64>) -> (Batch, bool) {
         let mut batch = Batch::default();
         self.write_checkpoint();
-        while let Some(epoch) = self.next_epoch(frontier) {
+        while let Some(epoch) = self.next_epoch(input, limit) {
             if batch.size() > OUTPUT_PER_TURN {
                 return (batch, true);
             }
@@ -235,11 +293,11 @@ impl Stage {
             self.next = epoch.saturating_add(1);
         }
         // At the end nothing is held back, so that a checkpoint under way can have the outputs of all workers.
-        self.next = self.next.max(frontier.unwrap_or(u64::MAX));
-        if self.coordinator.rest(self.worker, frontier.unwrap_or(u64::MAX)) {
+        self.next = self.next.max(limit.unwrap_or(u64::MAX));
+        if self.coordinator.rest(self.worker, limit.unwrap_or(u64::MAX)) {
             self.freeze();
         }
-        let checkpoint = frontier.is_none() && self.coordinator.is_busy();
+        let checkpoint = limit.is_none() && self.coordinator.is_busy();
         (batch, self.freezing || checkpoint)
     }
 
@@ -258,28 +316,41 @@ impl Stage {
     /// Takes out a person that is wanted on another worker.
     fn depart(&mut self, order: &Order) -> Option<Moving> {
         self.begin(order.epoch);
-        let person = self.keyed.borrow_mut().take_out(&order.person)?;
+        let (person, unsaid) = self.keyed.borrow_mut().take_out(&order.person)?;
+        self.arrived(order.epoch).unsaid.extend(unsaid);
         Some((order.epoch, order.to, pack(&person)))
     }
 
     /// The next epoch in which something happens here, if it is complete.
-    fn next_epoch(&self, frontier: Option<u64>) -> Option<u64> {
+    fn next_epoch(&self, input: Option<u64>, limit: Option<u64>) -> Option<u64> {
+        self.awaited(input).filter(|epoch| limit.is_none_or(|limit| *epoch < limit))
+    }
+
+    /// The next epoch in which, as far as is known, something happens here.
+    fn awaited(&self, input: Option<u64>) -> Option<u64> {
         let earliest = self.keyed.borrow().earliest_timer();
-        let timer = self.epochs.of_timer(earliest, self.next, frontier);
+        let timer = self.epochs.of_timer(earliest, self.next, input);
         let stashed = self.stash.keys().next().copied();
         let switch = self.epochs.switch(self.next).map(|(epoch, _)| epoch);
-        let epoch = [timer, stashed, switch].into_iter().flatten().min()?;
-        frontier.is_none_or(|frontier| epoch < frontier).then_some(epoch)
+        let answered = self.answers.keys().next();
+        let answered = answered.and_then(|&at| self.epochs.of_answers(at, self.next, input));
+        [timer, stashed, switch, answered].into_iter().flatten().min()
     }
 
     fn happen(&mut self, epoch: u64, batch: &mut Batch) {
-        let Arrived { mut events, told, persons } = self.stash.remove(&epoch).unwrap_or_default();
+        let Arrived { mut events, told, persons, unsaid } =
+            self.stash.remove(&epoch).unwrap_or_default();
         let span = self.epochs.span(epoch);
         if let Some((at, plan)) = self.epochs.switch(epoch)
             && at == epoch
         {
             self.keyed.borrow_mut().switch(plan.clone(), span.begin);
             self.formatter.follow(plan);
+        }
+        while let Some(first) = self.answers.first_entry()
+            && *first.key() <= epoch
+        {
+            self.keyed.borrow_mut().hear(first.remove());
         }
         let mut scripts = Vec::new();
         let mut links = Vec::new();
@@ -294,10 +365,15 @@ impl Stage {
         let formatter = &self.formatter;
         batch.stirred.push(epoch);
         let mut keyed = self.keyed.borrow_mut();
+        keyed.unsay(unsaid);
         keyed.keep_links(links);
         keyed.epoch_with(&mut events, groups, span, &mut |person, hash, effects| {
             formatter.effects(epoch, person, hash, effects, batch);
         });
+        if keyed.has_moved() {
+            // Who has moved is answered anew, though nothing may have turned.
+            self.answers.entry(epoch.saturating_add(1)).or_default();
+        }
     }
 
     fn write_checkpoint(&mut self) {
@@ -315,5 +391,48 @@ impl Stage {
             return None;
         }
         Some(self.next)
+    }
+
+    /// The same where persons are compared: nothing is let go of that has not happened yet.
+    fn holds_compared(
+        &mut self,
+        input: Option<u64>,
+        limit: Option<u64>,
+        more: bool,
+    ) -> Option<u64> {
+        let awaited = self.awaited(input);
+        if input.is_none() && awaited.is_none() {
+            // What comes after the end is not taken in.
+            self.answers.clear();
+        }
+        self.keyed.borrow_mut().set_waiting(!self.answers.is_empty());
+        if limit.is_none() && awaited.is_none() && !more {
+            return None;
+        }
+        let again = self.again.map(|epoch| epoch + 1);
+        let first = [awaited, input, again].into_iter().flatten().min();
+        Some(first.unwrap_or(u64::MAX))
+    }
+
+    /// What the store's persons said last, and the epoch as of which.
+    fn say_again(&mut self) -> Option<(u64, Vec<Said>)> {
+        let epoch = self.next.checked_sub(1)?;
+        let said = self.keyed.borrow_mut().take_said(epoch);
+        self.again = (!said.is_empty()).then_some(epoch);
+        self.again.map(|epoch| (epoch, said))
+    }
+
+    /// Once all answers to what was said again are there, only those stay that the persons have not got.
+    fn compare_again(&mut self, answered: Option<u64>) {
+        let Some(epoch) = self.again.map(|epoch| epoch + 1) else { return };
+        if answered.is_some_and(|answered| answered <= epoch) {
+            return;
+        }
+        self.again = None;
+        let answers = self.answers.remove(&epoch).unwrap_or_default();
+        let turned = self.keyed.borrow_mut().compare_again(answers);
+        if !turned.is_empty() {
+            self.answers.insert(epoch, turned);
+        }
     }
 }

@@ -46,8 +46,9 @@ pub(super) struct Table {
     store: Option<Arc<dyn Stored>>,
     /// Persons of whom more than the identifier is in memory.
     held: usize,
-    /// Slots of nobody.
+    /// Slots of nobody; and those that were somebody's in this epoch and in the one before, to whom answers may still come.
     free: Vec<u32>,
+    cooling: [Vec<u32>; 2],
     /// The slot at which the next release begins.
     hand: usize,
     /// Where persons are packed, before their length is known.
@@ -61,7 +62,7 @@ impl Table {
 
     /// Persons.
     pub(super) fn len(&self) -> usize {
-        self.slots.len() - self.free.len()
+        self.slots.len() - self.free.len() - self.cooling.iter().map(Vec::len).sum::<usize>()
     }
 
     /// The slots in which somebody is, in no order.
@@ -149,8 +150,17 @@ impl Table {
         self.slots[slot as usize] =
             Slot { cell: Cell::Free, armed: NEVER, dirty: false, frozen: false };
         self.held -= 1;
-        self.free.push(slot);
+        self.cooling[0].push(slot);
         person
+    }
+
+    /// Another epoch: slots that were left long enough ago are free.
+    pub(super) fn cool(&mut self) {
+        if self.cooling.iter().any(|slots| !slots.is_empty()) {
+            let [new, old] = &mut self.cooling;
+            self.free.append(old);
+            std::mem::swap(new, old);
+        }
     }
 
     /// Puts somebody in who has come from elsewhere.

@@ -5,8 +5,8 @@
 
 use super::effect::{Cause, Change, Effect, ExitReason, Outcome, Reason};
 use super::instance::Phase;
-use super::{Person, adopt, dates, facts, journey, policy, segment};
-use crate::define::plan::{JourneyId, Op, Plan, SegmentSet, SendId};
+use super::{Person, adopt, dates, facts, journey, policy, ranks, segment};
+use crate::define::plan::{JourneyId, Op, Plan, RankId, SegmentSet, SendId};
 use crate::event::Event;
 use crate::limits::{EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX};
 use crate::time::NEVER;
@@ -71,6 +71,18 @@ pub(super) struct Turn<'a> {
 impl Person {
     /// Takes in events (all of this person, sorted by time and arrival) and lets timers before the next watermark fire.
     pub fn run(&mut self, frame: &Frame, events: &[Event], effects: &mut Vec<Effect>) -> Tally {
+        self.run_answered(frame, &[], events, effects)
+    }
+
+    /// The same, with answers about the person's place among all others. They are taken in when the epoch begins, after what is
+    /// overdue by then and before any event.
+    pub(super) fn run_answered(
+        &mut self,
+        frame: &Frame,
+        mut answers: &[(RankId, bool)],
+        events: &[Event],
+        effects: &mut Vec<Effect>,
+    ) -> Tally {
         self.run_leaves(frame, events);
         let mut tally = Tally::default();
         let mut rest = events;
@@ -85,7 +97,9 @@ impl Person {
             // epoch begins; what is overdue by then comes first.
             let at_once = adopts && self.plan < frame.plan.concerned_everybody;
             let plan_at = if at_once { frame.watermark.max(self.now) } else { NEVER };
-            let now = event_at.min(timer_at).min(plan_at);
+            let begin = frame.watermark.max(self.now);
+            let answers_at = if answers.is_empty() { NEVER } else { begin };
+            let now = event_at.min(timer_at).min(plan_at).min(answers_at);
             if now == NEVER {
                 return tally;
             }
@@ -97,6 +111,9 @@ impl Person {
             let mut turn = Turn::new(frame, self, effects);
             if adopts {
                 adopt::adopt(&mut turn);
+            }
+            if answers_at <= now {
+                turn.answered(std::mem::take(&mut answers));
             }
             tally.duplicates += turn.instant(events, frame);
             tally.timers += u64::from(timer_at <= now);
@@ -124,6 +141,13 @@ impl<'a> Turn<'a> {
 }
 
 impl Turn<'_> {
+    /// Takes in what has turned about the person's place among all others.
+    fn answered(&mut self, answers: &[(RankId, bool)]) {
+        let mut asked = SegmentSet::default();
+        self.changed |= ranks::take(self.person, self.plan, answers, &mut asked);
+        segment::follow(self.person, self.plan, asked);
+    }
+
     /// Everything at the person's `now`; returns how many events were repeats.
     fn instant(&mut self, events: &[Event], frame: &Frame) -> u64 {
         let now = self.person.now;

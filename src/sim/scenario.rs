@@ -1,5 +1,6 @@
 //! Runs the tests of packs: scripts of events, time and expectations, on the same persons as the real thing.
 
+use crate::audience::Alone;
 use crate::decode::Decoder;
 use crate::define::ast::{Spanned, TestDef};
 use crate::define::plan::{FactRule, Plan};
@@ -10,6 +11,7 @@ use crate::epoch::Span;
 use crate::event::{Event, Origin, Value};
 use crate::identity::Resolver;
 use crate::person::group::Groups;
+use crate::limits::ROUNDS_AFTER_END_MAX;
 use crate::person::keyed::Keyed;
 use crate::person::{Decision, Effect, Outcome};
 use crate::sink::{reason_text, write_value};
@@ -51,6 +53,8 @@ struct Stage {
     keyed: Keyed,
     /// Who is who, if several identifiers can be one person.
     resolver: Option<Resolver>,
+    /// Compares the persons with one another, if the plan does.
+    audience: Alone,
     /// The instant of the last line.
     now: i64,
     /// All before this has happened.
@@ -69,6 +73,7 @@ impl Stage {
             decoder: Decoder::new(&plan.inputs),
             keyed: Keyed::new(plan.clone(), time::HOUR, None),
             resolver: plan.inputs.identity.clone().map(Resolver::new),
+            audience: Alone::default(),
             plan,
             now,
             watermark: now,
@@ -128,8 +133,29 @@ impl Stage {
         Ok(())
     }
 
-    /// Takes in what is at hand and lets time pass up to `until`.
+    /// Takes in what is at hand and lets time pass up to `until`. Where persons are compared with one another, an epoch is a
+    /// millisecond in which something happens.
     fn happen(&mut self, until: i64) {
+        if self.plan.ranks.is_empty() {
+            return self.epoch(until);
+        }
+        let mut rounds = 0;
+        loop {
+            let next = self.keyed.earliest_timer().max(self.watermark);
+            let next = if self.events.is_empty() { next } else { self.watermark.max(self.now) };
+            let end = until.min(next.saturating_add(1));
+            self.epoch(end);
+            let answers = self.audience.answers(&self.plan, self.keyed.take_said(0));
+            let answered = !answers.is_empty();
+            self.keyed.hear(answers);
+            rounds += u64::from(end >= until);
+            if end >= until && (!answered || rounds > ROUNDS_AFTER_END_MAX) {
+                return;
+            }
+        }
+    }
+
+    fn epoch(&mut self, until: i64) {
         let mut events = std::mem::take(&mut self.events);
         let mut effects: Vec<(i64, u64, usize, String, Decision)> = Vec::new();
         loop {

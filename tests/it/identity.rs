@@ -42,6 +42,8 @@ segments:
   recent:   last_at > now - hours(20)
   local:    city == "Gdansk"
   often:    session.active
+  top:      percentile(spent) >= 0.5
+  first3:   rank(views) <= 3
 "#;
 
 const JOURNEYS: &str = r#"
@@ -57,6 +59,10 @@ journeys:
   keen:
     enter: { entered: keen }
     steps: [ { send: { channel: push, template: keen } }, { wait: 2d }, { send: { channel: push, template: still } } ]
+  top:
+    enter: { entered: top }
+    exit: [ { when: '!segment("top")' } ]
+    steps: [ { wait: 1h }, { send: { channel: push, template: top } } ]
 policy:
   caps: [ { max: 2, over: 1d } ]
 "#;
@@ -315,7 +321,7 @@ fn told(plan: &Plan, persons: &[Person], end: i64) -> BTreeMap<String, BTreeMap<
                 format!("{:?}", person.basket(plan, cart, None, field, end)),
             );
         }
-        for name in ["keen", "big", "waiting", "recent", "local", "often"] {
+        for name in ["keen", "big", "waiting", "recent", "local", "often", "top", "first3"] {
             let segment = plan.segment_named(name).unwrap();
             told.insert(name.to_owned(), person.in_segment(segment).to_string());
         }

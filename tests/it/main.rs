@@ -6,6 +6,7 @@
 )]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod audience;
 mod broker;
 mod cli;
 #[path = "../contract/mod.rs"]
@@ -25,6 +26,8 @@ mod oracle;
 mod packs;
 #[path = "../places/mod.rs"]
 mod places;
+mod ranks;
+mod ranks_live;
 mod recovery;
 mod serve;
 mod simulator;

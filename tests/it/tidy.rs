@@ -22,7 +22,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("store", &["limits", "time", "event", "define", "broker", "epoch"]),
     ("identity", &["limits", "time", "event", "define", "epoch"]),
     ("person", &["limits", "time", "event", "define", "epoch", "store", "identity"]),
-    ("audience", &["limits", "time", "event", "define", "person"]),
+    ("audience", &["limits", "time", "event", "define", "epoch", "person"]),
     ("sink", &["limits", "time", "event", "define", "broker", "person"]),
     ("metrics", &["limits", "time", "event", "define", "broker", "person", "sink"]),
     (
@@ -37,7 +37,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
         "sim",
         &[
             "limits", "time", "event", "define", "broker", "source", "decode", "epoch", "store",
-            "identity", "person", "sink", "dataflow",
+            "identity", "person", "audience", "sink", "dataflow",
         ],
     ),
     (

@@ -107,6 +107,8 @@ pub(super) struct Shared {
     in_effect: Mutex<Arc<Version>>,
     /// Workers that still have to read again, as another plan wants it, what they have read ahead.
     rereading: AtomicUsize,
+    /// Whether the dataflow was built to compare persons with one another.
+    compares: AtomicBool,
 }
 
 const WHOLE: &str = "a worker that panics ends the process";
@@ -150,6 +152,7 @@ impl Shared {
             finishing: AtomicBool::new(false),
             live: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            compares: AtomicBool::new(false),
             log_offset: AtomicI64::new(0),
             begun: AtomicBool::new(false),
         }

@@ -4,12 +4,12 @@ use super::commit::Committer;
 use super::ingest::{Ingest, Opener, Opening, Readers};
 use super::probe::Prober;
 use super::publish::{Bundle, publish};
-use super::resume::{find_place, open_lanes};
+use super::resume::{compares, find_place, open_lanes};
 use super::{Definer, Lane, Shared, Version, claim, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::run::{drop_dataflows, guarded, links, take_stored};
-use crate::dataflow::{Control, RunError, Wakers};
+use crate::dataflow::{Control, RunError, Wakers, persons};
 use crate::define::compile::Keep;
 use crate::define::definitions::Definitions;
 use crate::define::plan::Plan;
@@ -20,6 +20,7 @@ use crate::identity::Resolver;
 use crate::identity::operator::{Caller, Stage as IdentityStage};
 use crate::metrics::Metrics;
 use crate::person::keyed::{Counts, Keyed};
+use crate::person::operator::Means;
 use crate::person::views::{Keeper, Views};
 use crate::sink::topics::{Outlet, Topics};
 use crate::sink::{Batch, Formatter, Sources};
@@ -209,6 +210,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         job.metrics.clone(),
         resume.versions.clone(),
     ));
+    shared.compares.store(compares(&job, &resume), Ordering::Release);
     open_lanes(&job, &resume, &shared)?;
     let answers = Arc::new(AtomicBool::new(true));
     let every = job.store.is_some().then_some(u64::MAX);
@@ -237,6 +239,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         key: job.key(&version.plan),
         opener: job.opener(),
         name: job.name,
+        after: resume.entry.number,
         read: resume.entry.read,
         version,
         broker: job.broker,
@@ -266,6 +269,8 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
 struct Setup {
     name: String,
     key: RunKey,
+    /// The epoch before the first one.
+    after: u64,
     /// How far the epoch before the first one had read.
     read: Vec<crate::epoch::log::Read>,
     /// The definitions of that epoch.
@@ -415,6 +420,9 @@ impl Setup {
             self.control.fail(error.into());
         }
         let resolver = links(&self.control, plan, self.store.as_deref());
+        if self.shared.compares.load(Ordering::Acquire) {
+            keyed.say_again();
+        }
         keyed.show_to(Keeper::new(self.views.clone(), plan.fingerprint));
         let keyed = Rc::new(RefCell::new(keyed));
         let (probe, wakers) =
@@ -437,7 +445,8 @@ impl Setup {
                 keyed.answer(wanted, self.shared.watermark.load(Ordering::Acquire));
             }
             self.metrics.workers[index].note(&keyed.counts(), keyed.timers());
-            self.shared.timers[index].store(keyed.earliest_timer(), Ordering::Release);
+            let earliest = if keyed.is_waiting() { i64::MIN } else { keyed.earliest_timer() };
+            self.shared.timers[index].store(earliest, Ordering::Release);
             live.events.store(keyed.counts().events, Ordering::Relaxed);
             live.persons.store(keyed.counts().persons, Ordering::Relaxed);
             live.timers.store(keyed.timers() as u64, Ordering::Relaxed);
@@ -456,12 +465,12 @@ impl Setup {
         let wakers = Wakers::default();
         let (events, rejects) = self.ingest(scope);
         let epochs = self.shared.schedule.clone() as Arc<dyn Epochs>;
-        let parts = crate::person::operator::Parts {
+        let means = Means {
             keyed: keyed.clone(),
             epochs: epochs.clone(),
             coordinator: self.coordinator.clone(),
             formatter: self.formatter(),
-            first_epoch: 0,
+            first_epoch: self.after + 1,
             wakers: wakers.clone(),
         };
         let identity = resolver.map(|resolver| {
@@ -471,9 +480,11 @@ impl Setup {
             let caller: Option<Caller> = Some(Arc::new(call));
             let figures = self.control.identity.clone();
             let kept = self.store.is_some();
-            IdentityStage { epochs, first_epoch: 0, resolver, figures, kept, caller }
+            let first_epoch = self.after + 1;
+            IdentityStage { epochs, first_epoch, resolver, figures, kept, caller }
         });
-        let lines = crate::dataflow::persons(events, identity, parts);
+        let compares = self.shared.compares.load(Ordering::Acquire);
+        let lines = persons(events, identity, means, compares.then_some(&self.version.plan));
         let lines = scope.concatenate([lines, rejects]);
         let (read, version) = (self.read.clone(), self.version.clone());
         publish(lines, self.shared.clone(), read, version, out, wakers.clone()).probe_with(&probe);

@@ -8,6 +8,7 @@ use crate::define::plan::Plan;
 use crate::limits::DEFINITIONS_BYTES_MAX;
 use crate::sink::Labels;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What holds from an epoch on.
 #[derive(Debug)]
@@ -56,6 +57,10 @@ pub enum ApplyError {
     /// What they need cannot be made.
     #[error("{0}")]
     Unprepared(String),
+    #[error(
+        "these definitions compare customers with one another (percentile, rank, decile, quintile), and this instance was started with definitions that do not; start it again with these"
+    )]
+    Compares,
     #[error("the files have {size} bytes together, and {most} is the most")]
     TooLarge { size: usize, most: usize },
 }
@@ -88,7 +93,11 @@ impl Definer {
         if size > most {
             return Err(ApplyError::TooLarge { size, most });
         }
-        self.last().then(definitions).map_err(ApplyError::Mistakes)
+        let version = self.last().then(definitions).map_err(ApplyError::Mistakes)?;
+        if !version.plan.ranks.is_empty() && !self.0.compares.load(Ordering::Acquire) {
+            return Err(ApplyError::Compares);
+        }
+        Ok(version)
     }
 
     /// Lets definitions that have been checked take effect with the next epoch, or once everything that the log says has been

@@ -1,7 +1,7 @@
 //! What touches what: for each kind of event the facts to update, for each fact the segments to ask again.
 
 use super::{Compiler, FactId, FactRule, Kind, Kinds, SegmentId, Standing};
-use crate::define::plan::{EnterTrigger, ExitRule, Expr, SegmentSet};
+use crate::define::plan::{EnterTrigger, ExitRule, Expr, RankId, SegmentSet};
 use std::collections::BTreeSet;
 
 /// What an expression depends on.
@@ -10,6 +10,7 @@ pub(super) struct Needs {
     pub(super) facts: BTreeSet<FactId>,
     pub(super) segments: BTreeSet<u16>,
     pub(super) sessions: bool,
+    pub(super) ranks: BTreeSet<RankId>,
 }
 
 impl Needs {
@@ -23,6 +24,9 @@ impl Needs {
                 self.segments.insert(segment.0);
             }
             Expr::Session(_) => self.sessions = true,
+            Expr::Rank(rank) => {
+                self.ranks.insert(*rank);
+            }
             Expr::Const(_)
             | Expr::Property(_)
             | Expr::EventTime

@@ -1,6 +1,7 @@
 //! CEL's tree → a typed expression: names resolved, types checked, what could fail at run time refused.
 
 mod calls;
+mod ranks;
 
 use super::types::Type;
 use super::{Compiler, did_you_mean, hints};
@@ -407,6 +408,9 @@ impl Checker<'_, '_> {
     }
 
     fn membership(&mut self, node: &IdedExpr, x: &IdedExpr, list: &IdedExpr) -> Checked {
+        if ranks::is_asked(x) {
+            return self.ranked_in(x, list);
+        }
         let (x, list) = (self.visit(x), self.visit(list));
         let (x, list) = (x?, list?);
         let fits = match &list.of {
@@ -422,9 +426,14 @@ impl Checker<'_, '_> {
     }
 
     fn compare(&mut self, node: &IdedExpr, name: &str, a: &IdedExpr, b: &IdedExpr) -> Checked {
+        let comparison = comparison(name).expect("the caller asked");
+        match (ranks::is_asked(a), ranks::is_asked(b)) {
+            (true, _) => return self.ranked(comparison, a, b),
+            (_, true) => return self.ranked(comparison.mirrored(), b, a),
+            _ => {}
+        }
         let (a, b) = (self.visit(a), self.visit(b));
         let (a, b) = (a?.at_midnight(), b?.at_midnight());
-        let comparison = comparison(name).expect("the caller asked");
         let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
         if !a.of.fits(&b.of) || !(equality || (a.of.ordered() && b.of.ordered())) {
             let hint = hints::compared(&a.of, &b.of);

@@ -83,7 +83,7 @@ pub(super) fn unknown_fact(name: &str, facts: Vec<String>, segments: Vec<String>
 pub(super) fn unknown_function(name: &str) -> Option<String> {
     let lower = name.to_lowercase();
     let meant = match lower.as_str() {
-        "percentile" | "rank" | "decile" | "similar" => {
+        "similar" => {
             return Some(
                 "it compares customers with one another, which this version does not do".into(),
             );
@@ -113,6 +113,7 @@ pub(super) fn usage(name: &str) -> String {
         "min" | "max" => "a, b",
         "hour" | "weekday" => "time",
         "default" => "x, instead",
+        "percentile" | "rank" | "decile" | "quintile" => "fact",
         _ => "n",
     };
     format!("{name}({arguments})")

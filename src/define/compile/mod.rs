@@ -21,12 +21,13 @@ use super::ast::{self, Pack, Span};
 use super::diagnostic::{self, Diagnostic};
 use super::plan::{
     Consumer, FactId, FactPlan, FactRule, Inputs, JourneyId, JourneyPlan, Kinds, Plan, PolicyPlan,
-    PropertyPath, PropertyType, Rates, SegmentId, SegmentPlan, SendPlan, SessionPlan, Standing,
+    PropertyPath, PropertyType, RankId, RankPlan, RankedFact, Rates, SegmentId, SegmentPlan,
+    SendPlan, SessionPlan, Standing,
 };
 use crate::event::{Kind, Num};
 use crate::time::zone::Zone;
 use expression::{Checker, Scope};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use types::Type;
 
 /// Which facts a plan keeps.
@@ -113,6 +114,7 @@ struct Compiler<'a> {
     fact_ids: BTreeMap<String, FactId>,
     segments: Vec<SegmentPlan>,
     segment_states: Vec<SegmentState>,
+    ranks: Vec<RankPlan>,
     journeys: Vec<JourneyPlan>,
     sends: Vec<SendPlan>,
     /// Property slots that the journey at hand reads of its entering event.
@@ -133,6 +135,7 @@ impl<'a> Compiler<'a> {
             fact_ids: BTreeMap::new(),
             segments: succession::segments(base),
             segment_states: vec![SegmentState::Fresh; pack.segments.len()],
+            ranks: succession::ranks(base),
             journeys: succession::journeys(base),
             sends: succession::sends(base),
             entry_slots: Vec::new(),
@@ -328,6 +331,10 @@ impl<'a> Compiler<'a> {
                 .map(|at| self.readers(|needs| needs.segments.contains(&(at as u16))))
                 .collect(),
             readers_of_session: self.readers(|needs| needs.sessions),
+            readers_of_rank: (0..self.ranks.len())
+                .map(|at| self.readers(|needs| needs.ranks.contains(&RankId(at as u16))))
+                .collect(),
+            ranked: self.ranked(),
             conditions: asked.into_iter().collect(),
             entered_by_kind: self.entered_by_kind(),
             watches: self.watches(),
@@ -336,6 +343,7 @@ impl<'a> Compiler<'a> {
             inputs: self.inputs,
             facts: self.facts,
             segments: self.segments,
+            ranks: self.ranks,
             journeys: self.journeys,
             sends: self.sends,
             sessions,
@@ -409,6 +417,13 @@ impl<'a> Compiler<'a> {
                 default: currency.default.as_ref().map(|name| name.node.clone()),
             }
         });
+    }
+
+    /// The facts by which persons are compared.
+    fn ranked(&self) -> Vec<RankedFact> {
+        let ranks = self.ranks.iter().filter(|rank| rank.standing != Standing::Gone);
+        let facts: BTreeSet<RankedFact> = ranks.map(|rank| rank.fact).collect();
+        facts.into_iter().collect()
     }
 
     fn entered_by_kind(&self) -> Vec<Vec<JourneyId>> {

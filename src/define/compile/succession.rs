@@ -9,7 +9,9 @@ use super::{
     Compiler, FactId, FactPlan, Inputs, JourneyId, JourneyPlan, Plan, PolicyPlan, SegmentId,
     SegmentPlan, SendPlan, SessionPlan, Standing,
 };
-use crate::define::plan::{EnterTrigger, ExitRule, Expr, Op, OpAt, SendId};
+use crate::define::plan::{
+    EnterTrigger, ExitRule, Expr, Op, OpAt, RankId, RankPlan, RankTest, RankedFact, SendId,
+};
 use std::collections::BTreeSet;
 
 /// What the decoder looks for: everything that it did before, so that slots keep their meaning.
@@ -42,6 +44,12 @@ pub(super) fn journeys(base: Option<&Plan>) -> Vec<JourneyPlan> {
     let mut journeys = base.map_or_else(Vec::new, |base| base.journeys.clone());
     journeys.iter_mut().for_each(|journey| journey.standing = Standing::Kept);
     journeys
+}
+
+pub(super) fn ranks(base: Option<&Plan>) -> Vec<RankPlan> {
+    let mut ranks = base.map_or_else(Vec::new, |base| base.ranks.clone());
+    ranks.iter_mut().for_each(|rank| rank.standing = earlier(rank.standing));
+    ranks
 }
 
 /// Messages of the plan before, without what another policy said of them.
@@ -88,6 +96,19 @@ impl Compiler<'_> {
             }
         }
         SegmentId(known.unwrap_or(self.segments.len() - 1) as u16)
+    }
+
+    /// A question that compares a person with all others, once.
+    pub(super) fn add_rank(&mut self, fact: RankedFact, test: RankTest) -> RankId {
+        let same = |known: &RankPlan| {
+            known.standing != Standing::Gone && (known.fact, known.test) == (fact, test)
+        };
+        let known = self.ranks.iter().position(same);
+        match known {
+            Some(at) => self.ranks[at].standing = Standing::Current,
+            None => self.ranks.push(RankPlan { standing: Standing::Current, fact, test }),
+        }
+        RankId(known.unwrap_or(self.ranks.len() - 1) as u16)
     }
 
     /// A journey of the pack, whose messages are those from `sends` on. If there was the same one, that goes on.
@@ -164,6 +185,14 @@ impl Compiler<'_> {
             }
         }
         self.sessions_used |= needs.sessions;
+        for (at, rank) in self.ranks.iter_mut().enumerate() {
+            if rank.standing == Standing::Kept && !needs.ranks.contains(&RankId(at as u16)) {
+                rank.standing = Standing::Gone;
+            }
+            if rank.standing != Standing::Gone {
+                needs.facts.insert(rank.fact.fact);
+            }
+        }
         for (at, fact) in self.facts.iter_mut().enumerate() {
             if fact.standing == Standing::Kept && !needs.facts.contains(&FactId(at as u16)) {
                 fact.standing = Standing::Gone;
@@ -235,7 +264,9 @@ impl Compiler<'_> {
         policy: &PolicyPlan,
     ) -> bool {
         let moved = self.segments.len() != base.segments.len()
-            || self.segments.iter().zip(&base.segments).any(|(a, b)| a.standing != b.standing);
+            || self.segments.iter().zip(&base.segments).any(|(a, b)| a.standing != b.standing)
+            || self.ranks.len() != base.ranks.len()
+            || self.ranks.iter().zip(&base.ranks).any(|(a, b)| a.standing != b.standing);
         let watched = |journey: &JourneyPlan| {
             matches!(
                 journey.enter.trigger,

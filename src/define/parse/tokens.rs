@@ -8,7 +8,7 @@ use super::literals::{self, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::define::limits::EXPRESSION_DEPTH_MAX;
 
 /// The functions of the language; no fact may have such a name.
-pub const FUNCTIONS: [&str; 22] = [
+pub const FUNCTIONS: [&str; 26] = [
     "has",
     "size",
     "days",
@@ -31,6 +31,10 @@ pub const FUNCTIONS: [&str; 22] = [
     "hour",
     "weekday",
     "default",
+    "percentile",
+    "rank",
+    "decile",
+    "quintile",
 ];
 
 /// Words that CEL keeps for itself.

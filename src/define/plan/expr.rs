@@ -1,6 +1,6 @@
 //! A typed expression, ready to be evaluated (in [`crate::person`]) for every event without a name being looked up.
 
-use super::{FactId, SegmentId};
+use super::{FactId, RankId, SegmentId};
 use crate::event::Value;
 
 /// An operation and its operands; each gives a value or, where one is missing, none.
@@ -19,6 +19,8 @@ pub enum Expr {
     Session(SessionField),
     Now,
     Segment(SegmentId),
+    /// What was answered last about the person's place among all others.
+    Rank(RankId),
     Not(Box<Expr>),
     And(Box<[Expr]>),
     Or(Box<[Expr]>),
@@ -75,6 +77,20 @@ pub enum Comparison {
     LessOrEqual,
     Greater,
     GreaterOrEqual,
+}
+
+impl Comparison {
+    /// The same with the two sides changed over.
+    pub fn mirrored(self) -> Comparison {
+        use Comparison::*;
+        match self {
+            Equal | NotEqual => self,
+            Less => Greater,
+            LessOrEqual => GreaterOrEqual,
+            Greater => Less,
+            GreaterOrEqual => LessOrEqual,
+        }
+    }
 }
 
 /// Exact arithmetic; what is beyond the range, or divided by zero, is missing.

@@ -6,6 +6,7 @@ pub mod expr;
 mod identity;
 mod inputs;
 mod journeys;
+mod ranks;
 mod set;
 
 pub use changes::{Changed, Difference};
@@ -15,6 +16,7 @@ pub use inputs::{Consumer, Inputs, PropertyPath, Rates};
 pub use journeys::{
     Arm, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, Order, SendPlan,
 };
+pub use ranks::{RankId, RankPlan, RankTest, RankedFact, RankedValues, WHOLE};
 pub use set::SegmentSet;
 
 pub use super::ast::{Again, Aggregate, OnLimit, PropertyType, Window};
@@ -77,6 +79,12 @@ pub struct Plan {
     pub readers_of_fact: Vec<SegmentSet>,
     pub readers_of_segment: Vec<SegmentSet>,
     pub readers_of_session: SegmentSet,
+    /// For each rank the segments whose conditions read it.
+    pub readers_of_rank: Vec<SegmentSet>,
+    /// Questions that compare a person with all others.
+    pub ranks: Vec<RankPlan>,
+    /// The facts by which any of them compares, each once, in order.
+    pub ranked: Vec<RankedFact>,
     /// All segments with a condition.
     pub conditions: SegmentSet,
     pub journeys: Vec<JourneyPlan>,

@@ -210,6 +210,19 @@ pub(super) fn read<'a>(cx: &Cx<'a>, fact: FactId) -> Val<'a> {
     }
 }
 
+/// Whether anything counts in a fact at the moment. A count or sum of nothing is 0, and yet nobody has it. Notes when that turns.
+pub(super) fn is_held(cx: &Cx, fact: FactId) -> bool {
+    match (state_at(cx, fact), &cx.plan.facts[fact.0 as usize].rule) {
+        (None, _) => false,
+        (Some(FactState::Entries(entries)), FactRule::Fold(plan)) => {
+            let (within, turn) = entries.at(plan.window, cx.now, || cx.person.zone(cx.plan));
+            turn.into_iter().for_each(|turn| cx.recheck_at(turn));
+            within.len() > 0
+        }
+        _ => true,
+    }
+}
+
 /// A field of a basket; one never seen is empty.
 pub(super) fn read_basket<'a>(cx: &Cx<'a>, fact: FactId, field: BasketField) -> Val<'a> {
     let contents = match state_at(cx, fact) {

@@ -66,11 +66,12 @@ impl Checker<'_, '_> {
                 };
                 Some(Typed::new(expr, Type::Duration))
             }
+            ("percentile" | "rank" | "decile" | "quintile", [_]) => self.rank_alone(node, name),
             _ => self.no_such_call(node, name, args.len()),
         }
     }
 
-    fn no_such_call(&mut self, node: &IdedExpr, name: &str, count: usize) -> Checked {
+    pub(super) fn no_such_call(&mut self, node: &IdedExpr, name: &str, count: usize) -> Checked {
         let (message, hint) = if FUNCTIONS.contains(&name) {
             let plural = if count == 1 { "" } else { "s" };
             let message = format!("{name}() does not take {count} argument{plural}");

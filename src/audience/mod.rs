@@ -1,0 +1,30 @@
+//! Across persons: who stands where among all others.
+//!
+//! ```text
+//!  persons ─ said ─┬─► by value (arranged, each worker its own) ─────────┐
+//!     ▲            └─► counts (each fact on one worker) ─ cut-offs ─► members
+//!     └──────────────── answers, one epoch later ◄───────────────────────┘
+//! ```
+//!
+//! A question such as `percentile(f) >= 0.95` is answered yes from some value on: the cut-off. It moves when others do. The
+//! counts of all values (an ordered tree, because a place in an order has to be found, which an arrangement cannot do) give the
+//! cut-offs after each epoch; then those turn who have changed, and those whose values lie between the old cut-off and the new
+//! one. They are found in a differential arrangement of the persons by value, so that an epoch costs what it changes, whatever
+//! the number of persons. The arrangement stays with the worker that has the persons; only counts and cut-offs travel.
+
+mod alone;
+mod counts;
+mod members;
+mod operators;
+mod tree;
+
+pub use alone::Alone;
+pub use counts::Counts;
+pub use members::{Change, Members, Values};
+pub use operators::answers;
+
+/// From where on a question is answered yes: for values above this one; `None` for all values.
+pub type CutOff = Option<u64>;
+
+/// The cut-off that nobody passes.
+pub const NOBODY: CutOff = Some(u64::MAX);
