@@ -62,9 +62,12 @@ impl Person {
         }
     }
 
-    /// Whether nothing has ever happened under any identifier.
+    /// Whether nothing has ever happened under any identifier, and nothing has been said of it.
     pub(super) fn is_nobody(&self) -> bool {
-        self.last_seen == i64::MIN && self.leaves.is_empty()
+        self.last_seen == i64::MIN
+            && self.leaves.is_empty()
+            && self.entries == 0
+            && self.sends.is_empty()
     }
 
     /// Lets events happen to the leaves under which they came.
@@ -109,15 +112,20 @@ impl Person {
         std::mem::take(&mut self.leaves)
     }
 
-    /// The leaves, with all that was sent to this person under its own identifier noted with the leaf of that name.
+    /// The leaves, with what belongs to this person's own identifier noted with the leaf of that name: what was sent to it,
+    /// and the numbers that its instances have had, which are not given again.
     fn take_leaves_for_good(&mut self) -> Vec<Leaf> {
         let mut leaves = self.take_leaves();
-        let own = leaves.iter().position(|leaf| leaf.alone.id == self.id).unwrap_or(0);
-        let others = leaves.iter().enumerate().filter(|(at, _)| *at != own);
-        let sent = without(&self.sends, others.flat_map(|(_, leaf)| &leaf.sent));
-        if let Some(own) = leaves.get_mut(own) {
-            own.sent = sent;
-        }
+        let is_own = |leaf: &Leaf| leaf.alone.id == self.id;
+        let others = leaves.iter().filter(|leaf| !is_own(leaf));
+        let sent = without(&self.sends, others.flat_map(|leaf| &leaf.sent));
+        let own = leaves.iter().position(is_own).unwrap_or_else(|| {
+            let alone = Person { plan: self.plan, now: self.now, ..Person::new(self.id.clone()) };
+            leaves.push(Leaf { alone, sent: Vec::new() });
+            leaves.len() - 1
+        });
+        leaves[own].sent = sent;
+        leaves[own].alone.entries = leaves[own].alone.entries.max(self.entries);
         leaves
     }
 
