@@ -5,7 +5,8 @@
 //! so that nobody is past it. Before a worker begins a later epoch, it freezes what is dirty. What is frozen is written
 //! in slices.
 
-use crate::store::Record;
+use crate::store::{Record, Shelf};
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 /// What the workers and the sink agree about.
@@ -131,7 +132,9 @@ impl Coordinator {
         }
         target.taken = true;
         let (outputs, counts) = target.outputs.clone()?;
-        let records = target.parts.iter_mut().filter_map(Option::take).flatten().collect();
+        let mut records: Vec<Record> =
+            target.parts.iter_mut().filter_map(Option::take).flatten().collect();
+        keep_who_has_moved(&mut records);
         Some(Parts { epoch: target.epoch, records, outputs, counts })
     }
 
@@ -148,6 +151,16 @@ impl Coordinator {
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("a worker that panics ends the process")
     }
+}
+
+/// A person that has gone from one worker and come to another is not gone.
+pub(super) fn keep_who_has_moved(records: &mut Vec<Record>) {
+    if records.iter().all(|record| record.shelf != Shelf::Removed) {
+        return;
+    }
+    let there = records.iter().filter(|record| record.shelf == Shelf::Persons);
+    let there: BTreeSet<String> = there.map(|record| record.id.clone()).collect();
+    records.retain(|record| record.shelf != Shelf::Removed || !there.contains(&record.id));
 }
 
 impl State {

@@ -403,6 +403,7 @@ impl Setup {
         let outputs = self.sink.lock().expect(WHOLE).sync()?;
         if let Some(store) = &self.store {
             let counts = finished.written.clone();
+            super::checkpoint::keep_who_has_moved(&mut records);
             let parts = CheckpointParts { epoch: u64::MAX, records, outputs, counts };
             let (checkpoint, records) = self.checkpoint(parts, true);
             store.commit(&checkpoint, records)?;

@@ -51,11 +51,14 @@ pub(super) fn exit_by_event(turn: &mut Turn, event: &Event) {
     }
 }
 
-/// Exits by an event that came before somebody turned out to be this person: instances that began after it go on.
-pub(super) fn exit_by_event_before(turn: &mut Turn, event: &Event) {
-    let since = |instance: &Instance| instance.entry_time > event.time;
+/// Exits by an event that came before somebody turned out to be this person, of some instances; those of them that began after
+/// it go on.
+pub(super) fn exit_by_event_before(turn: &mut Turn, event: &Event, numbers: &[u32]) {
+    let stays = |instance: &Instance| {
+        instance.entry_time > event.time || !numbers.contains(&instance.number)
+    };
     let mut instances = std::mem::take(&mut turn.person.instances);
-    let (later, earlier) = instances.drain(..).partition(since);
+    let (later, earlier) = instances.drain(..).partition(stays);
     turn.person.instances = earlier;
     exit_by_event(turn, event);
     turn.person.instances.extend::<Vec<Instance>>(later);

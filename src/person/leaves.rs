@@ -184,16 +184,14 @@ impl Person {
         self.leaves = leaves;
         let mut turn = Turn::new(frame, self, effects);
         // What one side has heard ends what the other has begun.
+        let ours: Vec<u32> = turn.person.instances.iter().map(|it| it.number).collect();
         for heard in &heard.1 {
-            journey::exit_by_event_before(&mut turn, &heard.event());
+            journey::exit_by_event_before(&mut turn, &heard.event(), &ours);
         }
-        let ours = std::mem::take(&mut turn.person.instances);
-        turn.person.instances = instances;
+        let theirs = take_over(&mut turn, instances, &from);
         for heard in &heard.0 {
-            journey::exit_by_event_before(&mut turn, &heard.event());
+            journey::exit_by_event_before(&mut turn, &heard.event(), &theirs);
         }
-        let theirs = std::mem::replace(&mut turn.person.instances, ours);
-        take_over(&mut turn, theirs, &from);
         turn.person.exits_heard.extend(heard.1);
         turn.person.exits_heard.sort_by_key(Heard::time);
         let over = turn.person.exits_heard.len().saturating_sub(EXIT_EVENTS_MAX);
@@ -368,9 +366,10 @@ fn told(time: i64, instance: &Instance, change: Change) -> Effect {
 }
 
 /// Instances of another person go on under this one. Two of one journey and key become one, the one that has come further:
-/// what it has sent is not sent again.
-fn take_over(turn: &mut Turn, theirs: Vec<Instance>, from: &CompactString) {
+/// what it has sent is not sent again. Gives the numbers of those that are theirs.
+fn take_over(turn: &mut Turn, theirs: Vec<Instance>, from: &CompactString) -> Vec<u32> {
     let (plan, time) = (turn.plan, turn.person.now);
+    let mut taken = Vec::new();
     for mut instance in theirs {
         if !instance.is_open() {
             continue;
@@ -393,6 +392,7 @@ fn take_over(turn: &mut Turn, theirs: Vec<Instance>, from: &CompactString) {
                 };
                 if ours.journey == instance.journey && rank(&instance) > rank(ours) {
                     *ours = instance.clone();
+                    taken.push(instance.number);
                 }
                 if let Some(until) = quiet {
                     ours.phase = Phase::Quiet { until };
@@ -401,9 +401,11 @@ fn take_over(turn: &mut Turn, theirs: Vec<Instance>, from: &CompactString) {
             None => {
                 turn.person.entries += 1;
                 instance.number = turn.person.entries;
+                taken.push(instance.number);
                 turn.person.instances.push(instance.clone());
             }
         }
         turn.effects.push(told(time, &instance, Change::Carried { from: from.clone() }));
     }
+    taken
 }

@@ -10,8 +10,8 @@ use crate::define::script::{
 use crate::epoch::Span;
 use crate::event::{Event, Origin, Value};
 use crate::identity::Resolver;
-use crate::person::group::Groups;
 use crate::limits::ROUNDS_AFTER_END_MAX;
+use crate::person::group::Groups;
 use crate::person::keyed::Keyed;
 use crate::person::{Decision, Effect, Outcome};
 use crate::sink::{reason_text, write_value};
