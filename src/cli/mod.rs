@@ -11,6 +11,7 @@ mod import;
 mod init;
 mod input;
 mod interrupt;
+mod link;
 mod live;
 mod output;
 mod pack;
@@ -65,6 +66,12 @@ enum Command {
     },
     /// Let a pack take effect in a running instance
     Apply(apply::ApplyArgs),
+    /// Say that two identifiers are one customer
+    #[command(after_help = link::LINK_EXAMPLES)]
+    Link(link::LinkArgs),
+    /// Say that an identifier is not somebody's after all
+    #[command(after_help = link::UNLINK_EXAMPLES)]
+    Unlink(link::UnlinkArgs),
     /// Report every mistake in a pack
     #[command(after_help = pack::CHECK_EXAMPLES)]
     Check {
@@ -98,6 +105,8 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Status { config } => status::status(config),
         Command::Apply(args) => apply::apply(args),
+        Command::Link(args) => link::link(args),
+        Command::Unlink(args) => link::unlink(args),
         Command::Check { path } => pack::check(path),
         Command::Test(args) => pack::test(args),
         Command::Demo(args) => demo::demo(args),

@@ -73,7 +73,6 @@ pub struct Identity {
     pub most_identifiers: Option<Spanned<u32>>,
     pub most_owners: Option<Spanned<u32>>,
     pub placeholders: Vec<Name>,
-    pub forget_after: Option<Millis>,
 }
 
 /// One kind of identifier.

@@ -12,6 +12,7 @@ pub mod table;
 pub mod text;
 
 use crate::broker::Partition;
+use crate::identity::figures::Figures;
 use crate::person::keyed::Counts;
 use crate::person::views::Views;
 use crate::time::clock::Clock;
@@ -204,6 +205,8 @@ pub struct Metrics {
     pub producers_renewed: Counter,
     /// 1 while the pack's folder holds what could not take effect.
     pub definitions_refused: Gauge,
+    /// What identity has decided.
+    pub identity: Arc<Figures>,
     checkpoints: Checkpoints,
     /// When this window began, and how many records had been read then; and the window before.
     windows: Mutex<[(Duration, u64); 2]>,
@@ -243,6 +246,7 @@ impl Metrics {
             transactions_failed: Counter::default(),
             producers_renewed: Counter::default(),
             definitions_refused: Gauge::default(),
+            identity: Arc::default(),
             checkpoints: Checkpoints::default(),
             heavy_events: Counter::default(),
             heavy_names: Mutex::default(),
@@ -460,6 +464,11 @@ impl Metrics {
         w.many(&t::PLAN_INFO, [([fingerprint.as_str()], 1)]);
         w.one(&t::DEFINITIONS_VERSION, u64::from(outputs.plan.version));
         w.one(&t::DEFINITIONS_REFUSED, self.definitions_refused.get());
+        w.one(&t::IDENTIFIERS, self.identity.identifiers.load(Relaxed));
+        w.one(&t::PERSONS_JOINED, self.identity.joined.load(Relaxed));
+        w.one(&t::PERSONS_PARTED, self.identity.parted.load(Relaxed));
+        let refused = self.identity.refused();
+        w.many(&t::LINKS_REFUSED, refused.map(|(reason, count)| ([reason.as_str()], count)));
         w.known(&t::RESIDENT_MEMORY, process::resident_bytes());
         w.one(&t::START_TIME, Millis(self.started));
     }

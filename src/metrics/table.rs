@@ -136,6 +136,14 @@ metrics! {
         "How many times the definitions have been changed since the first ones.";
     DEFINITIONS_REFUSED: Gauge "kairos_definitions_refused" "1" []
         "1 while the pack's folder holds something that could not take effect, such as definitions with mistakes; else 0.";
+    IDENTIFIERS: Gauge "kairos_identifiers" "identifiers" []
+        "Identifiers that are, or were, linked to another one; 0 for packs without identity.";
+    PERSONS_JOINED: Counter "kairos_persons_joined_total" "persons" []
+        "Persons who turned out to be another one and became part of it.";
+    PERSONS_PARTED: Counter "kairos_persons_parted_total" "persons" []
+        "Persons who were taken out of another one.";
+    LINKS_REFUSED: Counter "kairos_links_refused_total" "links" ["reason"]
+        "Links between identifiers that were not made: of two strong ones, to a person with too many, of an identifier that changes hands all the time. Each event that says one counts.";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" "bytes" []
         "Memory of the process (Linux).";
     START_TIME: Gauge "process_start_time_seconds" "seconds" []

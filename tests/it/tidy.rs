@@ -24,7 +24,7 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("person", &["limits", "time", "event", "define", "epoch", "store", "identity"]),
     ("audience", &["limits", "time", "event", "define", "epoch", "person"]),
     ("sink", &["limits", "time", "event", "define", "broker", "person"]),
-    ("metrics", &["limits", "time", "event", "define", "broker", "person", "sink"]),
+    ("metrics", &["limits", "time", "event", "define", "broker", "identity", "person", "sink"]),
     (
         "dataflow",
         &[

@@ -14,6 +14,7 @@
 
 mod claim;
 mod commit;
+mod driver;
 mod ingest;
 mod probe;
 mod publish;

@@ -1,6 +1,7 @@
 //! Starting a live run, its threads, and its end.
 
 use super::commit::Committer;
+use super::driver::Driver;
 use super::ingest::{Ingest, Opener, Opening, Readers};
 use super::probe::Prober;
 use super::publish::{Bundle, publish};
@@ -44,10 +45,6 @@ use timely::scheduling::Activator;
 
 /// How long a worker that found nothing to read waits before it looks again: short beside what a transaction takes.
 const IDLE: Duration = Duration::from_micros(200);
-
-/// Epochs at the live edge are at least so far apart while transactions are under way: each costs a worker some ten
-/// microseconds, and they would only wait for one another.
-const PACE: Duration = Duration::from_millis(1);
 
 /// Everything that a live run is given.
 pub struct LiveJob {
@@ -478,7 +475,7 @@ impl Setup {
             let call =
                 move |id: &CompactString, person: &CompactString, at| views.call(id, person, at);
             let caller: Option<Caller> = Some(Arc::new(call));
-            let figures = self.control.identity.clone();
+            let figures = self.metrics.identity.clone();
             let kept = self.store.is_some();
             let first_epoch = self.after + 1;
             IdentityStage { epochs, first_epoch, resolver, figures, kept, caller }
@@ -514,13 +511,9 @@ impl Setup {
         let formatter = self.formatter();
         let (opener, version) = (self.opener.clone(), self.version.clone());
         let mut work = Ingest::new(shared.clone(), self.timeline, index, opener, version);
-        let mut driver = (index == 0).then(|| Driver {
-            shared: shared.clone(),
-            coordinator: self.coordinator.clone(),
-            clock: self.clock.clone(),
-            every: self.checkpoint_every,
-            last: Duration::ZERO,
-            checkpoint: self.clock.now(),
+        let mut driver = (index == 0).then(|| {
+            let (coordinator, clock) = (self.coordinator.clone(), self.clock.clone());
+            Driver::new(shared.clone(), coordinator, clock, self.checkpoint_every)
         });
         builder.build(move |capabilities| {
             let mut capabilities = Some(capabilities);
@@ -569,42 +562,5 @@ impl Setup {
             }
         });
         (event_stream, reject_stream)
-    }
-}
-
-/// Lets the sequencer have its say, at a sensible pace, and asks for checkpoints.
-struct Driver {
-    shared: Arc<Shared>,
-    coordinator: Arc<Coordinator>,
-    clock: Arc<dyn Clock>,
-    every: Duration,
-    /// When the last epoch was announced, and the last checkpoint asked for.
-    last: Duration,
-    checkpoint: Duration,
-}
-
-impl Driver {
-    fn turn(&mut self) {
-        let now = self.clock.now();
-        if self.shared.in_flight() > 0 && now < self.last + PACE {
-            return;
-        }
-        if self.shared.finishing.load(Ordering::Acquire) && self.coordinator.is_busy() {
-            // The last epoch ends with a checkpoint of its own.
-            return;
-        }
-        let due = now >= self.checkpoint + self.every;
-        let coordinator = &self.coordinator;
-        let mut asked = false;
-        let announced = self.shared.sequence(now, |epoch, last| {
-            asked = (due || last) && coordinator.ask_at(epoch);
-            asked
-        });
-        if announced {
-            self.last = now;
-        }
-        if asked {
-            self.checkpoint = now;
-        }
     }
 }

@@ -5,7 +5,6 @@ use crate::define::ast::{self, IdentifierDef};
 use crate::define::plan::{
     Consumer, IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan,
 };
-use crate::time::DAY;
 
 /// The event that takes an identifier from its person.
 pub const APART: &str = "Identifiers Unlinked";
@@ -85,7 +84,6 @@ impl Compiler<'_> {
             placeholders: written.placeholders.iter().map(|name| name.node.clone()).collect(),
             apart,
             apart_slot,
-            forget_after: written.forget_after.as_ref().map(|after| after.node.max(DAY / 24)),
         })
     }
 

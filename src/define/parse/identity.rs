@@ -9,7 +9,7 @@ use crate::define::yaml::{Kind, Node};
 
 pub(super) const IDENTITY: Shape = Shape {
     what: "identity",
-    keys: &["identifiers", "max_identifiers", "max_owners", "placeholders", "forget_after"],
+    keys: &["identifiers", "max_identifiers", "max_owners", "placeholders"],
     required: &["identifiers"],
     excludes: &[],
 };
@@ -43,7 +43,6 @@ pub(super) fn identity(r: &mut Reader, node: &Node, at: Span) -> Option<Identity
         most_owners: (fields.get("max_owners"))
             .and_then(|n| r.integer(n, "max_owners", 1, IDENTIFIER_MOVES_MAX)),
         placeholders: fields.get("placeholders").map(|n| words(r, n)).unwrap_or_default(),
-        forget_after: fields.get("forget_after").and_then(|n| r.duration(n)),
     })
 }
 

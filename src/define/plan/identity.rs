@@ -52,8 +52,6 @@ pub struct IdentityPlan {
     /// An event that takes an identifier from its person, and the slot of which one.
     pub apart: Kind,
     pub apart_slot: u16,
-    /// A person without a strong identifier is forgotten when nothing has happened to it for so many milliseconds.
-    pub forget_after: Option<i64>,
 }
 
 impl IdentityPlan {
