@@ -109,7 +109,7 @@ impl Resolver {
 
     /// Takes in the claims of an epoch, in any order.
     pub fn epoch(&mut self, mut claims: Vec<(When, Claim)>) -> Outcome {
-        claims.sort_by(|(a, _), (b, _)| a.cmp(b));
+        claims.sort_by_key(|(at, _)| *at);
         let mut outcome = Outcome::default();
         let mut stage = Stage::default();
         let mut earlier: BTreeMap<CompactString, Vec<(When, Owner)>> = BTreeMap::new();

@@ -22,7 +22,7 @@ pub(super) struct Group {
     script: Script,
     pub(super) ids: Vec<CompactString>,
     /// Those who are there, by identifier.
-    persons: BTreeMap<CompactString, Box<Person>>,
+    persons: BTreeMap<CompactString, Person>,
     /// To whom each leaf belongs now.
     owners: BTreeMap<CompactString, CompactString>,
     pub(super) events: Vec<Event>,
@@ -50,7 +50,7 @@ impl Groups {
     }
 
     /// Somebody comes from another worker; nobody waits for a person that no group is about.
-    pub fn bring(&mut self, person: Box<Person>) {
+    pub fn bring(&mut self, person: Person) {
         if let Some(&at) = self.of.get(&person.id) {
             self.groups[at].bring(person);
         }
@@ -72,7 +72,7 @@ impl Groups {
 }
 
 impl Group {
-    pub(super) fn bring(&mut self, person: Box<Person>) {
+    pub(super) fn bring(&mut self, person: Person) {
         self.persons.insert(person.id.clone(), person);
     }
 
@@ -92,7 +92,7 @@ impl Group {
     }
 
     /// Lets everything happen: the events of all of them, and in between the changes. Gives who is left.
-    pub(super) fn play(&mut self, frame: &Frame, emit: &mut Emit) -> (Vec<Box<Person>>, Tally) {
+    pub(super) fn play(&mut self, frame: &Frame, emit: &mut Emit) -> (Vec<Person>, Tally) {
         let key = |event: &Event| when(event, frame.watermark);
         let mut events = std::mem::take(&mut self.events);
         events.sort_by_key(key);
@@ -131,9 +131,9 @@ impl Group {
 
     /// The person, made if there is none.
     fn there(&mut self, frame: &Frame, id: &CompactString) {
-        self.persons.entry(id.clone()).or_insert_with(|| {
-            Box::new(Person { plan: frame.plan.version, ..Person::new(id.clone()) })
-        });
+        self.persons
+            .entry(id.clone())
+            .or_insert_with(|| Person { plan: frame.plan.version, ..Person::new(id.clone()) });
     }
 
     fn change(&mut self, frame: &Frame, at: i64, change: Change) {
@@ -145,7 +145,7 @@ impl Group {
                     let person = self.persons.get_mut(&into).expect("made a moment ago");
                     let mut last_words = self.effects.remove(&from).unwrap_or_default();
                     let effects = self.effects.entry(into.clone()).or_default();
-                    person.join(frame, at, *other, effects, &mut last_words);
+                    person.join(frame, at, other, effects, &mut last_words);
                     self.effects.insert(from.clone(), last_words);
                 }
                 self.owners.values_mut().filter(|owner| **owner == from).for_each(|owner| {
@@ -161,7 +161,7 @@ impl Group {
                 let parted = person.part(frame, at, &into, &leaves, effects, &mut first_words);
                 self.effects.insert(into.clone(), first_words);
                 if !parted.is_nobody() {
-                    self.persons.insert(into.clone(), Box::new(parted));
+                    self.persons.insert(into.clone(), parted);
                 }
                 if self.persons[&from].is_nobody() {
                     self.persons.remove(&from);

@@ -294,7 +294,7 @@ impl Keyed {
     }
 
     /// Takes somebody out who will be in another place, with what was said here and is to be taken back.
-    pub fn take_out(&mut self, id: &str) -> Option<(Box<Person>, Vec<Said>)> {
+    pub fn take_out(&mut self, id: &str) -> Option<(Person, Vec<Said>)> {
         let slot = self.table.find(id, leaf_hash(id))?;
         self.touch(slot);
         if self.tracked {
@@ -305,11 +305,11 @@ impl Keyed {
         }
         let mut person = self.table.remove(slot);
         let unsaid = self.compared.move_away(&mut person, slot);
-        Some((person, unsaid))
+        Some((*person, unsaid))
     }
 
-    fn take_in(&mut self, frame: &Frame, person: Box<Person>) {
-        let slot = self.table.insert(person);
+    fn take_in(&mut self, frame: &Frame, person: Person) {
+        let slot = self.table.insert(Box::new(person));
         self.touch(slot);
         let mut person = self.table.take(slot);
         self.compared.arrive(&mut person, slot, frame);

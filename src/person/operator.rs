@@ -62,7 +62,7 @@ struct Stage {
 struct Arrived {
     events: Vec<Event>,
     told: Vec<Told>,
-    persons: Vec<Box<Person>>,
+    persons: Vec<Person>,
     /// What persons who have gone to other workers had said here.
     unsaid: Vec<Said>,
 }
@@ -145,7 +145,7 @@ pub fn persons<'scope>(
             if let Some(moving) = &mut moving {
                 moving.for_each(|_, batch| {
                     for (epoch, _, person) in batch.drain(..) {
-                        let person = Box::new(unpack(&person));
+                        let person = unpack(&person);
                         stage.arrived(epoch).persons.push(person);
                     }
                 });

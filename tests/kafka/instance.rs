@@ -84,7 +84,7 @@ impl Instance {
     /// Starts it; the log begins anew.
     pub fn start(&mut self) {
         assert!(self.process.is_none(), "it runs already");
-        let config = self.folder.path().join("kairos.toml");
+        let config = self.config_file();
         fs::write(&config, self.config()).unwrap();
         self.starts += 1;
         let mut command = match &self.namespace {
@@ -101,6 +101,11 @@ impl Instance {
             .spawn()
             .unwrap();
         self.process = Some(process);
+    }
+
+    /// Where its configuration is, once it was started.
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("kairos.toml")
     }
 
     fn config(&self) -> String {

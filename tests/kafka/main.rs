@@ -11,6 +11,7 @@ mod definitions;
 mod end_to_end;
 mod faults;
 mod headers;
+mod identity;
 mod instance;
 mod kills;
 mod laws;

@@ -32,10 +32,8 @@ pub(super) fn merge(rule: &FactRule, ours: &mut FactState, theirs: FactState) {
             FactRule::Trait { .. },
             FactState::At(at, value),
             FactState::At(their_at, their_value),
-        ) => {
-            if their_at > *at {
-                (*at, *value) = (their_at, their_value);
-            }
+        ) if their_at > *at => {
+            (*at, *value) = (their_at, their_value);
         }
         (FactRule::Basket(_), FactState::Basket(ours), FactState::Basket(theirs)) => {
             ours.merge(*theirs);
