@@ -218,7 +218,14 @@ pub fn settle(world: &World, run: LiveRun) -> Result<(), RunError> {
         if run.is_finished() {
             return run.join().map(|_| ());
         }
-        assert!(begun.elapsed() < Duration::from_secs(60), "the run comes to its end");
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "the run comes to its end: live {}, watermark {} of {}, {} epochs in flight",
+            run.is_live(),
+            run.watermark(),
+            world.until,
+            run.in_flight()
+        );
         std::thread::sleep(Duration::from_millis(1));
     }
     run.finish();

@@ -169,6 +169,7 @@ impl Committer {
         if !Arc::ptr_eq(version, &self.version) {
             self.version = version.clone();
             self.defined = !self.expected.is_empty();
+            self.note_logged();
             self.control.relabel(version.labels.clone());
             tracing::info!(
                 plan = format_args!("{:016x}", version.plan.fingerprint),
@@ -176,6 +177,12 @@ impl Committer {
                 "other definitions are in effect"
             );
         }
+    }
+
+    /// Says whether the log has the last definitions that were announced.
+    fn note_logged(&self) {
+        let is_last = Arc::ptr_eq(&self.version, &self.shared.version(u64::MAX));
+        self.shared.logged.store(self.defined && is_last, Ordering::Release);
     }
 
     /// Whether it is worth waiting for one more epoch: in a backlog, until half of the epochs that may be under way are
@@ -257,6 +264,7 @@ impl Committer {
         self.log = place.unwrap_or_else(|| self.log.clone());
         self.after = transaction.last();
         self.defined = true;
+        self.note_logged();
         if let Some(begins) = transaction.begins {
             self.begins = begins;
             self.shared.begun.store(true, Ordering::Release);

@@ -100,6 +100,8 @@ pub(super) struct Shared {
     log_offset: AtomicI64,
     /// Whether the log knows the terms of this run.
     begun: AtomicBool,
+    /// Whether the log has the definitions that are in effect: others, which are numbered after them, wait for that.
+    logged: AtomicBool,
     /// Definitions with the epochs at whose beginning they take effect, ascending.
     versions: Mutex<Vec<(u64, Arc<Version>)>>,
     /// Those that take effect next.
@@ -156,6 +158,7 @@ impl Shared {
             compares: AtomicBool::new(false),
             log_offset: AtomicI64::new(0),
             begun: AtomicBool::new(false),
+            logged: AtomicBool::new(false),
         }
     }
 
@@ -298,11 +301,15 @@ impl Shared {
 
     /// Announces an epoch for definitions that wait to take effect; false if there are none, or the log is being repeated.
     fn switch(&self, sequencer: &mut Sequencer) -> bool {
+        if !self.logged.load(Ordering::Acquire) {
+            return false;
+        }
         let mut wanted = lock(&self.wanted);
         let version = if sequencer.is_replaying() { None } else { wanted.take() };
         let Some(version) = version else { return false };
         let begin = sequencer.stand_still().number;
         lock(&self.versions).push((begin, version));
+        self.logged.store(false, Ordering::Release);
         true
     }
 

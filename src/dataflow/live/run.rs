@@ -208,6 +208,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         resume.versions.clone(),
     ));
     shared.compares.store(compares(&job, &resume), Ordering::Release);
+    shared.logged.store(resume.defined, Ordering::Release);
     open_lanes(&job, &resume, &shared)?;
     let answers = Arc::new(AtomicBool::new(true));
     let every = job.store.is_some().then_some(u64::MAX);
