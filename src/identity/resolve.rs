@@ -97,6 +97,9 @@ impl Resolver {
         if !new.contains(&true) {
             return claims.clear();
         }
+        if !new.contains(&false) {
+            return;
+        }
         let mut named: HashSet<CompactString, foldhash::fast::FixedState> = HashSet::default();
         for ((_, claim), _) in claims.iter().zip(&new).filter(|(_, new)| **new) {
             named.extend(claim.identifiers().cloned());
