@@ -19,7 +19,6 @@ use crate::decode::Decoder;
 use crate::define::plan::Plan;
 use crate::epoch::Placed;
 use crate::identity::Resolver;
-use crate::identity::figures::Figures;
 use crate::identity::operator::{Resolved, resolve};
 use crate::person::Answer;
 use crate::person::keyed::Keyed;
@@ -53,7 +52,7 @@ pub struct Parts {
     pub plan: Arc<Plan>,
     pub decoder: Rc<Decoder>,
     /// Which persons identifiers belong to, if several can be one.
-    pub identity: Option<(Resolver, Arc<Figures>)>,
+    pub identity: Option<Resolver>,
     /// Whether there is a store.
     pub kept: bool,
     /// The last epoch of the checkpoint that the run goes on from.
@@ -82,11 +81,11 @@ pub fn build(
         wakers: wakers.clone(),
     };
     let (sink, control, coordinator) = (parts.sink, parts.control, parts.coordinator);
-    let identity = parts.identity.map(|(resolver, figures)| crate::identity::operator::Stage {
+    let identity = parts.identity.map(|resolver| crate::identity::operator::Stage {
         epochs: parts.intake.clone(),
         first_epoch: first,
         resolver,
-        figures,
+        figures: Arc::default(),
         kept: parts.kept,
         caller: None,
     });

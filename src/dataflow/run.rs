@@ -7,7 +7,7 @@ use crate::broker::BrokerError;
 use crate::decode::Decoder;
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
-use crate::identity::figures::Figures;
+use crate::event::worker_of;
 use crate::identity::{Graph, Resolver};
 use crate::person::Person;
 use crate::person::keyed::{Counts, Keyed};
@@ -52,8 +52,6 @@ pub struct Control {
     counts: Mutex<(Arc<Labels>, Vec<u64>)>,
     /// Lines written so far.
     pub lines_out: AtomicU64,
-    /// Figures of identity.
-    pub identity: Arc<Figures>,
     /// Figures of the workers, as of their last step.
     pub live: Vec<Live>,
 }
@@ -73,7 +71,6 @@ impl Control {
             failure: Mutex::new(None),
             counts: Mutex::new((labels, counts)),
             lines_out: AtomicU64::new(0),
-            identity: Arc::default(),
             live: (0..workers).map(|_| Live::default()).collect(),
         }
     }
@@ -362,7 +359,7 @@ impl Setup {
             keyed: keyed.clone(),
             plan: self.plan.clone(),
             decoder: Rc::new(Decoder::new(&self.plan.inputs)),
-            identity: resolver.map(|resolver| (resolver, self.control.identity.clone())),
+            identity: resolver,
             kept: self.store.is_some(),
             done: self.done,
         };
@@ -449,8 +446,8 @@ pub(super) fn take_stored(
     store: &dyn Store,
     worker: &timely::worker::Worker,
 ) -> Result<(), StoreError> {
-    let (index, peers) = (worker.index() as u64, worker.peers() as u64);
-    let mine = |hash: u64| hash % crate::limits::KEY_GROUPS as u64 % peers == index;
+    let (index, peers) = (worker.index(), worker.peers());
+    let mine = |hash: u64| worker_of(hash, peers) == index;
     store.each(&mut |id, hash, deadline| {
         if mine(hash) {
             keyed.add_stored(id, hash, deadline);

@@ -125,6 +125,16 @@ pub fn leaf_hash(leaf: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(leaf.as_bytes())
 }
 
+/// The key group to which a leaf or person of this hash belongs.
+pub fn key_group(hash: u64) -> usize {
+    (hash % crate::limits::KEY_GROUPS as u64) as usize
+}
+
+/// The one of so many workers that has the key group of this hash.
+pub fn worker_of(hash: u64, workers: usize) -> usize {
+    key_group(hash) % workers
+}
+
 /// A line that could not be taken in: why, where, and the bytes themselves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reject {

@@ -73,8 +73,6 @@ impl Refusal {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeafRecord {
     pub name: CompactString,
-    /// The person it belongs to.
-    pub person: CompactString,
     links: Vec<CompactString>,
     /// Of an identifier's first leaf: the generation that is current, if not the first.
     generation: u32,
@@ -90,6 +88,11 @@ pub struct Owner {
 }
 
 impl Owner {
+    /// Whether the identifier is a person of its own, and always was.
+    pub fn is_alone(&self, identifier: &str) -> bool {
+        self.leaf == identifier && self.person == identifier
+    }
+
     /// Gives an event the leaf and the person to which it belongs.
     pub fn write(&self, event: &mut Event) {
         if event.leaf != self.person {
@@ -140,6 +143,11 @@ impl Graph {
             severed: HashMap::default(),
             touched: Vec::new(),
         }
+    }
+
+    /// The rules alone.
+    pub fn into_rules(self) -> IdentityPlan {
+        self.rules
     }
 
     /// Leaves that are known.
@@ -294,7 +302,6 @@ impl Graph {
         let severed = self.severed.get(&at).into_iter().flatten().map(name).collect();
         LeafRecord {
             name: leaf.name.clone(),
-            person: name(&leaf.person),
             links: leaf.links.iter().map(name).collect(),
             generation: self.generations.get(&at).map_or(0, |(generation, _)| *generation),
             severed,

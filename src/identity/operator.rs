@@ -7,9 +7,8 @@ use super::graph::Owner;
 use super::resolve::{Assigned, claim};
 use super::{Resolver, Script, When, when};
 use crate::epoch::{Epochs, Placed};
-use crate::event::{Claim, Event, leaf_hash};
+use crate::event::{Claim, Event, key_group, leaf_hash, worker_of};
 use crate::identity::figures::Figures;
-use crate::limits::KEY_GROUPS;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -92,8 +91,8 @@ pub struct Stage {
 }
 
 /// The worker on which a person is, unless it was worked on with others elsewhere.
-pub fn home(person: &str, peers: usize) -> usize {
-    (leaf_hash(person) % KEY_GROUPS as u64) as usize % peers
+fn home(person: &str, peers: usize) -> usize {
+    worker_of(leaf_hash(person), peers)
 }
 
 /// Events in, events with their persons out.
@@ -103,17 +102,18 @@ pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -
     let mine = |identifier: &str| home(identifier, peers) == index;
     let mut addresses: HashMap<CompactString, Address> = HashMap::default();
     for (identifier, owner) in stage.resolver.graph().owners() {
-        if mine(&identifier) && (owner.leaf != identifier || owner.person != identifier) {
+        if mine(&identifier) && !owner.is_alone(&identifier) {
             let worker = home(&owner.person, peers);
             if let Some(call) = &stage.caller {
-                call(&identifier, &owner.person, home(&owner.person, peers));
+                call(&identifier, &owner.person, worker);
             }
             addresses.insert(identifier, Address { owner, worker });
         }
     }
     let (events, claims) = extract(events);
     let judge = Judge {
-        resolver: stage.resolver,
+        // All claims go to the first worker: the others need not keep all links.
+        resolver: if index == 0 { stage.resolver } else { stage.resolver.without_links() },
         guests: HashMap::default(),
         peers,
         epochs: stage.epochs.clone(),
@@ -138,7 +138,7 @@ fn extract<'scope>(
     events: Stream<'scope, u64, Vec<Placed>>,
 ) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Claimed>>) {
     let mut builder = OperatorBuilder::new("Claims".to_owned(), events.scope());
-    let route = Exchange::new(|(_, event): &Placed| event.hash % KEY_GROUPS as u64);
+    let route = Exchange::new(|(_, event): &Placed| key_group(event.hash) as u64);
     let mut input = builder.new_input(events, route);
     let (events, event_stream) = builder.new_output::<Vec<Placed>>();
     let (claims, claim_stream) = builder.new_output::<Vec<Claimed>>();
@@ -324,8 +324,7 @@ impl Router {
                 call(&identifier, &address.owner.person, address.worker);
             }
             let at_home = address.worker == home(&address.owner.person, self.peers);
-            let alone = address.owner.leaf == identifier && address.owner.person == identifier;
-            if alone && at_home {
+            if at_home && address.owner.is_alone(&identifier) {
                 self.addresses.remove(&identifier);
             } else {
                 self.addresses.insert(identifier, address);
@@ -364,7 +363,7 @@ fn routed<'scope>(
 ) -> Stream<'scope, u64, Vec<Placed>> {
     let mut builder = OperatorBuilder::new("Route".to_owned(), events.scope());
     let mut input = builder.new_input(events, Pipeline);
-    let route = Exchange::new(|it: &Answer| leaf_hash(&it.identifier) % KEY_GROUPS as u64);
+    let route = Exchange::new(|it: &Answer| key_group(leaf_hash(&it.identifier)) as u64);
     let mut answers = builder.new_input(answers, route);
     let (output, stream) = builder.new_output::<Vec<Placed>>();
     let mut output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Placed>>>::from(output);

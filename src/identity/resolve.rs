@@ -1,8 +1,7 @@
 //! The claims of one epoch, and what follows from them. Pure: the operators around it only carry things.
 
 use super::graph::{Change, Graph, LeafRecord, Owner, Refusal};
-use super::when;
-use super::{Script, When};
+use super::{Script, When, when};
 use crate::define::plan::IdentityPlan;
 use crate::event::{Claim, Event, Says};
 use compact_str::CompactString;
@@ -61,6 +60,11 @@ impl Resolver {
     /// The links of a store.
     pub fn with(graph: Graph) -> Resolver {
         Resolver { graph }
+    }
+
+    /// None of the links, under the same rules.
+    pub fn without_links(self) -> Resolver {
+        Resolver::new(self.graph.into_rules())
     }
 
     /// The links themselves.

@@ -353,6 +353,7 @@ impl Keyed {
             self.table.release(self.most_held);
         }
         self.frozen = std::mem::take(&mut self.dirty);
+        self.frozen.retain(|slot| !self.table.is_free(*slot));
         for &slot in &self.frozen {
             let slot = self.table.slot_mut(slot);
             (slot.dirty, slot.frozen) = (false, true);
@@ -379,9 +380,6 @@ impl Keyed {
     }
 
     fn write(&mut self, slot: u32) {
-        if self.table.is_free(slot) {
-            return;
-        }
         let deadline = self.table.deadline(slot);
         let person = self.table.bytes(slot);
         let id = self.table.id(slot).to_owned();

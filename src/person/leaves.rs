@@ -54,14 +54,6 @@ impl Heard {
 }
 
 impl Person {
-    /// The identifiers under which events of this person have come in.
-    pub fn leaves(&self) -> Vec<&str> {
-        match self.leaves.is_empty() {
-            true => vec![&self.id],
-            false => self.leaves.iter().map(|leaf| leaf.alone.id.as_str()).collect(),
-        }
-    }
-
     /// Whether nothing has ever happened under any identifier, and nothing has been said of it.
     pub(super) fn is_nobody(&self) -> bool {
         self.last_seen == i64::MIN
@@ -151,8 +143,7 @@ impl Person {
                 None => heard.push(made),
             }
         }
-        let over = heard.len().saturating_sub(EXIT_EVENTS_MAX);
-        heard.drain(..over);
+        bound(heard);
     }
 
     /// Another person turns out to be this one. Both have come to the instant `now`. What is told of the other person
@@ -194,8 +185,7 @@ impl Person {
         }
         turn.person.exits_heard.extend(heard.1);
         turn.person.exits_heard.sort_by_key(Heard::time);
-        let over = turn.person.exits_heard.len().saturating_sub(EXIT_EVENTS_MAX);
-        turn.person.exits_heard.drain(..over);
+        bound(&mut turn.person.exits_heard);
         segment::follow_all(turn.person, plan);
         turn.changed = true;
         turn.settle_at(frame.next_watermark.min(now));
@@ -250,16 +240,10 @@ impl Person {
             all.into_iter().partition(|leaf| leaves.contains(&leaf.alone.id));
         let (id, announced, entries) = (self.id.clone(), self.announced.clone(), self.entries);
         let sends = without(&self.sends, gone.iter().flat_map(|leaf| &leaf.sent));
-        let is_of = |leaves: &[Leaf]| {
-            let ids: Vec<CompactString> = leaves.iter().map(|leaf| leaf.alone.id.clone()).collect();
-            move |instance: &Instance| ids.contains(&instance.leaf)
-        };
         let open = std::mem::take(&mut self.instances);
-        let of_gone: Vec<Instance> = open.iter().filter(|it| is_of(&gone)(it)).cloned().collect();
-        let mut fresh = Person::of_leaves(frame.plan, into.clone(), now, gone, of_gone);
+        let mut fresh = Person::of_leaves(frame.plan, into.clone(), now, gone, &open);
         fresh.introduce(frame, None, &id, SegmentSet::default(), first_words);
-        let of_kept: Vec<Instance> = open.iter().filter(|it| is_of(&kept)(it)).cloned().collect();
-        let mut rest = Person::of_leaves(frame.plan, id.clone(), now, kept, of_kept);
+        let mut rest = Person::of_leaves(frame.plan, id.clone(), now, kept, &open);
         rest.entries = rest.entries.max(entries);
         rest.sends = sends;
         rest.introduce(frame, Some(&open), &id, announced, effects);
@@ -267,14 +251,14 @@ impl Person {
         fresh
     }
 
-    /// A person out of leaves: a single one as it would be alone, several as what they share. `instances` are those of the
-    /// person so far that came about by these leaves.
+    /// A person out of leaves: a single one as it would be alone, several as what they share, with those of the open instances
+    /// of the person so far that came about by them.
     fn of_leaves(
         plan: &Plan,
         id: CompactString,
         now: i64,
         leaves: Vec<Leaf>,
-        instances: Vec<Instance>,
+        open: &[Instance],
     ) -> Person {
         let mut all = leaves.iter();
         let Some(first) = all.next() else {
@@ -289,8 +273,11 @@ impl Person {
         }
         person.id = id;
         person.now = person.now.max(now);
+        if leaves.len() > 1 {
+            let by = |it: &&Instance| leaves.iter().any(|leaf| leaf.alone.id == it.leaf);
+            person.instances = open.iter().filter(by).cloned().collect();
+        }
         if leaves.len() > 1 || leaves[0].alone.id != person.id {
-            person.instances = if leaves.len() > 1 { instances } else { person.instances };
             person.leaves = leaves;
         }
         person
@@ -338,6 +325,12 @@ impl Person {
         }
         self.instances = instances;
     }
+}
+
+/// Beyond the limit the oldest go.
+fn bound(heard: &mut Vec<Heard>) {
+    let over = heard.len().saturating_sub(EXIT_EVENTS_MAX);
+    heard.drain(..over);
 }
 
 /// What is left of a list when others are taken out, one for one.

@@ -15,9 +15,8 @@ use super::{Answer, Person, Said};
 use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
 use crate::epoch::{Epochs, Placed};
-use crate::event::Event;
+use crate::event::{Event, key_group, leaf_hash};
 use crate::identity::operator::{Order, Resolved, Told};
-use crate::limits::KEY_GROUPS;
 use crate::sink::{Batch, Formatter};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -99,12 +98,12 @@ pub fn persons<'scope>(
     let mut builder = OperatorBuilder::new("Persons".to_owned(), scope);
     let route = Exchange::new(|(_, event): &Placed| match event.worker {
         Some(worker) => u64::from(worker),
-        None => event.hash % KEY_GROUPS as u64,
+        None => key_group(event.hash) as u64,
     });
     let mut events = builder.new_input(events, route);
     let to_worker = Exchange::new(|(_, told): &(u64, Told)| match told {
         Told::Script(worker, _) => *worker as u64,
-        Told::Link(leaf, _) => crate::event::leaf_hash(leaf) % KEY_GROUPS as u64,
+        Told::Link(leaf, _) => key_group(leaf_hash(leaf)) as u64,
     });
     let mut told = told.map(|told| builder.new_input(told, to_worker));
     let to_worker = Exchange::new(|(_, worker, _): &Moving| *worker as u64);

@@ -4,6 +4,7 @@
 //! is looked at and a new entry made (lazy re-arming). Keeping a queue for each key group makes the slices in which mass
 //! deadlines are worked off independent of the number of workers, and the queues small enough for the caches.
 
+use crate::event::key_group;
 use crate::limits::KEY_GROUPS;
 use crate::time::NEVER;
 use std::cmp::Reverse;
@@ -61,7 +62,7 @@ impl Timers {
 
     /// Adds an entry for the person of this hash, who is at `slot`.
     pub fn push(&mut self, hash: u64, deadline: i64, slot: u32) {
-        let group = group_of(hash);
+        let group = key_group(hash);
         self.groups[group].push(Reverse((deadline, (hash >> 32) as u32, slot)));
         self.first[group] = self.first[group].min(deadline);
         self.earliest = self.earliest.min(deadline);
@@ -110,10 +111,6 @@ impl Timers {
         }
         self.earliest = self.first.iter().copied().min().unwrap_or(NEVER);
     }
-}
-
-fn group_of(hash: u64) -> usize {
-    (hash % KEY_GROUPS as u64) as usize
 }
 
 #[cfg(test)]

@@ -16,8 +16,8 @@
 
 use super::Person;
 use super::table::{pack_into, unpack};
-use crate::event::leaf_hash;
-use crate::limits::{KEY_GROUPS, WANTED_MAX};
+use crate::event::{leaf_hash, worker_of};
+use crate::limits::WANTED_MAX;
 use compact_str::CompactString;
 use dashmap::DashMap;
 use std::collections::VecDeque;
@@ -151,7 +151,7 @@ impl Views {
     }
 
     fn home(&self, person: &str) -> usize {
-        (leaf_hash(person) % KEY_GROUPS as u64) as usize % self.questions.len()
+        worker_of(leaf_hash(person), self.questions.len())
     }
 
     /// Asks the worker to which a person belongs.

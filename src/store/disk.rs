@@ -5,6 +5,7 @@
 //! before it counts.
 
 use super::{Checkpoint, Persons, Record, RunKey, Shelf, Store, StoreError};
+use crate::event::key_group;
 use crate::limits::KEY_GROUPS;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ impl Disk {
 
     fn key(hash: u64, id: &str) -> Vec<u8> {
         let mut key = Vec::with_capacity(1 + id.len());
-        key.push((hash % KEY_GROUPS as u64) as u8);
+        key.push(key_group(hash) as u8);
         key.extend_from_slice(id.as_bytes());
         key
     }
