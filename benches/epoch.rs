@@ -14,6 +14,8 @@
 mod pack;
 #[path = "support/size.rs"]
 mod size;
+#[path = "support/stepwise.rs"]
+mod stepwise;
 #[path = "support/traffic.rs"]
 mod traffic;
 
@@ -21,19 +23,15 @@ use hdrhistogram::Histogram;
 use kairos::dataflow::{Job, run};
 use kairos::epoch::Timeline;
 use kairos::sink::{Sink, SinkError, Stream};
-use kairos::source::{Chunk, Source, SourceError};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Instant;
+use stepwise::{Gate, Step, Stepwise};
 use xxhash_rust::xxh3::Xxh3;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What source and sink know of one another.
-struct Shared {
-    /// The epoch that has to be written before the next chunk, and whether it is measured.
-    awaited: Option<(u64, bool)>,
-    handed: Instant,
+/// What the sink has seen.
+struct Seen {
     decided: bool,
     all: Histogram<u64>,
     deciding: Histogram<u64>,
@@ -42,53 +40,23 @@ struct Shared {
 }
 
 #[derive(Clone)]
-struct Meter(Arc<Mutex<Shared>>);
+struct Meter {
+    seen: Arc<Mutex<Seen>>,
+    gate: Gate,
+}
 
 impl Meter {
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.0.lock().expect("nobody panics while measuring")
-    }
-}
-
-/// Hands on one line after the other, each when the one before is done with.
-struct OneByOne {
-    lines: Vec<(Vec<u8>, i64)>,
-    at: usize,
-    moved: bool,
-    offset: u64,
-    meter: Meter,
-}
-
-impl Source for OneByOne {
-    fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
-        let mut shared = self.meter.lock();
-        let mut chunk =
-            Chunk { offset: self.offset, first_line: self.at as u64 + 1, ..Chunk::default() };
-        if shared.awaited.is_some() {
-            return Ok(Some(chunk));
-        }
-        let Some((line, time)) = self.lines.get_mut(self.at) else { return Ok(None) };
-        if self.moved {
-            chunk.bytes = std::mem::take(line);
-            chunk.length = chunk.bytes.len() as u64;
-            self.offset += chunk.length;
-            self.at += 1;
-        }
-        let promise = *time + i64::from(self.moved);
-        chunk.promise = Some(promise);
-        shared.awaited = Some((promise as u64 - 1, self.moved));
-        shared.handed = Instant::now();
-        self.moved = !self.moved;
-        Ok(Some(chunk))
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("nobody panics while measuring")
     }
 }
 
 impl Sink for Meter {
     fn write(&mut self, stream: Stream, line: &[u8]) -> Result<(), SinkError> {
-        let mut shared = self.lock();
-        shared.decided |= stream == Stream::Decisions;
-        shared.hash.update(line);
-        shared.lines += 1;
+        let mut seen = self.lock();
+        seen.decided |= stream == Stream::Decisions;
+        seen.hash.update(line);
+        seen.lines += 1;
         Ok(())
     }
 
@@ -97,19 +65,15 @@ impl Sink for Meter {
     }
 
     fn complete(&mut self, epoch: u64) -> Result<(), SinkError> {
-        let mut shared = self.lock();
-        let Some((_, measured)) = shared.awaited.filter(|(awaited, _)| *awaited < epoch) else {
-            return Ok(());
-        };
-        let nanos = shared.handed.elapsed().as_nanos() as u64;
+        let Some((nanos, measured)) = self.gate.complete(epoch) else { return Ok(()) };
+        let mut seen = self.lock();
         if measured {
-            shared.all.saturating_record(nanos);
-            if shared.decided {
-                shared.deciding.saturating_record(nanos);
+            seen.all.saturating_record(nanos);
+            if seen.decided {
+                seen.deciding.saturating_record(nanos);
             }
         }
-        shared.decided = false;
-        shared.awaited = None;
+        seen.decided = false;
         Ok(())
     }
 }
@@ -128,16 +92,20 @@ fn main() {
     lines.dedup_by(|next, kept| next.1 < kept.1 + 2);
     let count = lines.len();
     let histogram = || Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("sound bounds");
-    let meter = Meter(Arc::new(Mutex::new(Shared {
-        awaited: None,
-        handed: Instant::now(),
+    let seen = Seen {
         decided: false,
         all: histogram(),
         deciding: histogram(),
         hash: Xxh3::new(),
         lines: 0,
-    })));
-    let source = OneByOne { lines, at: 0, moved: false, offset: 0, meter: meter.clone() };
+    };
+    let meter = Meter { seen: Arc::new(Mutex::new(seen)), gate: Gate::new() };
+    let step = |(line, time): (Vec<u8>, i64)| {
+        let only_time = Step { bytes: Vec::new(), lines: 0, promise: time, measured: false };
+        [only_time, Step { bytes: line, lines: 1, promise: time + 1, measured: true }]
+    };
+    let steps = lines.into_iter().flat_map(step).collect();
+    let source = Stepwise::new(steps, meter.gate.clone());
     let job = Job {
         plan,
         sources: vec![("lines".into(), Box::new(source))],
@@ -152,8 +120,8 @@ fn main() {
     };
     let finished = run(job).join().expect("the run succeeds");
     assert_eq!(finished.counts.events as usize, count);
-    let shared = meter.lock();
-    for (name, histogram) in [("all epochs", &shared.all), ("with a decision", &shared.deciding)] {
+    let seen = meter.lock();
+    for (name, histogram) in [("all epochs", &seen.all), ("with a decision", &seen.deciding)] {
         let micros = |nanos: u64| nanos as f64 / 1_000.0;
         println!(
             "epoch: {name}: {} of one event, µs: p50 {:.1}, p99 {:.1}, p99.9 {:.1}, max {:.1}",
@@ -164,5 +132,5 @@ fn main() {
             micros(histogram.max())
         );
     }
-    println!("epoch: {} lines, hash {:016x}", shared.lines, shared.hash.digest());
+    println!("epoch: {} lines, hash {:016x}", seen.lines, seen.hash.digest());
 }

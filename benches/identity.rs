@@ -18,6 +18,8 @@ mod counting;
 mod pack;
 #[path = "support/size.rs"]
 mod size;
+#[path = "support/stepwise.rs"]
+mod stepwise;
 
 use hdrhistogram::Histogram;
 use kairos::dataflow::{Job, run};
@@ -26,9 +28,9 @@ use kairos::epoch::Timeline;
 use kairos::event::Claim;
 use kairos::identity::Resolver;
 use kairos::sink::{Sink, SinkError, Stream};
-use kairos::source::{Chunk, Source, SourceError};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
+use stepwise::{Gate, Step, Stepwise};
 
 #[global_allocator]
 static ALLOCATOR: counting::Counting = counting::Counting;
@@ -60,11 +62,8 @@ fn line(out: &mut Vec<u8>, event: &str, user: Option<u64>, device: Option<u64>, 
     out.extend_from_slice(b"}\n");
 }
 
-/// What source and sink know of one another.
-struct Shared {
-    /// The epoch that has to be written before the next chunk, and whether it is measured.
-    awaited: Option<(u64, bool)>,
-    handed: Instant,
+/// What the sink has seen.
+struct Seen {
     begun: Instant,
     bulk: f64,
     sent: u64,
@@ -72,36 +71,14 @@ struct Shared {
 }
 
 #[derive(Clone)]
-struct Meter(Arc<Mutex<Shared>>);
+struct Meter {
+    seen: Arc<Mutex<Seen>>,
+    gate: Gate,
+}
 
 impl Meter {
-    fn lock(&self) -> MutexGuard<'_, Shared> {
-        self.0.lock().expect("nobody panics while measuring")
-    }
-}
-
-/// Chunks with the time promised after each, and whether they are measured.
-struct Chunks {
-    chunks: std::vec::IntoIter<(Vec<u8>, i64, bool)>,
-    offset: u64,
-    lines: u64,
-    meter: Meter,
-}
-
-impl Source for Chunks {
-    fn next_chunk(&mut self) -> Result<Option<Chunk>, SourceError> {
-        let mut shared = self.meter.lock();
-        let chunk = Chunk { offset: self.offset, first_line: self.lines + 1, ..Chunk::default() };
-        if shared.awaited.is_some() {
-            return Ok(Some(chunk));
-        }
-        let Some((bytes, promise, measured)) = self.chunks.next() else { return Ok(None) };
-        let length = bytes.len() as u64;
-        self.offset += length;
-        self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        shared.awaited = Some((promise as u64 - 1, measured));
-        shared.handed = Instant::now();
-        Ok(Some(Chunk { bytes, length, promise: Some(promise), ..chunk }))
+    fn lock(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().expect("nobody panics while measuring")
     }
 }
 
@@ -116,17 +93,13 @@ impl Sink for Meter {
     }
 
     fn complete(&mut self, epoch: u64) -> Result<(), SinkError> {
-        let mut shared = self.lock();
-        let Some((_, measured)) = shared.awaited.filter(|(awaited, _)| *awaited < epoch) else {
-            return Ok(());
-        };
+        let Some((nanos, measured)) = self.gate.complete(epoch) else { return Ok(()) };
+        let mut seen = self.lock();
         if measured {
-            let nanos = shared.handed.elapsed().as_nanos() as u64;
-            shared.one.saturating_record(nanos);
-        } else if shared.one.is_empty() {
-            shared.bulk = shared.begun.elapsed().as_secs_f64();
+            seen.one.saturating_record(nanos);
+        } else if seen.one.is_empty() {
+            seen.bulk = seen.begun.elapsed().as_secs_f64();
         }
-        shared.awaited = None;
         Ok(())
     }
 }
@@ -135,14 +108,14 @@ fn main() {
     let plan = pack::plan(&[SourceFile { path: "pack.yaml".into(), text: PACK.into() }]);
     let links = size::size("IDENTIFIERS", 2_000, 2_000_000) / 2;
     let single = size::size("SINGLE", 100, 20_000);
-    let mut chunks = Vec::new();
+    let mut steps = Vec::new();
     let mut time = START;
     for first in (0..links).step_by(AT_ONCE as usize) {
-        let mut bytes = Vec::new();
-        for n in first..(first + AT_ONCE).min(links) {
+        let (mut bytes, last) = (Vec::new(), (first + AT_ONCE).min(links));
+        for n in first..last {
             line(&mut bytes, "page", Some(n), Some(n), time);
         }
-        chunks.push((bytes, time + 1, false));
+        steps.push(Step { bytes, lines: last - first, promise: time + 1, measured: false });
         time += 1;
     }
     let mut bytes = Vec::new();
@@ -151,25 +124,22 @@ fn main() {
         line(&mut bytes, "Product Viewed", None, Some(n), time);
     }
     // Not counted among the bulk.
-    let views = bytes;
-    let mut one_by_one = vec![(views, time + 1, true)];
+    steps.push(Step { bytes, lines: 2 * single, promise: time + 1, measured: true });
     time += 1;
     for n in links..links + single {
         let mut bytes = Vec::new();
         line(&mut bytes, "page", Some(n), Some(n), time);
-        one_by_one.push((bytes, time + 1, true));
+        steps.push(Step { bytes, lines: 1, promise: time + 1, measured: true });
         time += 1;
     }
-    chunks.extend(one_by_one);
-    let meter = Meter(Arc::new(Mutex::new(Shared {
-        awaited: None,
-        handed: Instant::now(),
+    let seen = Seen {
         begun: Instant::now(),
         bulk: 0.0,
         sent: 0,
         one: Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("sound bounds"),
-    })));
-    let source = Chunks { chunks: chunks.into_iter(), offset: 0, lines: 0, meter: meter.clone() };
+    };
+    let meter = Meter { seen: Arc::new(Mutex::new(seen)), gate: Gate::new() };
+    let source = Stepwise::new(steps, meter.gate.clone());
     let job = Job {
         plan: plan.clone(),
         sources: vec![("lines".into(), Box::new(source))],
@@ -184,21 +154,21 @@ fn main() {
     };
     meter.lock().begun = Instant::now();
     run(job).join().expect("the run succeeds");
-    let shared = meter.lock();
-    assert_eq!(shared.sent, single, "each merge was seen by a decision");
+    let seen = meter.lock();
+    assert_eq!(seen.sent, single, "each merge was seen by a decision");
     println!(
         "identity: {links} links in bulk, {} at once: {:.0} a second",
         AT_ONCE,
-        links as f64 / shared.bulk
+        links as f64 / seen.bulk
     );
     let micros = |nanos: u64| nanos as f64 / 1_000.0;
     println!(
         "identity: {single} links one at a time beside {} identifiers: {:.0} a second; to the decision, µs: p50 {:.1}, p99 {:.1}, p99.9 {:.1}",
         2 * links,
-        1e9 / shared.one.mean(),
-        micros(shared.one.value_at_quantile(0.5)),
-        micros(shared.one.value_at_quantile(0.99)),
-        micros(shared.one.value_at_quantile(0.999)),
+        1e9 / seen.one.mean(),
+        micros(seen.one.value_at_quantile(0.5)),
+        micros(seen.one.value_at_quantile(0.99)),
+        micros(seen.one.value_at_quantile(0.999)),
     );
     memory(&plan.inputs.identity.clone().expect("the pack has it"), links);
 }

@@ -5,11 +5,11 @@ use crate::cluster::Cluster;
 use crate::instance::{Instance, KAIROS};
 use crate::live::{PACK, SEEN, disk_is_lost, seen_by_all, subjects};
 use crate::outputs::Outputs;
-use crate::shop::topic;
+use crate::shop::{topic, traffic};
 use kairos::sink::Stream;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 /// The pack whose messages say which version sent them.
@@ -32,18 +32,10 @@ fn definitions_change_while_customers_are_at_it() {
     let mut instance = Instance::new(&servers, &topic, &name());
     (instance.slack_ms, instance.step_ms) = (500, 1_000);
     instance.http = "127.0.0.1:0".into();
-    instance.pack = instance.folder().join("pack");
-    fs::create_dir(&instance.pack).unwrap();
-    let folder = instance.pack.join("live.yaml");
-    fs::write(&folder, tagged("first")).unwrap();
+    let folder = instance.write_pack(&tagged("first"));
     instance.start();
     instance.wait_for("caught up");
-    let mut traffic = Command::new(KAIROS)
-        .args(["generate", "--to-kafka", &servers, "--topic", &topic, "--rate", "300"])
-        .args(["--events", "6000", "--customers", "600", "--faults", "none"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut traffic = traffic(&servers, &topic, 300, 6_000, 600);
     let mut outputs = Outputs::of(&servers, &instance.name);
     while subjects(&outputs, SEEN).len() < 20 {
         instance.runs();

@@ -5,19 +5,18 @@
 use crate::broker::name;
 use crate::cluster::{Cluster, Listener};
 use crate::end_to_end::finish;
-use crate::instance::{Instance, KAIROS, PATIENCE};
+use crate::instance::{Instance, PATIENCE};
 use crate::kills::figure;
 use crate::laws;
 use crate::live::{PACK, disk_is_lost, seen_by_all};
 use crate::outputs::{Difference, Outputs};
-use crate::shop::{Shop, topic};
+use crate::shop::{Shop, topic, traffic};
 use crate::wire::Wire;
 use kairos::sim::rng::Rng;
 use kairos::sink::Stream;
 use kairos::time::clock::{Clock, System};
-use std::fs;
 use std::ops::Range;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::Duration;
 
 /// How long a transaction may be open, and a message on its way, where a test is to outlast them.
@@ -255,9 +254,7 @@ fn live(what: &str, cluster: &mut Cluster, strikes: u64, strike: Strike<'_>) {
     let topic = topic(&servers);
     let mut instance = Instance::new(&servers, &topic, &name());
     (instance.slack_ms, instance.step_ms) = (500, 1_000);
-    instance.pack = instance.folder().join("pack");
-    fs::create_dir(&instance.pack).unwrap();
-    fs::write(instance.pack.join("live.yaml"), capped()).unwrap();
+    instance.write_pack(&capped());
     instance.start();
     instance.wait_for("caught up");
     let mut traffic = Traffic::of(&servers, &topic);
@@ -283,12 +280,7 @@ struct Traffic(Child);
 
 impl Traffic {
     fn of(servers: &str, topic: &str) -> Traffic {
-        let child = Command::new(KAIROS)
-            .args(["generate", "--to-kafka", servers, "--topic", topic, "--rate", "500"])
-            .args(["--events", "10000000", "--customers", "2000", "--faults", "none"])
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let child = traffic(servers, topic, 500, 10_000_000, 2000);
         Traffic(child)
     }
 

@@ -12,7 +12,6 @@ use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::collections::BTreeSet;
-use std::fs;
 use std::time::Duration;
 
 /// Appends a view of a product by a person, as a binary CloudEvent with one more header.
@@ -42,9 +41,7 @@ fn view(servers: &str, topic: &str, person: &str, more: &[u8]) {
 fn run(servers: &str, topic: &str, input: &str, lines: usize) -> Outputs {
     let mut instance = Instance::new(servers, topic, &name());
     instance.input = input.into();
-    instance.pack = instance.folder().join("pack");
-    fs::create_dir(&instance.pack).unwrap();
-    fs::write(instance.pack.join("live.yaml"), PACK).unwrap();
+    instance.write_pack(PACK);
     instance.start();
     let mut outputs = Outputs::of(servers, &instance.name);
     let clock = System::new();

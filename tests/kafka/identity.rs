@@ -5,12 +5,11 @@ use crate::cluster::Cluster;
 use crate::instance::{Instance, KAIROS, PATIENCE};
 use crate::live::{disk_is_lost, subjects};
 use crate::outputs::Outputs;
-use crate::shop::topic;
+use crate::shop::{topic, traffic};
 use kairos::broker::kafka_plain::PlainProducer;
 use kairos::sink::Stream;
 use kairos::time::clock::{Clock, System};
-use std::fs;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 /// Who looks twice, under whatever identifiers, gets a message; whose cart is left gets one, unless they order.
@@ -73,17 +72,10 @@ fn who_is_who_stays_so_over_kills_and_a_lost_disk() {
     let topic = topic(&servers);
     let mut instance = Instance::new(&servers, &topic, &name());
     (instance.slack_ms, instance.step_ms, instance.workers) = (500, 1_000, 2);
-    instance.pack = instance.folder().join("pack");
-    fs::create_dir(&instance.pack).unwrap();
-    fs::write(instance.pack.join("live.yaml"), PACK).unwrap();
+    instance.write_pack(PACK);
     instance.start();
     instance.wait_for("caught up");
-    let mut traffic = Command::new(KAIROS)
-        .args(["generate", "--to-kafka", &servers, "--topic", &topic, "--rate", "400"])
-        .args(["--events", "8000", "--customers", "500", "--faults", "none"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut traffic = traffic(&servers, &topic, 400, 8_000, 500);
     let mut outputs = Outputs::of(&servers, &instance.name);
     for wanted in [20, 60] {
         wait(&mut instance, &mut outputs, |outputs| subjects(outputs, KEEN).len() >= wanted);

@@ -103,6 +103,15 @@ impl Instance {
         self.process = Some(process);
     }
 
+    /// Gives it a pack of one file in a folder of its own; gives that file.
+    pub fn write_pack(&mut self, text: &str) -> PathBuf {
+        self.pack = self.folder().join("pack");
+        fs::create_dir(&self.pack).unwrap();
+        let file = self.pack.join("live.yaml");
+        fs::write(&file, text).unwrap();
+        file
+    }
+
     /// Where its configuration is, once it was started.
     pub fn config_file(&self) -> PathBuf {
         self.folder.path().join("kairos.toml")

@@ -3,9 +3,9 @@
 use crate::broker::name;
 use crate::cluster::Cluster;
 use crate::end_to_end::{settle, shop};
-use crate::instance::{Instance, KAIROS, PATIENCE};
+use crate::instance::{Instance, PATIENCE};
 use crate::outputs::{Outputs, records};
-use crate::shop::topic;
+use crate::shop::{topic, traffic};
 use kairos::sink::Stream;
 use kairos::time::clock::{Clock, System};
 use serde_json::Value;
@@ -41,17 +41,10 @@ fn killed_while_customers_are_at_it_and_then_the_disk_is_lost() {
     let topic = topic(&servers);
     let mut instance = Instance::new(&servers, &topic, &name());
     (instance.slack_ms, instance.step_ms) = (500, 1_000);
-    instance.pack = instance.folder().join("pack");
-    fs::create_dir(&instance.pack).unwrap();
-    fs::write(instance.pack.join("live.yaml"), PACK).unwrap();
+    instance.write_pack(PACK);
     instance.start();
     instance.wait_for("caught up");
-    let mut traffic = Command::new(KAIROS)
-        .args(["generate", "--to-kafka", &servers, "--topic", &topic, "--rate", "500"])
-        .args(["--events", "5000", "--customers", "400", "--faults", "none"])
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut traffic = traffic(&servers, &topic, 500, 5_000, 400);
     for life in [2_700, 3_600] {
         std::thread::sleep(Duration::from_millis(life));
         instance.runs();

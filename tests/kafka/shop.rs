@@ -12,7 +12,7 @@ use kairos::time;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use std::fs;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -123,4 +123,15 @@ fn of_files(folder: &TempDir, parts: &[Vec<Vec<u8>>]) -> Lines {
 fn run(command: &mut Command) {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Starts to send a shop's traffic as if it happened now: so many events a second, and in all, of so many customers.
+pub fn traffic(servers: &str, topic: &str, rate: u64, events: u64, customers: u64) -> Child {
+    let [rate, events, customers] = [rate, events, customers].map(|number| number.to_string());
+    Command::new(KAIROS)
+        .args(["generate", "--to-kafka", servers, "--topic", topic, "--rate", &rate])
+        .args(["--events", &events, "--customers", &customers, "--faults", "none"])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap()
 }
