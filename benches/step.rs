@@ -57,6 +57,7 @@ fn step(plan: &Plan, person: &mut Person, begin: i64, events: &[Event], effects:
         watermark: begin,
         next_watermark: begin + EPOCH,
         clock: i64::MIN,
+        catalogue: None,
     };
     person.run(&frame, events, effects);
 }

@@ -48,6 +48,9 @@ pub mod store;
 // Which person an identifier belongs to.
 pub mod identity;
 
+// What there is to sell, and what goes with what.
+pub mod catalogue;
+
 // One person's facts, segments, journeys and contact policy: the pure core, and the operator around it.
 pub mod person;
 

@@ -55,6 +55,15 @@ pub const KEY_GROUPS: usize = 256;
 /// Persons of one key group whose timers are worked off in one epoch; the rest is first in the next one.
 pub const TIMERS_PER_GROUP_AND_EPOCH: usize = 512;
 
+/// Persons of one key group who hear of changes of the catalogue in one epoch; the rest do in the next ones.
+pub const HOLDERS_PER_GROUP_AND_EPOCH: usize = 16;
+
+/// Products of one person that are counted as going with one another: the latest.
+pub const RELATED_OF_MAX: usize = 20;
+
+/// Products that are known to go best with one; the others are counted, and not told.
+pub const RELATED_KEPT_MAX: usize = 32;
+
 /// Persons of one worker of whom more than the identifier is in memory. Beyond it, those whom the store holds unchanged go
 /// out of memory with each checkpoint; without a store nobody does.
 pub const PERSONS_IN_MEMORY_MAX: usize = 4_000_000;

@@ -16,12 +16,14 @@ mod alone;
 mod counts;
 mod members;
 mod operators;
+mod related;
 mod tree;
 
 pub use alone::Alone;
 pub use counts::Counts;
 pub use members::{Change, Members, Values};
 pub use operators::answers;
+pub use related::related;
 
 /// From where on a question is answered yes: for values above this one; `None` for all values.
 pub type CutOff = Option<u64>;

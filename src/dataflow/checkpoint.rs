@@ -74,23 +74,19 @@ impl Coordinator {
         self.every.is_some() && self.lock().aim_at(epoch)
     }
 
-    /// A worker is about to begin `epoch`; true if it has to freeze its state first.
-    pub fn begin(&self, worker: usize, epoch: u64) -> bool {
-        if self.every.is_none() {
-            return false;
-        }
+    /// A worker is about to begin `epoch`; the checkpoint's epoch if it has to freeze its state first.
+    pub fn begin(&self, worker: usize, epoch: u64) -> Option<u64> {
+        self.every?;
         let mut state = self.lock();
         state.begun[worker] = epoch;
-        state.target.as_mut().is_some_and(|target| target.freeze(worker, epoch))
+        state.target.as_mut().and_then(|target| target.freeze(worker, epoch))
     }
 
-    /// A worker has nothing to do before `frontier`; true if it has to freeze its state now.
-    pub fn rest(&self, worker: usize, frontier: u64) -> bool {
-        if self.every.is_none() {
-            return false;
-        }
+    /// A worker has nothing to do before `frontier`; the checkpoint's epoch if it has to freeze its state now.
+    pub fn rest(&self, worker: usize, frontier: u64) -> Option<u64> {
+        self.every?;
         let mut state = self.lock();
-        state.target.as_mut().is_some_and(|target| target.freeze(worker, frontier))
+        state.target.as_mut().and_then(|target| target.freeze(worker, frontier))
     }
 
     /// A worker has written all it froze.
@@ -182,10 +178,10 @@ impl State {
 }
 
 impl Target {
-    /// Whether a worker that is about to begin `epoch` has to freeze first.
-    fn freeze(&mut self, worker: usize, epoch: u64) -> bool {
+    /// The checkpoint's epoch if a worker that is about to begin `epoch` has to freeze first.
+    fn freeze(&mut self, worker: usize, epoch: u64) -> Option<u64> {
         let freezes = epoch > self.epoch && !self.frozen[worker];
         self.frozen[worker] |= freezes;
-        freezes
+        freezes.then_some(self.epoch)
     }
 }

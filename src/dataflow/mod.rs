@@ -18,11 +18,12 @@ pub use run::{Control, Finished, Job, Run, RunError, run};
 use crate::decode::Decoder;
 use crate::define::plan::Plan;
 use crate::epoch::Placed;
+use crate::event::{Call, Event};
 use crate::identity::Resolver;
 use crate::identity::operator::{Resolved, resolve};
-use crate::person::Answer;
+use crate::person::feedback::{Addressed, Feedback};
 use crate::person::keyed::Keyed;
-use crate::person::operator::{Means, persons as person_stage};
+use crate::person::operator::{Means, Sayings, persons as person_stage};
 use crate::sink::{Batch, Formatter, Sink};
 use checkpoint::Coordinator;
 use ingest::{Ingest, Intake};
@@ -31,10 +32,13 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
+use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::probe::{Handle, Probe};
-use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback};
+use timely::dataflow::operators::vec::Map;
+use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback as _};
 use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 
@@ -89,35 +93,73 @@ pub fn build(
         kept: parts.kept,
         caller: None,
     });
-    let compares = !parts.plan.ranks.is_empty();
-    let effects = persons(events, identity, means, compares.then_some(&parts.plan));
+    let feeds_back = parts.plan.feeds_back();
+    let effects = persons(events, identity, means, feeds_back.then_some(&parts.plan));
     let lines = scope.concatenate([effects, rejects]);
     publish::publish(lines, sink, control, coordinator, wakers.clone()).probe_with(&probe);
     (probe, wakers)
 }
 
-/// Events to their persons, by way of identity where a pack has it; around them, if the plan compares persons with one another,
-/// what does so.
+/// Events to their persons, by way of identity where a pack has it; around them, if persons hear of what others say or do, what
+/// carries it.
 fn persons<'scope>(
     events: Stream<'scope, u64, Vec<Placed>>,
     identity: Option<crate::identity::operator::Stage>,
     means: Means,
-    compared: Option<&Arc<Plan>>,
+    feeds_back: Option<&Arc<Plan>>,
 ) -> Stream<'scope, u64, Vec<Batch>> {
     let scope = events.scope();
     let resolved = match identity {
         Some(stage) => resolve(events, stage),
         None => Resolved::alone(events),
     };
-    let Some(plan) = compared else {
+    let Some(plan) = feeds_back else {
         return person_stage(resolved, None, means).0;
     };
     let (epochs, first) = (means.epochs.clone(), means.first_epoch.saturating_sub(1));
-    let (back, answers) = scope.feedback::<Vec<Answer>>(1);
-    let (lines, said) = person_stage(resolved, Some(answers), means);
-    let said = said.expect("it was given answers");
-    crate::audience::answers(said, plan, &epochs, first).connect_loop(back);
+    let (back, feedback) = scope.feedback::<Vec<Addressed>>(1);
+    let resolved = Resolved { events: records_to_all(resolved.events), ..resolved };
+    let (lines, sayings) = person_stage(resolved, Some(feedback), means);
+    let Sayings { said, pairs, addressed } = sayings.expect("it was given feedback");
+    let index = scope.index() as u64;
+    let answers = crate::audience::answers(said, plan, &epochs, first)
+        .map(move |answer| (index, Feedback::Answer(answer)));
+    let best = crate::audience::related(pairs);
+    scope.concatenate([answers, best, addressed]).connect_loop(back);
     lines
+}
+
+/// Records of products go to all workers: each has the whole catalogue.
+fn records_to_all<'scope>(
+    events: Stream<'scope, u64, Vec<Placed>>,
+) -> Stream<'scope, u64, Vec<Placed>> {
+    let workers = events.scope().peers() as u16;
+    let is_record = |(_, event): &Placed| event.call == Call::Product;
+    events.unary::<CapacityContainerBuilder<Vec<Placed>>, _, _, _>(
+        Pipeline,
+        "RecordsToAll",
+        move |_, _| {
+            move |input, output| {
+                input.for_each(|capability, batch| {
+                    let records = batch.iter().filter(|placed| is_record(placed));
+                    let copies: Vec<Placed> = records
+                        .flat_map(|(epoch, event)| {
+                            let copy = move |worker| {
+                                (*epoch, Event { worker: Some(worker), ..event.clone() })
+                            };
+                            (0..workers).map(copy)
+                        })
+                        .collect();
+                    if !copies.is_empty() {
+                        batch.retain(|placed| !is_record(placed));
+                    }
+                    let mut session = output.session(&capability);
+                    session.give_container(batch);
+                    session.give_iterator(copies.into_iter());
+                });
+            }
+        },
+    )
 }
 
 type Ingested<'scope> = (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>);

@@ -324,13 +324,14 @@ impl Setup {
     fn work(&self, worker: &mut timely::worker::Worker) -> WorkerResult {
         let store = self.store.clone().map(|store| store as Arc<dyn crate::store::Persons>);
         let mut keyed = Keyed::new(self.plan.clone(), self.dedup_horizon, store);
+        keyed.set_place(worker.index(), worker.peers());
         if let Some(store) = &self.store
-            && let Err(error) = take_stored(&mut keyed, &**store, worker)
+            && let Err(error) = take_stored(&mut keyed, &**store, self.done, worker)
         {
             self.control.fail(error.into());
         }
         let resolver = links(&self.control, &self.plan, self.store.as_deref());
-        if self.done.is_some_and(|done| done < u64::MAX) && !self.plan.ranks.is_empty() {
+        if self.done.is_some_and(|done| done < u64::MAX) && self.plan.feeds_back() {
             keyed.say_again();
         }
         let keyed = Rc::new(RefCell::new(keyed));
@@ -338,7 +339,7 @@ impl Setup {
         let mut keyed = keyed.borrow_mut();
         let mut records = Vec::new();
         if self.store.is_some() && !self.control.is_stopped() {
-            keyed.freeze();
+            keyed.freeze(u64::MAX);
             records = keyed.write_slice(usize::MAX).unwrap_or_default();
         }
         let persons = if self.keep_persons { keyed.persons().collect() } else { Vec::new() };
@@ -440,10 +441,11 @@ pub(super) fn links(control: &Control, plan: &Plan, store: Option<&dyn Store>) -
     Some(Resolver::with(graph))
 }
 
-/// Makes known to a worker which of the stored persons are its own.
+/// Makes known to a worker which of the stored persons are its own, and what else is kept as of the checkpoint's epoch.
 pub(super) fn take_stored(
     keyed: &mut Keyed,
     store: &dyn Store,
+    done: Option<u64>,
     worker: &timely::worker::Worker,
 ) -> Result<(), StoreError> {
     let (index, peers) = (worker.index(), worker.peers());
@@ -452,7 +454,9 @@ pub(super) fn take_stored(
         if mine(hash) {
             keyed.add_stored(id, hash, deadline);
         }
-    })
+    })?;
+    let Some(done) = done else { return Ok(()) };
+    store.each_kept(&mut |of, bytes| keyed.restore(done, of, bytes))
 }
 
 /// Lets go of what a worker was in the middle of.

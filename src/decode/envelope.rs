@@ -27,6 +27,7 @@ pub(super) struct Envelope<'a> {
     /// JSON text, still to be read.
     pub(super) name: Option<&'a str>,
     pub(super) category: Option<&'a str>,
+    pub(super) group_id: Option<&'a str>,
     pub(super) properties: Option<&'a str>,
     pub(super) traits: Option<&'a str>,
 }
@@ -72,7 +73,7 @@ impl<'a> Envelope<'a> {
         match call {
             Call::Track | Call::Page | Call::Screen => self.properties,
             Call::Identify | Call::Group => self.traits,
-            Call::Alias => None,
+            Call::Alias | Call::Product | Call::Inside => None,
         }
     }
 

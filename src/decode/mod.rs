@@ -49,6 +49,8 @@ pub struct Decoder {
     /// What is read, by slot.
     paths: Vec<PropertyPath>,
     identity: Option<IdentityPlan>,
+    /// The kind of the records of products, and the slot that names the product.
+    catalogue: Option<(Kind, u16)>,
     /// Leaves whose events do not count, by their hashes.
     ignored: hashbrown::HashMap<u64, String, foldhash::fast::FixedState>,
     /// Bytes beyond which a line is not looked at.
@@ -65,11 +67,17 @@ impl Decoder {
     pub fn new(inputs: &Inputs) -> Decoder {
         let numbered = (0..).map(Kind).zip(&inputs.kinds);
         Decoder {
-            kinds: numbered.skip(1).map(|(kind, name)| (name.clone(), kind)).collect(),
+            // Names that begin with a control character are of what only comes about inside.
+            kinds: numbered
+                .skip(1)
+                .filter(|(_, name)| !name.starts_with('\u{1}'))
+                .map(|(kind, name)| (name.clone(), kind))
+                .collect(),
             wanted: Wanted::new(inputs),
             money: Money::new(inputs),
             paths: inputs.paths.clone(),
             identity: inputs.identity.clone(),
+            catalogue: inputs.catalogue,
             ignored: inputs.ignored.iter().map(|leaf| (leaf_hash(leaf), leaf.clone())).collect(),
             line_bytes_max: LINE_BYTES_MAX,
         }
@@ -131,11 +139,15 @@ impl Decoder {
         let envelope = &reading.envelope;
         let message_id = envelope.message_id()?;
         // The order of reasons is that of `Reason`: who comes before when.
-        let alone = if self.identity.is_none() { Some(envelope.leaf()?) } else { None };
+        let product = self.catalogue.filter(|(record, _)| *record == kind).map(|(_, slot)| slot);
+        let no_one = self.identity.is_some() || product.is_some();
+        let alone = if no_one { None } else { Some(envelope.leaf()?) };
         let time = envelope.time(arrival)?;
         let envelope = *envelope;
         let mut values = reading.values(call, kind)?;
+        let call = if product.is_some() { Call::Product } else { call };
         let Identifiers { leaf, also, says } = match (alone, &self.identity) {
+            _ if let Some(slot) = product => Identifiers::one(product_leaf(&values, slot)?),
             (None, Some(rules)) => identifiers::find(rules, &envelope, call, kind, &values)?,
             (leaf, _) => Identifiers::one(leaf.unwrap_or_default()),
         };
@@ -181,6 +193,15 @@ impl Decoder {
             Zone::named(name).map(|_| name.into())
         })
     }
+}
+
+/// What the record of a product is known by where events are.
+fn product_leaf(values: &[(u16, Value)], slot: u16) -> Result<CompactString, Refused> {
+    let value = values.iter().find(|(known, _)| *known == slot).and_then(|(_, value)| value.key());
+    let id = value
+        .filter(|id| id.len() <= crate::limits::ID_BYTES_MAX)
+        .ok_or_else(|| (Reason::NoIdentifier, "the record names no product".to_owned()))?;
+    Ok(envelope::leaf("product:", &id))
 }
 
 /// A line that is refused, with its bytes.

@@ -73,6 +73,7 @@ impl<'d, 'a> Reading<'d, 'a> {
             "receivedAt" => envelope.received_at = cursor.scalar(),
             "name" => envelope.name = Some(cursor.skip()),
             "category" => envelope.category = Some(cursor.skip()),
+            "groupId" => envelope.group_id = Some(cursor.skip()),
             "properties" => self.envelope.properties = Some(self.body(false, cursor)),
             "traits" => self.envelope.traits = Some(self.body(true, cursor)),
             "context" => {
@@ -120,10 +121,17 @@ impl<'d, 'a> Reading<'d, 'a> {
                 self.own.read(&mut Cursor::new(body), node);
             }
         }
-        if matches!(call, Call::Page | Call::Screen) {
-            let members = [("name", self.envelope.name), ("category", self.envelope.category)];
+        let members = match call {
+            Call::Page | Call::Screen => {
+                [("name", self.envelope.name), ("category", self.envelope.category)]
+            }
+            Call::Group => [("groupId", self.envelope.group_id), ("", None)],
+            _ => [("", None); 2],
+        };
+        {
             for (name, text) in members {
-                if let (Some((_, child)), Some(text)) = (node.child(name), text)
+                if let Some(text) = text
+                    && let Some((_, child)) = node.child(name)
                     && !self.own.has_any(&child.below)
                 {
                     self.own.value(&mut Cursor::new(text), child, false);

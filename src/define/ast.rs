@@ -41,6 +41,8 @@ pub struct Pack {
     /// `ignore:` identifiers such as `anonymous:bot-7`, whose events do not count.
     pub ignore: Vec<Name>,
     pub identity: Option<Identity>,
+    pub groups: Vec<GroupDef>,
+    pub catalogue: Option<Catalogue>,
     pub facts: Vec<FactDef>,
     pub segments: Vec<SegmentDef>,
     pub journeys: Vec<JourneyDef>,
@@ -126,6 +128,45 @@ pub struct EventDecl {
     pub properties: Vec<(Name, Spanned<PropertyType>)>,
 }
 
+/// One entry of `groups:`: `account: { on: group, of: event.groupId, until: Left Account }`.
+#[derive(Clone, Debug)]
+pub struct GroupDef {
+    pub name: Name,
+    /// The events that say of a person to which group it belongs; empty: `group` calls.
+    pub on: Vec<Name>,
+    /// Which group that is; absent: the call's `groupId`.
+    pub of: Option<Expr>,
+    pub condition: Option<Expr>,
+    /// The events after which a person belongs to none any more.
+    pub until: Vec<Name>,
+}
+
+/// `catalogue:` what there is to sell, who is told of its changes, and what goes with what.
+#[derive(Clone, Debug)]
+pub struct Catalogue {
+    pub span: Span,
+    /// The events that are records of products; absent: `Product Updated`.
+    pub on: Option<Name>,
+    /// The property that names the product; absent: `product_id`.
+    pub product: Option<Name>,
+    /// The property of an accessory that names what it is for.
+    pub accessory_of: Option<Name>,
+    pub tell: Vec<NoticeDef>,
+    /// The facts whose products make others similar to them, or bought together with them, by being held by the same person.
+    pub similar: Option<Name>,
+    pub bought_together: Option<Name>,
+}
+
+/// One entry of `catalogue: tell:`, by the name of the event that persons get.
+#[derive(Clone, Debug)]
+pub struct NoticeDef {
+    pub event: Name,
+    /// The facts that make a product a person's concern.
+    pub to: Vec<Name>,
+    /// Which changes are told: `event.…` is the record as it is now, `before.…` as it was.
+    pub when: Expr,
+}
+
 /// The declared type of a property.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PropertyType {
@@ -160,6 +201,8 @@ pub struct Sessions {
 #[derive(Clone, Debug)]
 pub struct FactDef {
     pub name: Name,
+    /// `for: account`: kept of groups, out of what their members do.
+    pub group: Option<Name>,
     pub kind: FactKind,
 }
 
@@ -251,6 +294,8 @@ pub enum SegmentKind {
 #[derive(Clone, Debug)]
 pub struct JourneyDef {
     pub name: Name,
+    /// `for: account`: groups go through it.
+    pub group: Option<Name>,
     pub enter: Enter,
     pub exit: Vec<Exit>,
     /// 0 (least) to 100; default 50.
@@ -347,6 +392,9 @@ pub enum Wait {
     UntilDay { day: Spanned<u32>, at: ClockTime },
     /// `wait: { until: warranty_end - 14d at 10:00 }`; without `at`, a date means its midnight, a time itself.
     UntilFact { fact: Name, offset: Millis, at: Option<ClockTime> },
+    /// `wait: { instant: entry.at + days(product(key).lasts_days), at: "10:00" }`: the instant that comes out when the step is
+    /// reached, or that clock time of its local day.
+    UntilInstant { instant: Expr, at: Option<ClockTime> },
     /// `wait: { quiet_for: 1h, of: [Product Added] }`; empty `of`: every event.
     Quiet { quiet_for: Millis, of: Vec<Name> },
     /// `wait: { on: Product Reviewed, where: …, timeout: 14d, then: [...], else: [...] }`

@@ -67,6 +67,12 @@ pub const SCRIPT_LINES_MAX: usize = 2_000;
 const _: () = assert!(FILE_BYTES_MAX < u32::MAX as usize);
 const _: () = assert!(FILES_MAX < u16::MAX as usize);
 
+/// Kinds of groups.
+pub const GROUPS_MAX: usize = 8;
+
+/// Changes of the catalogue that persons are told of.
+pub const NOTICES_MAX: usize = 32;
+
 /// Kinds of identifiers.
 pub const IDENTIFIER_KINDS_MAX: usize = 16;
 

@@ -33,6 +33,10 @@ pub enum Call {
     Screen,
     Group,
     Alias,
+    /// No call: the record of a product.
+    Product,
+    /// No call: it came about inside, out of what somebody else has done or a change of the catalogue.
+    Inside,
 }
 
 /// Where an input stands: which source (file or partition, in the order of the configuration) and which place in it
@@ -107,6 +111,11 @@ impl Event {
             person: None,
             worker: None,
         }
+    }
+
+    /// Whether it came about inside.
+    pub fn is_inside(&self) -> bool {
+        self.call == Call::Inside
     }
 
     /// The identifier by which the person is known to whom it happens.

@@ -3,7 +3,7 @@
 
 use super::facts::session::Open;
 use crate::define::plan::{FactId, JourneyId, SegmentId, SendId};
-use crate::event::{Origin, Value};
+use crate::event::{Event, Origin, Value};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
@@ -35,6 +35,8 @@ pub enum Effect {
         number: u32,
         session: Box<Open>,
     },
+    /// What a member has done, for its group: goes nowhere else.
+    Forward(Event),
 }
 
 /// What happened to an instance.

@@ -5,6 +5,7 @@
 
 use super::instance::Instance;
 use super::{Person, facts};
+use crate::catalogue::Catalogue;
 use crate::define::plan::expr::{Comparison, Math, Operator, SessionField, TextTest};
 use crate::define::plan::{Expr, Plan};
 use crate::event::{Event, Num, Value};
@@ -20,6 +21,10 @@ pub(super) struct Cx<'a> {
     pub(super) now: i64,
     pub(super) event: Option<&'a Event>,
     pub(super) instance: Option<&'a Instance>,
+    /// The product's record as it was before, in the condition of a notice.
+    pub(super) before: Option<&'a Event>,
+    /// What there is to sell, where that is known.
+    pub(super) catalogue: Option<&'a Catalogue>,
     /// The key of the instance, or of the one about to begin.
     pub(super) key: Option<&'a str>,
     pub(super) recheck: Cell<i64>,
@@ -28,7 +33,8 @@ pub(super) struct Cx<'a> {
 impl<'a> Cx<'a> {
     pub(super) fn of(plan: &'a Plan, person: &'a Person, now: i64) -> Cx<'a> {
         let recheck = Cell::new(NEVER);
-        Cx { plan, person, now, event: None, instance: None, key: None, recheck }
+        let (event, before, instance) = (None, None, None);
+        Cx { plan, person, now, event, before, instance, catalogue: None, key: None, recheck }
     }
 
     pub(super) fn of_instance(plan: &'a Plan, person: &'a Person, now: i64, at: usize) -> Cx<'a> {
@@ -209,11 +215,61 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
             }
             _ => Val::Missing,
         },
+        Expr::IsGroup(prefix) => Val::Bool(cx.person.id.starts_with(&**prefix)),
+        Expr::Before(slot) => cx.before.map_or(Val::Missing, |e| Val::from(e.value(*slot))),
+        Expr::Product(slot, a) => product(*slot, eval(a, cx), cx),
+        Expr::Accessories(a) => {
+            let products = products(eval(a, cx));
+            names(cx.catalogue.map(|catalogue| catalogue.accessories(&products)))
+        }
+        Expr::Related(relation, two) => {
+            let (products, most) = (products(eval(&two[0], cx)), most(&eval(&two[1], cx)));
+            names(cx.catalogue.map(|catalogue| catalogue.related(*relation, &products, most)))
+        }
+        Expr::Without(two) => {
+            let (list, without) = (eval(&two[0], cx), eval(&two[1], cx));
+            let without = without.items().unwrap_or_default();
+            let kept = list.items().unwrap_or_default().iter().filter(|it| !without.contains(it));
+            Val::Items(kept.cloned().collect())
+        }
+        Expr::Take(two) => {
+            let (list, most) = (eval(&two[0], cx), most(&eval(&two[1], cx)));
+            Val::Items(list.items().unwrap_or_default().iter().take(most).cloned().collect())
+        }
         Expr::Default(two) => match eval(&two[0], cx) {
             Val::Missing => eval(&two[1], cx),
             known => known,
         },
     }
+}
+
+/// The products that are meant: one, or those in a list.
+fn products(of: Val) -> Vec<CompactString> {
+    let mut products = Vec::new();
+    of.into_value().each(&mut |value| products.extend(value.key()));
+    products
+}
+
+fn names<'a>(names: Option<Vec<CompactString>>) -> Val<'a> {
+    Val::Items(names.unwrap_or_default().into_iter().map(Value::Str).collect())
+}
+
+fn most(n: &Val) -> usize {
+    n.num().map_or(0, |n| usize::try_from(n.trunc()).unwrap_or(0))
+}
+
+/// What the catalogue says of a product; of those in a list, all that it says of any, in their order.
+fn product<'a>(slot: u16, of: Val<'a>, cx: &Cx<'a>) -> Val<'a> {
+    let Some(catalogue) = cx.catalogue else { return Val::Missing };
+    if of.items().is_none() {
+        let id = of.into_value().key();
+        return id.map_or(Val::Missing, |id| Val::from(catalogue.value(&id, slot)));
+    }
+    let mut all = Vec::new();
+    for id in products(of) {
+        catalogue.value(&id, slot).each(&mut |value| all.push(value.clone()));
+    }
+    Val::Items(all)
 }
 
 /// A fact that only becomes smaller between events, compared with a constant: once it is too small, no loss of an entry

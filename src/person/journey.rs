@@ -16,8 +16,14 @@ use compact_str::CompactString;
 
 /// Whether an event speaks of this instance: one with another value of the keying property does not.
 fn concerns(journey: &JourneyPlan, instance: &Instance, event: &Event) -> bool {
-    let key = journey.enter.per.and_then(|slot| event.value(slot).key());
-    key.is_none() || key == instance.key
+    let Some(slot) = journey.enter.per else { return true };
+    let (mut any, mut own) = (false, false);
+    event.value(slot).each(&mut |value| {
+        let key = value.key();
+        any |= key.is_some();
+        own |= key.is_some() && key == instance.key;
+    });
+    own || !any
 }
 
 /// Exits by events, before anything else of the event moves.
@@ -31,10 +37,7 @@ pub(super) fn exit_by_event(turn: &mut Turn, event: &Event) {
         {
             continue;
         }
-        let cx = Cx {
-            event: Some(event),
-            ..Cx::of_instance(turn.plan, turn.person, turn.person.now, at)
-        };
+        let cx = Cx { event: Some(event), ..turn.cx(at) };
         let matching = journey.exits.iter().find(|exit| match &exit.rule {
             ExitRule::Event { on, condition } => {
                 on.has(event.kind) && condition.as_ref().is_none_or(|condition| cx.holds(condition))
@@ -78,7 +81,7 @@ pub(super) fn exit_when(turn: &mut Turn, kind: Option<Kind>) {
         if !journey.has_when || !instance.is_open() || !stale {
             continue;
         }
-        let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
+        let cx = turn.cx(at);
         let matching = journey.exits.iter().find(|exit| match &exit.rule {
             ExitRule::When(condition) => cx.holds(condition),
             ExitRule::Event { .. } => false,
@@ -108,12 +111,17 @@ pub(super) fn activate(turn: &mut Turn, event: &Event) {
     let mut entered: Vec<(Order, JourneyId, Option<CompactString>)> = Vec::new();
     for &journey in &turn.plan.entered_by_kind[event.kind.0 as usize] {
         let plan = &turn.plan.journeys[journey.0 as usize];
-        let key = plan.enter.per.map(|slot| event.value(slot).key());
-        if key != Some(None) {
-            entered.push((plan.order(), journey, key.flatten()));
+        match plan.enter.per {
+            None => entered.push((plan.order(), journey, None)),
+            Some(slot) => event.value(slot).each(&mut |value| {
+                let one = (plan.order(), journey, value.key());
+                if one.2.is_some() && !entered.contains(&one) {
+                    entered.push(one);
+                }
+            }),
         }
     }
-    entered.sort_by_key(|(order, ..)| *order);
+    entered.sort_by(|a, b| (a.0, &a.2).cmp(&(b.0, &b.2)));
     for (_, journey, key) in entered {
         enter(turn, journey, key, Some(event));
     }
@@ -150,8 +158,7 @@ fn hears(turn: &mut Turn, at: usize, event: &Event) -> bool {
         (Op::WaitEvent { on, condition, .. }, Phase::Listening { until })
             if on.has(event.kind) && event.time <= until =>
         {
-            let now = turn.person.now;
-            let cx = Cx { event: Some(event), ..Cx::of_instance(turn.plan, turn.person, now, at) };
+            let cx = Cx { event: Some(event), ..turn.cx(at) };
             condition.as_ref().is_none_or(|condition| cx.holds(condition))
         }
         (Op::WaitQuiet { quiet_for, of }, Phase::Quiet { until }) if of.has(event.kind) => {
@@ -203,7 +210,9 @@ pub(super) fn enter(
         return;
     }
     if let Some(condition) = &journey.enter.condition {
-        let cx = Cx { event, key: key.as_deref(), ..Cx::of(turn.plan, turn.person, now) };
+        let catalogue = turn.catalogue;
+        let key = key.as_deref();
+        let cx = Cx { event, key, catalogue, ..Cx::of(turn.plan, turn.person, now) };
         if !cx.holds(condition) {
             return;
         }
@@ -337,7 +346,7 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
     }
     let next = match op {
         Op::Unless { condition, target } => {
-            let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
+            let cx = turn.cx(at);
             if cx.holds(condition) { place + 1 } else { *target as u16 }
         }
         Op::Jump(target) => *target as u16,
@@ -350,12 +359,12 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
             turn.person.instances[at].hold_out |= arm.hold_out;
             arm.target as u16
         }
-        Op::Emit { event, with } => {
-            emit(turn, at, event, with);
+        Op::Emit { kind, with, .. } => {
+            emit(turn, at, *kind, with);
             place + 1
         }
         Op::Set { name, value } => {
-            let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
+            let cx = turn.cx(at);
             let value = eval(value, &cx).into_value();
             if !value.is_missing() {
                 let now = turn.person.now;
@@ -397,12 +406,16 @@ pub(super) fn wait(turn: &Turn, at: usize, op: &Op) -> Option<Phase> {
             zone.at(zone.day(person.instances[at].entered_at) + day - 1, *minute)
         }
         Op::WaitFact { fact, is_date, offset, at: minute } => {
-            let cx = Cx::of_instance(plan, person, now, at);
+            let cx = turn.cx(at);
             match facts::read(&cx, *fact).into_value() {
                 Value::Time(time) => until_fact(turn, time, *is_date, *offset, *minute),
                 _ => now,
             }
         }
+        Op::WaitInstant { instant, at: minute } => match eval(instant, &turn.cx(at)).into_value() {
+            Value::Time(time) => until_fact(turn, time, false, 0, *minute),
+            _ => now,
+        },
         Op::WaitQuiet { quiet_for, .. } => {
             return Some(Phase::Quiet { until: now.saturating_add(*quiet_for) });
         }
@@ -436,9 +449,9 @@ fn split_share(turn: &Turn, at: usize, place: u16) -> u64 {
     xxhash_rust::xxh3::xxh3_64(text.as_bytes()) % 10_000
 }
 
-fn emit(turn: &mut Turn, at: usize, name: &str, with: &[(String, crate::define::plan::Expr)]) {
+fn emit(turn: &mut Turn, at: usize, kind: Kind, with: &[(String, crate::define::plan::Expr)]) {
     let (plan, now) = (turn.plan, turn.person.now);
-    let cx = Cx::of_instance(plan, turn.person, now, at);
+    let cx = turn.cx(at);
     let with: Vec<(&str, Value)> =
         with.iter().map(|(name, expr)| (name.as_str(), eval(expr, &cx).into_value())).collect();
     let instance = &turn.person.instances[at];
@@ -447,7 +460,7 @@ fn emit(turn: &mut Turn, at: usize, name: &str, with: &[(String, crate::define::
     let event = Event {
         leaf: turn.person.id.clone(),
         values: slots(plan, &with),
-        ..Event::plain(plan.inputs.kind(name), now, by.origin)
+        ..Event::plain(kind, now, by.origin)
     };
     let (place, values) = (instance.place, with.into_iter().map(|(_, value)| value).collect());
     if turn.emit(event) {
@@ -478,7 +491,7 @@ pub(super) fn decision(
 ) -> Decision {
     let instance = &turn.person.instances[at];
     let message = &turn.plan.sends[send.0 as usize];
-    let cx = Cx::of_instance(turn.plan, turn.person, turn.person.now, at);
+    let cx = turn.cx(at);
     let with = match outcome {
         Outcome::Send => message.with.iter().map(|(_, e)| eval(e, &cx).into_value()).collect(),
         _ => Vec::new(),
@@ -499,6 +512,14 @@ pub(super) fn decision(
         with,
         inputs: inputs.into_iter().flatten().filter(known).cloned().collect(),
         facts,
+    }
+}
+
+impl<'a> Turn<'a> {
+    /// What an instance's expressions see now.
+    fn cx(&self, at: usize) -> Cx<'_> {
+        let of = Cx::of_instance(self.plan, self.person, self.person.now, at);
+        Cx { catalogue: self.catalogue, ..of }
     }
 }
 

@@ -2,20 +2,23 @@
 //! [`super::operator`] drives it.
 
 mod compared;
+mod relations;
 
 use super::group::{Group, Groups};
 use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
 use super::views::{Keeper, Wanted};
-use super::{Effect, Person, Said, Timers, facts, ranks};
+use super::{Effect, Person, Said, Timers, facts, lists, ranks};
 use crate::define::plan::Plan;
 use crate::epoch::Span;
-use crate::event::{Event, leaf_hash};
+use crate::event::{Call, Event, leaf_hash};
 use crate::limits::{PERSONS_IN_MEMORY_MAX, TIMERS_PER_GROUP_AND_EPOCH};
 use crate::store::{Persons as Stored, Record, Shelf};
 use crate::time::{HOUR, NEVER};
 use compact_str::CompactString;
 use compared::Compared;
+use relations::Relations;
+pub use relations::Unpaired;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -71,6 +74,9 @@ pub struct Keyed {
     /// Whether every person that changes is handed over; else only who is asked for.
     shown: bool,
     compared: Compared,
+    relations: Relations,
+    /// Which worker this is, of how many.
+    place: (usize, usize),
 }
 
 impl Keyed {
@@ -95,6 +101,8 @@ impl Keyed {
             keeper: None,
             shown: false,
             compared: Compared::default(),
+            relations: Relations::default(),
+            place: (0, 1),
         }
     }
 
@@ -105,7 +113,7 @@ impl Keyed {
         if let Some(keeper) = &mut self.keeper {
             keeper.set_plan(plan.fingerprint);
         }
-        if ranks::is_new(&plan, &self.plan) {
+        if ranks::is_new(&plan, &self.plan) || lists::is_new(&plan, &self.plan) {
             self.say_all(&plan, begin);
         }
         self.compared.announce(&plan);
@@ -150,9 +158,9 @@ impl Keyed {
         }
     }
 
-    /// A time before which no timer is due.
+    /// A time before which no timer is due, and nobody has to be told of anything.
     pub fn earliest_timer(&self) -> i64 {
-        self.timers.earliest()
+        if self.relations.is_telling() { i64::MIN } else { self.timers.earliest() }
     }
 
     /// Counts since the start, and how many persons there are.
@@ -167,19 +175,20 @@ impl Keyed {
 
     /// One epoch: its events (late ones too), and the timers before the watermark at its end, as many as one epoch takes.
     /// What is left over is first in the next epoch.
-    pub fn epoch(&mut self, events: &mut [Event], span: Span, emit: &mut Emit) {
+    pub fn epoch(&mut self, events: &mut Vec<Event>, span: Span, emit: &mut Emit) {
         self.epoch_with(events, Groups::default(), span, emit);
     }
 
     /// An epoch in which identifiers turn out to be one person, or not: those concerned are worked on together.
     pub fn epoch_with(
         &mut self,
-        events: &mut [Event],
+        events: &mut Vec<Event>,
         mut groups: Groups,
         span: Span,
         emit: &mut Emit,
     ) {
         let plan = self.plan.clone();
+        let catalogue = std::mem::take(&mut self.relations.catalogue);
         self.table.cool();
         self.compared.answer_moved();
         let next_watermark = span.end;
@@ -189,14 +198,21 @@ impl Keyed {
             watermark: span.begin,
             next_watermark,
             clock: span.clock,
+            catalogue: Some(&catalogue),
         };
+        self.counts.events += events.len() as u64;
+        events.append(&mut self.relations.take_happened());
         events.sort_unstable_by(|a, b| {
             (a.hash, a.taken, a.time, a.origin)
                 .cmp(&(b.hash, b.taken, b.time, b.origin))
                 .then_with(|| a.person().cmp(b.person()))
         });
-        self.counts.events += events.len() as u64;
+        let mut records: Vec<Event> = Vec::new();
         for own in events.chunk_by(|a, b| a.hash == b.hash && a.person() == b.person()) {
+            if own[0].call == Call::Product {
+                records.extend_from_slice(own);
+                continue;
+            }
             let id = own[0].person();
             if groups.take(id, own) {
                 continue;
@@ -210,6 +226,7 @@ impl Keyed {
         while let Some(slot) = self.compared.next() {
             self.step(&frame, slot, &[], false, emit);
         }
+        self.tell(&frame, emit);
         let mut due = std::mem::take(&mut self.due);
         let worth = |deadline, slot| self.table.worth(deadline, next_watermark, slot);
         self.timers.take_due(next_watermark, TIMERS_PER_GROUP_AND_EPOCH, worth, &mut due);
@@ -219,6 +236,8 @@ impl Keyed {
             }
         }
         self.due = due;
+        self.relations.catalogue = catalogue;
+        self.relations.take_records(&plan, &records);
     }
 
     /// One person's part of an epoch; `popped` if the person's entry was taken out of the timers.
@@ -234,6 +253,11 @@ impl Keyed {
         // As of the end of the epoch, before which a window may still lose something.
         let end = frame.next_watermark.saturating_sub(1);
         self.compared.say(&mut person, slot, frame.plan, end);
+        let kinds = events.iter().map(|event| event.kind);
+        if popped || !answers.is_empty() || lists::concern(frame.plan, kinds) {
+            self.relations.say(&mut person, slot, frame.plan, end);
+        }
+        self.relations.keep_forwards(frame.plan, &mut self.effects);
         if !self.effects.is_empty() {
             emit(&person.id, leaf_hash(&person.id), &mut self.effects);
             self.effects.clear();
@@ -281,12 +305,17 @@ impl Keyed {
             return;
         }
         for id in std::mem::take(&mut group.ids) {
-            if let Some((person, unsaid)) = self.take_out(&id) {
+            if let Some((person, unsaid, unpaired)) = self.take_out(&id) {
                 self.unsay(unsaid);
+                self.unpair(unpaired);
                 group.bring(person);
             }
         }
-        let (persons, tally) = group.play(frame, emit);
+        let relations = &mut self.relations;
+        let (persons, tally) = group.play(frame, &mut |id, hash, effects| {
+            relations.keep_forwards(frame.plan, effects);
+            emit(id, hash, effects);
+        });
         self.count(tally);
         for person in persons {
             self.take_in(frame, person);
@@ -294,7 +323,7 @@ impl Keyed {
     }
 
     /// Takes somebody out who will be in another place, with what was said here and is to be taken back.
-    pub fn take_out(&mut self, id: &str) -> Option<(Person, Vec<Said>)> {
+    pub fn take_out(&mut self, id: &str) -> Option<(Person, Vec<Said>, Unpaired)> {
         let slot = self.table.find(id, leaf_hash(id))?;
         self.touch(slot);
         if self.tracked {
@@ -305,7 +334,8 @@ impl Keyed {
         }
         let mut person = self.table.remove(slot);
         let unsaid = self.compared.move_away(&mut person, slot);
-        Some((*person, unsaid))
+        let unpaired = self.relations.move_away(&mut person, slot);
+        Some((*person, unsaid, unpaired))
     }
 
     fn take_in(&mut self, frame: &Frame, person: Person) {
@@ -313,6 +343,8 @@ impl Keyed {
         self.touch(slot);
         let mut person = self.table.take(slot);
         self.compared.arrive(&mut person, slot, frame);
+        let end = frame.next_watermark.saturating_sub(1);
+        self.relations.say(&mut person, slot, frame.plan, end);
         self.show_and_put_back(frame, slot, person);
     }
 
@@ -344,10 +376,10 @@ impl Keyed {
         }
     }
 
-    /// Begins a checkpoint of the state as it is now: everybody touched since the last one will be written as they are. The
+    /// Begins a checkpoint of the state as it is now, after an epoch: everybody touched since the last one will be written as they are. The
     /// last one is safe in the store by now, and who has not changed since can be read from there again: if too many
     /// persons are in memory, they go out of it.
-    pub fn freeze(&mut self) {
+    pub fn freeze(&mut self, epoch: u64) {
         assert!(self.frozen.is_empty(), "one checkpoint at a time");
         if self.tracked {
             self.table.release(self.most_held);
@@ -364,6 +396,9 @@ impl Keyed {
             }
         }
         self.written.extend(std::mem::take(&mut self.links).into_values());
+        if self.tracked {
+            self.relations.freeze(epoch, self.place, &mut self.written);
+        }
     }
 
     /// Writes up to `count` persons of the checkpoint under way; gives all records once nothing is left to write.
@@ -457,7 +492,7 @@ mod tests {
             keyed.epoch(&mut events, span, &mut |id, _, new| {
                 effects.extend(new.iter().map(|effect| format!("{half_day} {id} {effect:?}")));
             });
-            keyed.freeze();
+            keyed.freeze(0);
             if half_day > 0 {
                 fewest = fewest.min(keyed.table.held());
             }

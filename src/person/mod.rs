@@ -9,11 +9,13 @@ mod dedup;
 mod effect;
 mod eval;
 pub mod facts;
+pub mod feedback;
 pub mod group;
 mod instance;
 mod journey;
 pub mod keyed;
 mod leaves;
+mod lists;
 pub mod operator;
 mod policy;
 mod ranks;
@@ -78,6 +80,8 @@ pub struct Person {
     exits_heard: Vec<leaves::Heard>,
     /// Of those who take part in comparisons with all others.
     ranks: Option<Box<ranks::Ranks>>,
+    /// Of those whom products concern.
+    lists: Option<Box<lists::Lists>>,
 }
 
 impl Person {

@@ -8,10 +8,12 @@
 //! and comes before the epoch happens where it goes. Where persons are compared with one another, what they say goes out, and
 //! comes back as answers, each for the epoch after the one in which it was said; an epoch happens when all answers for it are there.
 
+use super::feedback::{Addressed, Feedback};
 use super::group::Groups;
-use super::keyed::Keyed;
+use super::keyed::{Keyed, Unpaired};
 use super::table::{pack, unpack};
-use super::{Answer, Person, Said};
+use super::{Person, Said};
+use crate::catalogue::related::Pair;
 use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
 use crate::epoch::{Epochs, Placed};
@@ -24,7 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
@@ -43,8 +45,8 @@ struct Stage {
     coordinator: Arc<Coordinator>,
     formatter: Formatter,
     stash: BTreeMap<u64, Arrived>,
-    /// Answers about places among all others, by the epoch that they are for.
-    answers: BTreeMap<u64, Vec<Answer>>,
+    /// What is heard one epoch after it was said, by the epoch that it is for.
+    heard: BTreeMap<u64, Vec<Feedback>>,
     /// The epoch of the store's persons, until all answers to what they have said again are there.
     again: Option<u64>,
     /// The next epoch that may happen.
@@ -64,6 +66,7 @@ struct Arrived {
     persons: Vec<Person>,
     /// What persons who have gone to other workers had said here.
     unsaid: Vec<Said>,
+    unpaired: Vec<Unpaired>,
 }
 
 /// A person on the way to a worker, packed, for an epoch.
@@ -80,16 +83,25 @@ pub struct Means {
     pub wakers: Wakers,
 }
 
-/// Lines, and what persons say to be compared with all others, if there are answers to it.
-pub type LinesAndSaid<'scope> =
-    (Stream<'scope, u64, Vec<Batch>>, Option<Stream<'scope, u64, Vec<Said>>>);
+/// What persons say to those across them, an epoch at a time.
+pub struct Sayings<'scope> {
+    /// To be compared with all others.
+    pub said: Stream<'scope, u64, Vec<Said>>,
+    /// Products that they have together.
+    pub pairs: Stream<'scope, u64, Vec<Pair>>,
+    /// To groups, and to everybody.
+    pub addressed: Stream<'scope, u64, Vec<Addressed>>,
+}
+
+/// Lines, and what persons say, if they hear of it again.
+pub type LinesAndSayings<'scope> = (Stream<'scope, u64, Vec<Batch>>, Option<Sayings<'scope>>);
 
 /// Events in, lines out; each worker works on the persons of its key groups.
 pub fn persons<'scope>(
     resolved: Resolved<'scope>,
-    answers: Option<Stream<'scope, u64, Vec<Answer>>>,
+    feedback: Option<Stream<'scope, u64, Vec<Addressed>>>,
     means: Means,
-) -> LinesAndSaid<'scope> {
+) -> LinesAndSayings<'scope> {
     let Resolved { events, told, orders } = resolved;
     let scope = events.scope();
     let wakers = means.wakers.clone();
@@ -109,14 +121,22 @@ pub fn persons<'scope>(
     let to_worker = Exchange::new(|(_, worker, _): &Moving| *worker as u64);
     let mut moving = moving.map(|moving| builder.new_input(moving, to_worker));
     let inputs = 1 + usize::from(told.is_some()) + usize::from(moving.is_some());
-    let mut answers = answers.map(|answers| builder.new_input(answers, Pipeline));
+    let to_worker = Exchange::new(|(worker, _): &Addressed| *worker);
+    let mut feedback = feedback.map(|feedback| builder.new_input(feedback, to_worker));
     let (lines, line_stream) = builder.new_output::<Vec<Batch>>();
     let mut lines = OutputBuilder::<_, CapacityContainerBuilder<Vec<Batch>>>::from(lines);
-    let (mut said, said_stream) = match &answers {
+    let (mut says, sayings) = match &feedback {
         Some(_) => {
-            let (said, stream) = builder.new_output::<Vec<Said>>();
-            let said = OutputBuilder::<_, CapacityContainerBuilder<Vec<Said>>>::from(said);
-            (Some(said), Some(stream))
+            let (said, said_stream) = builder.new_output::<Vec<Said>>();
+            let (pairs, pair_stream) = builder.new_output::<Vec<Pair>>();
+            let (addressed, addressed_stream) = builder.new_output::<Vec<Addressed>>();
+            let says = (
+                OutputBuilder::<_, CapacityContainerBuilder<Vec<Said>>>::from(said),
+                OutputBuilder::<_, CapacityContainerBuilder<Vec<Pair>>>::from(pairs),
+                OutputBuilder::<_, CapacityContainerBuilder<Vec<Addressed>>>::from(addressed),
+            );
+            let (said, pairs, addressed) = (said_stream, pair_stream, addressed_stream);
+            (Some(says), Some(Sayings { said, pairs, addressed }))
         }
         None => (None, None),
     };
@@ -149,15 +169,16 @@ pub fn persons<'scope>(
                     }
                 });
             }
-            if let Some(answers) = &mut answers {
-                answers.for_each(|capability, answers| {
+            if let Some(feedback) = &mut feedback {
+                feedback.for_each(|capability, feedback| {
                     let Some(&epoch) = capability.least() else { return };
-                    // Nothing was to happen so soon: the answers bring the right to let it.
+                    // Nothing was to happen so soon: what is heard brings the right to let it.
                     if held.as_ref().is_none_or(|held| *held[0].time() > epoch) {
                         let right = |port| capability.delayed(&epoch, port);
                         held = Some((0..ports).map(right).collect());
                     }
-                    stage.answers.entry(epoch).or_default().append(answers);
+                    let heard = feedback.drain(..).map(|(_, feedback)| feedback);
+                    stage.heard.entry(epoch).or_default().extend(heard);
                 });
             }
             let first = |it: &timely::progress::frontier::MutableAntichain<u64>| {
@@ -166,12 +187,14 @@ pub fn persons<'scope>(
             let input = frontiers[..inputs].iter().filter_map(first).min();
             let answered = frontiers.get(inputs).and_then(first);
             let Some(capabilities) = held.as_mut() else { return };
-            if let Some(said) = &mut said {
+            if let Some((said, pairs, _)) = &mut says {
                 if !std::mem::replace(&mut begun, true)
-                    && let Some((epoch, again)) = stage.say_again()
+                    && let Some((epoch, again, together)) = stage.say_again()
                 {
                     let at = capabilities[1].delayed(&epoch);
                     said.activate().session(&at).give_iterator(again.into_iter());
+                    let at = capabilities[2].delayed(&epoch);
+                    pairs.activate().session(&at).give_iterator(together.into_iter());
                 }
                 stage.compare_again(answered);
             }
@@ -180,12 +203,23 @@ pub fn persons<'scope>(
             if !batch.is_empty() {
                 lines.activate().session(&capabilities[0]).give(batch);
             }
-            let holds = if let Some(said) = &mut said {
-                // What is held is the epoch that has just happened: the next one needs the answers to this.
-                let news = stage.keyed.borrow_mut().take_said(*capabilities[1].time());
+            let holds = if let Some((said, pairs, addressed)) = &mut says {
+                // What is held is the epoch that has just happened: the next one needs what comes back of this.
+                let mut keyed = stage.keyed.borrow_mut();
+                let epoch = *capabilities[1].time();
+                let news = keyed.take_said(epoch);
                 if !news.is_empty() {
                     said.activate().session(&capabilities[1]).give_iterator(news.into_iter());
                 }
+                let news = keyed.take_pairs();
+                if !news.is_empty() {
+                    pairs.activate().session(&capabilities[2]).give_iterator(news.into_iter());
+                }
+                let news = keyed.take_addressed(epoch);
+                if !news.is_empty() {
+                    addressed.activate().session(&capabilities[3]).give_iterator(news.into_iter());
+                }
+                drop(keyed);
                 stage.holds_compared(input, limit, more)
             } else {
                 stage.holds(input, more)
@@ -208,7 +242,7 @@ pub fn persons<'scope>(
             }
         }
     });
-    (line_stream, said_stream)
+    (line_stream, sayings)
 }
 
 /// Takes out the persons of one worker that are wanted on others, once everything before the epoch has happened to them.
@@ -264,7 +298,7 @@ impl Stage {
             coordinator: means.coordinator,
             formatter: means.formatter,
             stash: BTreeMap::new(),
-            answers: BTreeMap::new(),
+            heard: BTreeMap::new(),
             again: None,
             next: means.first_epoch,
             worker,
@@ -293,8 +327,8 @@ impl Stage {
         }
         // At the end nothing is held back, so that a checkpoint under way can have the outputs of all workers.
         self.next = self.next.max(limit.unwrap_or(u64::MAX));
-        if self.coordinator.rest(self.worker, limit.unwrap_or(u64::MAX)) {
-            self.freeze();
+        if let Some(epoch) = self.coordinator.rest(self.worker, limit.unwrap_or(u64::MAX)) {
+            self.freeze(epoch);
         }
         let checkpoint = limit.is_none() && self.coordinator.is_busy();
         (batch, self.freezing || checkpoint)
@@ -302,21 +336,23 @@ impl Stage {
 
     /// Before anything of an epoch happens: a checkpoint that is to be taken before it begins now.
     fn begin(&mut self, epoch: u64) {
-        if self.coordinator.begin(self.worker, epoch) {
-            self.freeze();
+        if let Some(epoch) = self.coordinator.begin(self.worker, epoch) {
+            self.freeze(epoch);
         }
     }
 
-    fn freeze(&mut self) {
-        self.keyed.borrow_mut().freeze();
+    fn freeze(&mut self, epoch: u64) {
+        self.keyed.borrow_mut().freeze(epoch);
         self.freezing = true;
     }
 
     /// Takes out a person that is wanted on another worker.
     fn depart(&mut self, order: &Order) -> Option<Moving> {
         self.begin(order.epoch);
-        let (person, unsaid) = self.keyed.borrow_mut().take_out(&order.person)?;
-        self.arrived(order.epoch).unsaid.extend(unsaid);
+        let (person, unsaid, unpaired) = self.keyed.borrow_mut().take_out(&order.person)?;
+        let arrived = self.arrived(order.epoch);
+        arrived.unsaid.extend(unsaid);
+        arrived.unpaired.push(unpaired);
         Some((order.epoch, order.to, pack(&person)))
     }
 
@@ -331,13 +367,13 @@ impl Stage {
         let timer = self.epochs.of_timer(earliest, self.next, input);
         let stashed = self.stash.keys().next().copied();
         let switch = self.epochs.switch(self.next).map(|(epoch, _)| epoch);
-        let answered = self.answers.keys().next();
+        let answered = self.heard.keys().next();
         let answered = answered.and_then(|&at| self.epochs.of_answers(at, self.next, input));
         [timer, stashed, switch, answered].into_iter().flatten().min()
     }
 
     fn happen(&mut self, epoch: u64, batch: &mut Batch) {
-        let Arrived { mut events, told, persons, unsaid } =
+        let Arrived { mut events, told, persons, unsaid, unpaired } =
             self.stash.remove(&epoch).unwrap_or_default();
         let span = self.epochs.span(epoch);
         if let Some((at, plan)) = self.epochs.switch(epoch)
@@ -346,7 +382,7 @@ impl Stage {
             self.keyed.borrow_mut().switch(plan.clone(), span.begin);
             self.formatter.follow(plan);
         }
-        while let Some(first) = self.answers.first_entry()
+        while let Some(first) = self.heard.first_entry()
             && *first.key() <= epoch
         {
             self.keyed.borrow_mut().hear(first.remove());
@@ -365,13 +401,14 @@ impl Stage {
         batch.stirred.push(epoch);
         let mut keyed = self.keyed.borrow_mut();
         keyed.unsay(unsaid);
+        unpaired.into_iter().for_each(|unpaired| keyed.unpair(unpaired));
         keyed.keep_links(links);
         keyed.epoch_with(&mut events, groups, span, &mut |person, hash, effects| {
             formatter.effects(epoch, person, hash, effects, batch);
         });
         if keyed.has_moved() {
             // Who has moved is answered anew, though nothing may have turned.
-            self.answers.entry(epoch.saturating_add(1)).or_default();
+            self.heard.entry(epoch.saturating_add(1)).or_default();
         }
     }
 
@@ -402,9 +439,9 @@ impl Stage {
         let awaited = self.awaited(input);
         if input.is_none() && awaited.is_none() {
             // What comes after the end is not taken in.
-            self.answers.clear();
+            self.heard.clear();
         }
-        self.keyed.borrow_mut().set_waiting(!self.answers.is_empty());
+        self.keyed.borrow_mut().set_waiting(!self.heard.is_empty());
         if limit.is_none() && awaited.is_none() && !more {
             return None;
         }
@@ -414,11 +451,16 @@ impl Stage {
     }
 
     /// What the store's persons said last, and the epoch as of which.
-    fn say_again(&mut self) -> Option<(u64, Vec<Said>)> {
+    fn say_again(&mut self) -> Option<(u64, Vec<Said>, Vec<Pair>)> {
         let epoch = self.next.checked_sub(1)?;
-        let said = self.keyed.borrow_mut().take_said(epoch);
-        self.again = (!said.is_empty()).then_some(epoch);
-        self.again.map(|epoch| (epoch, said))
+        let mut keyed = self.keyed.borrow_mut();
+        let (said, pairs) = (keyed.take_said(epoch), keyed.take_pairs());
+        self.again = (!said.is_empty() || !pairs.is_empty()).then_some(epoch);
+        if keyed.has_happened() {
+            // What members did in the checkpoint's epoch is for the next one.
+            self.heard.entry(epoch.saturating_add(1)).or_default();
+        }
+        self.again.map(|epoch| (epoch, said, pairs))
     }
 
     /// Once all answers to what was said again are there, only those stay that the persons have not got.
@@ -428,10 +470,18 @@ impl Stage {
             return;
         }
         self.again = None;
-        let answers = self.answers.remove(&epoch).unwrap_or_default();
+        let heard = self.heard.remove(&epoch).unwrap_or_default();
+        let (mut answers, mut others) = (Vec::new(), Vec::new());
+        for feedback in heard {
+            match feedback {
+                Feedback::Answer(answer) => answers.push(answer),
+                other => others.push(other),
+            }
+        }
         let turned = self.keyed.borrow_mut().compare_again(answers);
-        if !turned.is_empty() {
-            self.answers.insert(epoch, turned);
+        others.extend(turned.into_iter().map(Feedback::Answer));
+        if !others.is_empty() || self.keyed.borrow().has_happened() {
+            self.heard.insert(epoch, others);
         }
     }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub type Said = ((u16, u64, u32), u64, isize);
 
 /// What has turned about a person's place among all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Answer {
     /// The person's slot.
     pub person: u32,

@@ -4,10 +4,12 @@
 //! [`super::journey`] are that text as code.
 
 use super::effect::{Cause, Change, Effect, ExitReason, Outcome, Reason};
+use super::eval::Cx;
 use super::instance::Phase;
 use super::{Person, adopt, dates, facts, journey, policy, ranks, segment};
+use crate::catalogue::Catalogue;
 use crate::define::plan::{JourneyId, Op, Plan, RankId, SegmentSet, SendId};
-use crate::event::Event;
+use crate::event::{Call, Event, leaf_hash};
 use crate::limits::{EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX};
 use crate::time::NEVER;
 use std::cmp::Reverse;
@@ -25,6 +27,8 @@ pub struct Frame<'a> {
     pub next_watermark: i64,
     /// See [`crate::epoch::Span::clock`].
     pub clock: i64,
+    /// What there is to sell, where that is known.
+    pub catalogue: Option<&'a Catalogue>,
 }
 
 impl Frame<'_> {
@@ -59,6 +63,7 @@ pub(super) struct Turn<'a> {
     watermark: i64,
     /// See [`crate::epoch::Span::clock`].
     clock: i64,
+    pub(super) catalogue: Option<&'a Catalogue>,
     pub(super) effects: &'a mut Vec<Effect>,
     /// Events that journeys emitted and that are not taken in yet.
     pub(super) emitted: VecDeque<Event>,
@@ -107,7 +112,8 @@ impl Person {
             let count = rest.iter().take_while(|event| taken(event) <= now).count();
             let (events, later) = rest.split_at(count);
             rest = later;
-            tally.late += events.iter().filter(|event| event.time < taken(event)).count() as u64;
+            let is_late = |event: &&Event| event.time < taken(event) && !event.is_inside();
+            tally.late += events.iter().filter(is_late).count() as u64;
             let mut turn = Turn::new(frame, self, effects);
             if adopts {
                 adopt::adopt(&mut turn);
@@ -131,6 +137,7 @@ impl<'a> Turn<'a> {
             plan: frame.plan,
             watermark: frame.watermark,
             clock: frame.clock,
+            catalogue: frame.catalogue,
             person,
             effects,
             emitted: VecDeque::new(),
@@ -183,7 +190,7 @@ impl Turn<'_> {
         if event.about_person {
             self.changed |= facts::take_traits(self.person, plan, event, &mut asked);
         }
-        facts::take(self.person, plan, event, &mut asked);
+        facts::take(self.person, plan, self.catalogue, event, &mut asked);
         if let Some(sessions) = &plan.sessions
             && self.person.sessions.take(sessions, event, late)
         {
@@ -207,6 +214,29 @@ impl Turn<'_> {
             journey::exit_when(self, Some(event.kind));
         }
         journey::activate(self, event);
+        self.forward(event);
+    }
+
+    /// Lets the groups know to which the person belongs.
+    fn forward(&mut self, event: &Event) {
+        for group in &self.plan.groups {
+            let kind = group.forwards.get(usize::from(event.kind.0)).copied().flatten();
+            let Some(kind) = kind else { continue };
+            let cx = Cx::of(self.plan, self.person, self.person.now);
+            let Some(name) = facts::read(&cx, group.member).into_value().key() else { continue };
+            let leaf = compact_str::format_compact!("{}{name}", group.prefix);
+            self.effects.push(Effect::Forward(Event {
+                kind,
+                call: Call::Inside,
+                hash: leaf_hash(&leaf),
+                leaf,
+                about_person: false,
+                zone: None,
+                person: None,
+                worker: None,
+                ..event.clone()
+            }));
+        }
     }
 
     /// Takes the zone that an event names; true if that is another one than before.

@@ -77,7 +77,11 @@ fn steps(journey: &JourneyPlan) -> Vec<Value> {
     let mut steps: Vec<(&str, &str)> = Vec::new();
     for op in &journey.program {
         let kind = match op.op {
-            Op::WaitFor(_) | Op::WaitClock(_) | Op::WaitDay { .. } | Op::WaitFact { .. } => "wait",
+            Op::WaitFor(_)
+            | Op::WaitClock(_)
+            | Op::WaitDay { .. }
+            | Op::WaitFact { .. }
+            | Op::WaitInstant { .. } => "wait",
             Op::WaitQuiet { .. } => "wait for silence",
             Op::WaitEvent { .. } => "wait for an event",
             Op::Unless { .. } => "choose",

@@ -1,6 +1,7 @@
 //! Runs the tests of packs: scripts of events, time and expectations, on the same persons as the real thing.
 
 use crate::audience::Alone;
+use crate::catalogue::related::Related;
 use crate::decode::Decoder;
 use crate::define::ast::{Spanned, TestDef};
 use crate::define::plan::{FactRule, Plan};
@@ -11,6 +12,7 @@ use crate::epoch::Span;
 use crate::event::{Event, Origin, Value};
 use crate::identity::Resolver;
 use crate::limits::ROUNDS_AFTER_END_MAX;
+use crate::person::feedback::Feedback;
 use crate::person::group::Groups;
 use crate::person::keyed::Keyed;
 use crate::person::{Decision, Effect, Outcome};
@@ -55,6 +57,8 @@ struct Stage {
     resolver: Option<Resolver>,
     /// Compares the persons with one another, if the plan does.
     audience: Alone,
+    /// Counts which products persons have together.
+    related: Related,
     /// The instant of the last line.
     now: i64,
     /// All before this has happened.
@@ -74,6 +78,7 @@ impl Stage {
             keyed: Keyed::new(plan.clone(), time::HOUR, None),
             resolver: plan.inputs.identity.clone().map(Resolver::new),
             audience: Alone::default(),
+            related: Related::default(),
             plan,
             now,
             watermark: now,
@@ -136,7 +141,7 @@ impl Stage {
     /// Takes in what is at hand and lets time pass up to `until`. Where persons are compared with one another, an epoch is a
     /// millisecond in which something happens.
     fn happen(&mut self, until: i64) {
-        if self.plan.ranks.is_empty() {
+        if !self.plan.feeds_back() {
             return self.epoch(until);
         }
         let mut rounds = 0;
@@ -145,14 +150,23 @@ impl Stage {
             let next = if self.events.is_empty() { next } else { self.watermark.max(self.now) };
             let end = until.min(next.saturating_add(1));
             self.epoch(end);
-            let answers = self.audience.answers(&self.plan, self.keyed.take_said(0));
-            let answered = !answers.is_empty();
-            self.keyed.hear(answers);
+            let feedback = self.feedback();
+            let heard = !feedback.is_empty();
+            self.keyed.hear(feedback);
             rounds += u64::from(end >= until);
-            if end >= until && (!answered || rounds > ROUNDS_AFTER_END_MAX) {
+            if end >= until && (!heard || rounds > ROUNDS_AFTER_END_MAX) {
                 return;
             }
         }
+    }
+
+    /// What persons hear of what was said in the last epoch.
+    fn feedback(&mut self) -> Vec<Feedback> {
+        let answers = self.audience.answers(&self.plan, self.keyed.take_said(0));
+        let best = self.related.take(self.keyed.take_pairs());
+        let addressed = self.keyed.take_addressed(0).into_iter().map(|(_, feedback)| feedback);
+        let answers = answers.into_iter().map(Feedback::Answer);
+        answers.chain(best.into_iter().map(Feedback::Best)).chain(addressed).collect()
     }
 
     fn epoch(&mut self, until: i64) {
@@ -227,6 +241,11 @@ impl Stage {
         }
         event["type"] = json!(kind);
         match call {
+            Call::Group => {
+                let id = properties.as_object_mut().and_then(|object| object.remove("groupId"));
+                event["groupId"] = id.unwrap_or_default();
+                event[holder] = properties;
+            }
             Call::Alias => event["previousId"] = properties["previousId"].take(),
             _ => event[holder] = properties,
         }

@@ -84,6 +84,8 @@ impl Formatter {
                         self.journey(out, *time, &about, change);
                     });
                 }
+                // Of no concern to anybody outside.
+                Effect::Forward(_) => {}
                 Effect::Decision(decision) => {
                     self.decision(place(decision.time), person, decision, batch);
                 }
@@ -138,7 +140,7 @@ impl Formatter {
             }
             Change::Emitted { place, with } => {
                 optional_field(out, "step", path(*place));
-                if let Some(Op::Emit { event, with: names }) =
+                if let Some(Op::Emit { event, with: names, .. }) =
                     plan.program.get(*place as usize).map(|at| &at.op)
                 {
                     text_field(out, "event", event);

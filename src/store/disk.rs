@@ -1,7 +1,7 @@
 //! Checkpoints in an embedded LSM tree (`fjall`).
 //!
 //! Keyspace `persons`: key group (one byte) and identifier → checksum, deadline, person. Keyspace `links`: leaf → checksum,
-//! what identity knows of it. Keyspace `meta`: the checkpoint itself. A checkpoint is one atomic batch over all, made durable
+//! what identity knows of it. Keyspace `kept`: what else there is, such as records of products → checksum, it. Keyspace `meta`: the checkpoint itself. A checkpoint is one atomic batch over all, made durable
 //! before it counts.
 
 use super::{Checkpoint, Persons, Record, RunKey, Shelf, Store, StoreError};
@@ -11,7 +11,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::path::{Path, PathBuf};
 
 /// The format of what is stored; a store of another one is refused.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const _: () = assert!(KEY_GROUPS <= 256, "a key group is one byte of the key");
 
 /// Checksum and deadline before a person's bytes.
@@ -23,6 +23,7 @@ pub struct Disk {
     database: Database,
     persons: Keyspace,
     links: Keyspace,
+    kept: Keyspace,
     meta: Keyspace,
 }
 
@@ -44,8 +45,9 @@ impl Disk {
         let database = Database::builder(path).open().map_err(fail)?;
         let persons = database.keyspace("persons", KeyspaceCreateOptions::default).map_err(fail)?;
         let links = database.keyspace("links", KeyspaceCreateOptions::default).map_err(fail)?;
+        let kept = database.keyspace("kept", KeyspaceCreateOptions::default).map_err(fail)?;
         let meta = database.keyspace("meta", KeyspaceCreateOptions::default).map_err(fail)?;
-        let disk = Disk { path: path.to_owned(), database, persons, links, meta };
+        let disk = Disk { path: path.to_owned(), database, persons, links, kept, meta };
         let checkpoint = disk.read_checkpoint()?;
         Ok((disk, checkpoint))
     }
@@ -128,6 +130,19 @@ impl Store for Disk {
         Ok(())
     }
 
+    fn each_kept(&self, visit: &mut dyn FnMut(&str, &[u8])) -> Result<(), StoreError> {
+        for entry in self.kept.iter() {
+            let (key, value) =
+                entry.into_inner().map_err(|source| StoreError::storage(&self.path, source))?;
+            let (Ok(of), Some(body)) = (std::str::from_utf8(&key), checked(&value)) else {
+                let what = format!("the checksum of {} is wrong", String::from_utf8_lossy(&key));
+                return Err(StoreError::Damaged { path: self.path.display().to_string(), what });
+            };
+            visit(of, body);
+        }
+        Ok(())
+    }
+
     fn each_link(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), StoreError> {
         for entry in self.links.iter() {
             let (key, value) =
@@ -153,6 +168,9 @@ impl Store for Disk {
                     batch.insert(&self.persons, key, with_checksum(&body));
                 }
                 Shelf::Removed => batch.remove(&self.persons, Disk::key(record.hash, &record.id)),
+                Shelf::Kept => {
+                    batch.insert(&self.kept, record.id.as_str(), with_checksum(&record.person));
+                }
                 Shelf::Links => {
                     batch.insert(&self.links, record.id.as_str(), with_checksum(&record.person));
                 }

@@ -25,6 +25,7 @@ struct Held {
     checkpoint: Option<Checkpoint>,
     persons: BTreeMap<String, Record>,
     links: BTreeMap<String, Record>,
+    kept: BTreeMap<String, Record>,
     commits: u64,
     planted: Option<(u64, Fault)>,
 }
@@ -76,6 +77,11 @@ impl Store for Memory {
         Ok(())
     }
 
+    fn each_kept(&self, visit: &mut dyn FnMut(&str, &[u8])) -> Result<(), StoreError> {
+        self.lock().kept.values().for_each(|record| visit(&record.id, &record.person));
+        Ok(())
+    }
+
     fn commit(&self, checkpoint: &Checkpoint, mut records: Vec<Record>) -> Result<(), StoreError> {
         let mut held = self.lock();
         held.commits += 1;
@@ -93,6 +99,7 @@ impl Store for Memory {
             match record.shelf {
                 Shelf::Persons => drop(held.persons.insert(record.id.clone(), record)),
                 Shelf::Removed => drop(held.persons.remove(&record.id)),
+                Shelf::Kept => drop(held.kept.insert(record.id.clone(), record)),
                 Shelf::Links => drop(held.links.insert(record.id.clone(), record)),
             }
         }

@@ -28,6 +28,8 @@ pub enum Shelf {
     Removed,
     /// What identity knows of a leaf.
     Links,
+    /// What is kept beside persons and links: of the catalogue, and what was under way.
+    Kept,
 }
 
 /// One person to be written, or what identity knows of a leaf.
@@ -47,6 +49,11 @@ impl Record {
         let hash = crate::event::leaf_hash(id);
         let (deadline, person) = (crate::time::NEVER, Vec::new());
         Record { shelf: Shelf::Removed, id: id.to_owned(), hash, deadline, person }
+    }
+
+    /// What is kept beside persons and links, by what it is of.
+    pub fn kept(of: &str, bytes: Vec<u8>) -> Record {
+        Record { shelf: Shelf::Kept, person: bytes, ..Record::removal(of) }
     }
 
     /// What identity knows of a leaf.
@@ -143,6 +150,12 @@ pub trait Store: Persons {
     /// # Errors
     /// A store that cannot be read or is damaged.
     fn each_link(&self, visit: &mut dyn FnMut(&[u8])) -> Result<(), StoreError>;
+
+    /// Calls `visit` with what is kept beside persons and links, by what it is of.
+    ///
+    /// # Errors
+    /// A store that cannot be read or is damaged.
+    fn each_kept(&self, visit: &mut dyn FnMut(&str, &[u8])) -> Result<(), StoreError>;
 
     /// Writes a checkpoint and its records, all or none.
     ///

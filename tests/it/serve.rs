@@ -85,6 +85,7 @@ impl Here {
             watermark: NOON,
             next_watermark: NOON + 1_000,
             clock: i64::MIN,
+            catalogue: None,
         };
         person.run(&frame, &[event], &mut Vec::new());
         person

@@ -110,8 +110,8 @@ pub(super) struct Shared {
     in_effect: Mutex<Arc<Version>>,
     /// Workers that still have to read again, as another plan wants it, what they have read ahead.
     rereading: AtomicUsize,
-    /// Whether the dataflow was built to compare persons with one another.
-    compares: AtomicBool,
+    /// Whether the dataflow was built so that persons hear of what others say or do.
+    feeds_back: AtomicBool,
 }
 
 const WHOLE: &str = "a worker that panics ends the process";
@@ -155,7 +155,7 @@ impl Shared {
             finishing: AtomicBool::new(false),
             live: AtomicBool::new(false),
             ended: AtomicBool::new(false),
-            compares: AtomicBool::new(false),
+            feeds_back: AtomicBool::new(false),
             log_offset: AtomicI64::new(0),
             begun: AtomicBool::new(false),
             logged: AtomicBool::new(false),

@@ -174,12 +174,12 @@ fn follow(
     Ok(versions)
 }
 
-/// Whether any definitions that there are compare persons with one another: then the dataflow is built with what that takes.
-pub(super) fn compares(job: &LiveJob, resume: &Resume) -> bool {
+/// Whether persons hear of what others say or do by any definitions that there are: then the dataflow is built with what that takes.
+pub(super) fn feeds_back(job: &LiveJob, resume: &Resume) -> bool {
     let given = job.definitions.clone();
     let given = given.and_then(|given| Version::first(given, job.keep).ok());
     let known = resume.versions.iter().map(|(_, version)| version);
-    known.chain(&given).any(|version| !version.plan.ranks.is_empty())
+    known.chain(&given).any(|version| version.plan.feeds_back())
 }
 
 /// Opens the feeds and gives each worker its lanes.

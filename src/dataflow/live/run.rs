@@ -5,7 +5,7 @@ use super::driver::Driver;
 use super::ingest::{Ingest, Opener, Opening, Readers};
 use super::probe::Prober;
 use super::publish::{Bundle, publish};
-use super::resume::{compares, find_place, open_lanes};
+use super::resume::{feeds_back, find_place, open_lanes};
 use super::{Definer, Lane, Shared, Version, claim, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
@@ -207,7 +207,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         job.metrics.clone(),
         resume.versions.clone(),
     ));
-    shared.compares.store(compares(&job, &resume), Ordering::Release);
+    shared.feeds_back.store(feeds_back(&job, &resume), Ordering::Release);
     shared.logged.store(resume.defined, Ordering::Release);
     open_lanes(&job, &resume, &shared)?;
     let answers = Arc::new(AtomicBool::new(true));
@@ -412,13 +412,14 @@ impl Setup {
         let store = self.store.clone().map(|store| store as Arc<dyn crate::store::Persons>);
         let plan = &self.version.plan;
         let mut keyed = Keyed::new(plan.clone(), self.dedup_horizon, store);
+        keyed.set_place(worker.index(), worker.peers());
         if let Some(store) = &self.store
-            && let Err(error) = take_stored(&mut keyed, &**store, worker)
+            && let Err(error) = take_stored(&mut keyed, &**store, Some(self.after), worker)
         {
             self.control.fail(error.into());
         }
         let resolver = links(&self.control, plan, self.store.as_deref());
-        if self.shared.compares.load(Ordering::Acquire) {
+        if self.shared.feeds_back.load(Ordering::Acquire) {
             keyed.say_again();
         }
         keyed.show_to(Keeper::new(self.views.clone(), plan.fingerprint));
@@ -481,8 +482,8 @@ impl Setup {
             let first_epoch = self.after + 1;
             IdentityStage { epochs, first_epoch, resolver, figures, kept, caller }
         });
-        let compares = self.shared.compares.load(Ordering::Acquire);
-        let lines = persons(events, identity, means, compares.then_some(&self.version.plan));
+        let feeds_back = self.shared.feeds_back.load(Ordering::Acquire);
+        let lines = persons(events, identity, means, feeds_back.then_some(&self.version.plan));
         let lines = scope.concatenate([lines, rejects]);
         let (read, version) = (self.read.clone(), self.version.clone());
         publish(lines, self.shared.clone(), read, version, out, wakers.clone()).probe_with(&probe);

@@ -58,9 +58,9 @@ pub enum ApplyError {
     #[error("{0}")]
     Unprepared(String),
     #[error(
-        "these definitions compare customers with one another (percentile, rank, decile, quintile), and this instance was started with definitions that do not; start it again with these"
+        "these definitions have groups, a catalogue, or comparisons of customers with one another (percentile, rank, decile, quintile), and this instance was started with definitions that have none of them; start it again with these"
     )]
-    Compares,
+    FeedsBack,
     #[error("the files have {size} bytes together, and {most} is the most")]
     TooLarge { size: usize, most: usize },
 }
@@ -94,8 +94,8 @@ impl Definer {
             return Err(ApplyError::TooLarge { size, most });
         }
         let version = self.last().then(definitions).map_err(ApplyError::Mistakes)?;
-        if !version.plan.ranks.is_empty() && !self.0.compares.load(Ordering::Acquire) {
-            return Err(ApplyError::Compares);
+        if version.plan.feeds_back() && !self.0.feeds_back.load(Ordering::Acquire) {
+            return Err(ApplyError::FeedsBack);
         }
         Ok(version)
     }

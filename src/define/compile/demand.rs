@@ -33,6 +33,8 @@ impl Needs {
             | Expr::Entry(_)
             | Expr::EntryTime
             | Expr::Key
+            | Expr::IsGroup(_)
+            | Expr::Before(_)
             | Expr::Now => {}
             Expr::Not(a)
             | Expr::Negate(a)
@@ -43,7 +45,9 @@ impl Needs {
             | Expr::Math(_, a)
             | Expr::Midnight(a)
             | Expr::Hour(a)
-            | Expr::Weekday(a) => self.add(a),
+            | Expr::Weekday(a)
+            | Expr::Product(_, a)
+            | Expr::Accessories(a) => self.add(a),
             Expr::And(all) | Expr::Or(all) | Expr::List(all) => {
                 all.iter().for_each(|part| self.add(part));
             }
@@ -54,6 +58,9 @@ impl Needs {
             | Expr::In(two)
             | Expr::Least(two)
             | Expr::Greatest(two)
+            | Expr::Related(_, two)
+            | Expr::Without(two)
+            | Expr::Take(two)
             | Expr::Default(two) => two.iter().for_each(|part| self.add(part)),
         }
     }

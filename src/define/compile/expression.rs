@@ -1,6 +1,7 @@
 //! CEL's tree → a typed expression: names resolved, types checked, what could fail at run time refused.
 
 mod calls;
+mod products;
 mod ranks;
 
 use super::types::Type;
@@ -22,6 +23,10 @@ pub(super) struct Scope<'a> {
     pub(super) entry: Option<&'a [Kind]>,
     /// In a journey: `entry.at`.
     pub(super) journey: bool,
+    /// The kinds of the product's record as it was before, in the condition of a notice.
+    pub(super) before: Option<&'a [Kind]>,
+    /// Whether the answer is followed while nothing happens: the catalogue's changes would go unnoticed.
+    pub(super) followed: bool,
     /// The property that keys the journey's instances.
     pub(super) per: Option<&'a str>,
 }
@@ -177,7 +182,9 @@ impl Checker<'_, '_> {
             self.mistake(node, format!("`{name}` is not known here: only event.… is"), Some(hint));
             return None;
         }
-        match self.compiler.fact(name, self.scope.per) {
+        let found = self.compiler.fact(name, self.scope.per);
+        self.reads_fact(node, name)?;
+        match found {
             Ok((fact, Some(of))) => Some(Typed::new(Expr::Fact(fact), of)),
             Ok((_, None)) => {
                 let hint = format!("write {name}.product_ids, {name}.items or {name}.value");
@@ -186,6 +193,20 @@ impl Checker<'_, '_> {
             }
             Err(error) => self.no_such_fact(node, name, error),
         }
+    }
+
+    /// A fact that is kept of others than the rest of the expression is about is a mistake.
+    fn reads_fact(&mut self, node: &IdedExpr, name: &str) -> Option<()> {
+        let facts = &self.compiler.pack.facts;
+        let Some(def) = facts.iter().find(|def| def.name.node == name) else { return Some(()) };
+        let owner = def.group.as_ref().map(|group| group.node.clone());
+        if let Err(about) = self.compiler.reads_of(owner.clone()) {
+            let hint =
+                owner.map(|group| format!("write `for: {group}` where the journey is defined"));
+            self.mistake(node, format!("the fact `{name}` {about}"), hint);
+            return None;
+        }
+        Some(())
     }
 
     fn no_such_fact(&mut self, node: &IdedExpr, name: &str, error: super::FactError) -> Checked {
@@ -210,6 +231,9 @@ impl Checker<'_, '_> {
             let inner = self.select(node, &plain)?;
             return Some(Typed::new(Expr::Has(Box::new(inner.expr)), Type::Bool));
         }
+        if let Some(found) = self.product(select) {
+            return found;
+        }
         let Some(path) = dotted(select) else {
             self.mistake(node, "only names have parts".into(), None);
             return None;
@@ -217,6 +241,7 @@ impl Checker<'_, '_> {
         match path[0].as_str() {
             "event" => self.property(node, &path[1..]),
             "entry" => self.entry(node, &path[1..]),
+            "before" if self.scope.before.is_some() => self.before(node, &path[1..]),
             "session" => self.session(node, &path[1..]),
             fact => self.basket(node, fact, &path[1..]),
         }
@@ -306,6 +331,7 @@ impl Checker<'_, '_> {
             self.mistake(node, format!("`{fact}` is not known here: only event.… is"), hint);
             return None;
         }
+        self.reads_fact(node, fact)?;
         let (id, of) = match self.compiler.fact(fact, self.scope.per) {
             Ok(found) => found,
             Err(super::FactError::Unknown) => {
@@ -473,7 +499,7 @@ impl Checker<'_, '_> {
     }
 }
 
-fn list_of(of: Type) -> Type {
+pub(super) fn list_of(of: Type) -> Type {
     Type::List(Box::new(of))
 }
 

@@ -15,7 +15,9 @@ impl<'a> Compiler<'a> {
         let pack = self.pack;
         for def in &pack.facts {
             let before = self.mistakes.len();
-            if let Some((_, of)) = self.fact_plan(def)
+            self.check_group(def.group.as_ref());
+            let plan = self.within(def.group.as_ref(), |compiler| compiler.fact_plan(def));
+            if let Some((_, of)) = plan
                 && self.mistakes.len() == before
             {
                 self.fact_types.insert(&def.name.node, of);
@@ -54,7 +56,7 @@ impl<'a> Compiler<'a> {
         let pack = self.pack;
         let def = pack.facts.iter().find(|def| def.name.node == name)?;
         let silent = std::mem::replace(&mut self.silent, true);
-        let plan = self.fact_plan(def);
+        let plan = self.within(def.group.as_ref(), |compiler| compiler.fact_plan(def));
         self.silent = silent;
         Some(self.add_fact(plan?.0))
     }

@@ -83,11 +83,6 @@ pub(super) fn unknown_fact(name: &str, facts: Vec<String>, segments: Vec<String>
 pub(super) fn unknown_function(name: &str) -> Option<String> {
     let lower = name.to_lowercase();
     let meant = match lower.as_str() {
-        "similar" => {
-            return Some(
-                "it compares customers with one another, which this version does not do".into(),
-            );
-        }
         "length" | "len" | "count" => "size",
         "matches" | "like" | "includes" => "contains",
         "in_segment" | "insegment" | "member" => "segment",
@@ -113,8 +108,14 @@ pub(super) fn usage(name: &str) -> String {
         "min" | "max" => "a, b",
         "hour" | "weekday" => "time",
         "default" => "x, instead",
+        "accessories" => "products",
+        "similar" | "bought_together" | "first" => "products, n",
+        "without" => "list, other_list",
         "percentile" | "rank" | "decile" | "quintile" => "fact",
         _ => "n",
     };
+    if name == "product" {
+        return "product(key).price".into();
+    }
     format!("{name}({arguments})")
 }

@@ -6,8 +6,9 @@ use super::types::Type;
 use super::{Compiler, FactError, Kind, Kinds, Standing};
 use crate::define::ast::{self, JourneyDef};
 use crate::define::plan::{
-    Enter, EnterTrigger, Exit, ExitRule, FactId, JourneyId, JourneyPlan, Op,
+    Enter, EnterTrigger, Exit, ExitRule, Expr, FactId, JourneyId, JourneyPlan, Op,
 };
+use crate::event::Value;
 
 const PRIORITY_DEFAULT: u32 = 50;
 
@@ -19,7 +20,12 @@ impl<'a> Compiler<'a> {
         defs.sort_by_key(|def| &def.name.node);
         for def in defs {
             let sends = self.sends.len();
-            if let Some(plan) = self.journey(def, JourneyId(self.journeys.len() as u16)) {
+            let id = JourneyId(self.journeys.len() as u16);
+            self.check_group(def.group.as_ref());
+            self.owner = Some(def.group.as_ref().map(|group| group.node.clone()));
+            let plan = self.within(def.group.as_ref(), |compiler| compiler.journey(def, id));
+            self.owner = None;
+            if let Some(plan) = plan {
                 self.add_journey(plan, sends);
             }
         }
@@ -33,11 +39,11 @@ impl<'a> Compiler<'a> {
         };
         let per = def.enter.per.as_ref();
         let inside = Scope {
-            event: None,
             person: true,
             entry: entered_by.as_deref(),
             journey: true,
             per: per.map(|per| per.node.as_str()),
+            ..Scope::default()
         };
         let per_slot = per.map(|per| self.journey_key(def, per));
         let enter = self.enter(def, &inside, entered_by.as_deref(), per_slot);
@@ -129,13 +135,21 @@ impl<'a> Compiler<'a> {
             Some(written) => self.expression(written, &scope, &Type::Bool).map(Some),
             None => Some(None),
         };
-        Some(Enter { trigger: trigger?, condition: condition?, per, again: def.enter.again })
+        let mut condition = condition?;
+        if !matches!(def.enter.trigger, ast::EnterTrigger::Event(_)) && !self.pack.groups.is_empty()
+        {
+            let always = Expr::Const(Value::Bool(true));
+            let group = self.group.clone();
+            condition = Some(self.only_for(&group, condition.unwrap_or(always)));
+        }
+        Some(Enter { trigger: trigger?, condition, per, again: def.enter.again })
     }
 
     fn exit(&mut self, exit: &'a ast::Exit, inside: &Scope) -> Option<Exit> {
         let rule = match &exit.rule {
             ast::ExitRule::When(written) => {
-                ExitRule::When(self.expression(written, inside, &Type::Bool)?)
+                let scope = Scope { followed: true, ..inside.clone() };
+                ExitRule::When(self.expression(written, &scope, &Type::Bool)?)
             }
             ast::ExitRule::Event { on, condition } => {
                 let kinds = self.kinds(on);
@@ -198,7 +212,7 @@ fn causes_of(enter: &Enter) -> Vec<FactId> {
 }
 
 /// Events that waits look at, wherever they stand; true if one looks at every event.
-fn waited_for(steps: &[ast::Spanned<ast::Step>], names: &mut Vec<ast::Name>) -> bool {
+pub(super) fn waited_for(steps: &[ast::Spanned<ast::Step>], names: &mut Vec<ast::Name>) -> bool {
     use ast::{Step, Wait};
     let mut any = false;
     for step in steps {

@@ -23,6 +23,8 @@ impl Compiler<'_> {
             }
             names_in_steps(&journey.steps, &mut named, &mut emitted);
         }
+        let notices = pack.catalogue.iter().flat_map(|catalogue| &catalogue.tell);
+        emitted.extend(notices.map(|notice| notice.event.node.clone()));
         let declared = self.pack.events.iter().map(|event| event.name.node.clone());
         let known: Vec<String> =
             (declared.chain(emitted)).chain(names::WELL_KNOWN.map(String::from)).collect();
@@ -44,7 +46,7 @@ impl Compiler<'_> {
 impl Compiler<'_> {
     /// Reports a property that a declared event does not have, if it is nearly one that it has.
     pub(super) fn property_name(&mut self, place: Span, kind: Kind, path: &str) {
-        let name = &self.inputs.kinds[kind.0 as usize];
+        let (name, path) = &self.as_declared(kind, path);
         let declared = |event: &&ast::EventDecl| names::current(&event.name.node) == name;
         let Some(event) = self.pack.events.iter().find(declared) else { return };
         let mut properties = event.properties.iter().map(|(property, _)| &property.node);

@@ -13,6 +13,7 @@ mod identity;
 mod journeys;
 mod known;
 mod policy;
+mod relations;
 mod steps;
 mod succession;
 mod types;
@@ -28,6 +29,7 @@ use crate::event::{Kind, Num};
 use crate::time::zone::Zone;
 use expression::{Checker, Scope};
 pub use identity::APART;
+use relations::Owner;
 use std::collections::{BTreeMap, BTreeSet};
 use types::Type;
 
@@ -59,6 +61,7 @@ pub fn compile_after(
 ) -> Result<Plan, Vec<Diagnostic>> {
     let mut compiler = Compiler::new(pack, base);
     compiler.type_facts();
+    compiler.inside_kinds();
     if keep == Keep::All {
         for def in &pack.facts {
             let _ = compiler.materialise(&def.name.node);
@@ -68,11 +71,13 @@ pub fn compile_after(
         let _ = compiler.segment(&def.name.node);
     }
     compiler.journeys();
+    let groups = compiler.groups();
+    let catalogue = compiler.catalogue();
     let policy = compiler.policy();
     compiler.check_identity();
     compiler.event_names();
     if compiler.mistakes.is_empty() {
-        Ok(compiler.finish(policy, keep))
+        Ok(Plan { groups, catalogue, ..compiler.finish(policy, keep) })
     } else {
         Err(compiler.mistakes)
     }
@@ -115,6 +120,14 @@ struct Compiler<'a> {
     fact_ids: BTreeMap<String, FactId>,
     segments: Vec<SegmentPlan>,
     segment_states: Vec<SegmentState>,
+    /// Whom the segments with a condition are about, by name.
+    segment_owners: BTreeMap<&'a str, Owner>,
+    /// The group that the definition at hand is about; none if it is about persons.
+    group: Owner,
+    /// Whom the expression at hand is about, once it has named something.
+    owner: Option<Owner>,
+    /// Kinds of events that only come about inside.
+    inside_kinds: Vec<Kind>,
     ranks: Vec<RankPlan>,
     journeys: Vec<JourneyPlan>,
     sends: Vec<SendPlan>,
@@ -136,6 +149,10 @@ impl<'a> Compiler<'a> {
             fact_ids: BTreeMap::new(),
             segments: succession::segments(base),
             segment_states: vec![SegmentState::Fresh; pack.segments.len()],
+            segment_owners: BTreeMap::new(),
+            group: None,
+            owner: None,
+            inside_kinds: Vec::new(),
             ranks: succession::ranks(base),
             journeys: succession::journeys(base),
             sends: succession::sends(base),
@@ -168,9 +185,12 @@ impl<'a> Compiler<'a> {
         Checker { compiler: self, written, scope: scope.clone() }.check_any()
     }
 
-    /// The number of an event name, made if it is new.
+    /// The number of an event name, for those whom the definition at hand is about, made if it is new.
     fn kind(&mut self, name: &str) -> Kind {
-        let name = crate::event::names::current(name);
+        self.plain_kind(&self.kind_name(name))
+    }
+
+    fn plain_kind(&mut self, name: &str) -> Kind {
         match self.inputs.kinds.iter().position(|kind| kind == name) {
             Some(at) => Kind(at as u16),
             None => {
@@ -187,7 +207,7 @@ impl<'a> Compiler<'a> {
 
     /// The set of these events; none named means every event.
     fn kinds_or_any(&mut self, names: &[ast::Name]) -> Kinds {
-        if names.is_empty() { Kinds::any() } else { self.kinds(names).into_iter().collect() }
+        if names.is_empty() { self.any_kind() } else { self.kinds(names).into_iter().collect() }
     }
 
     /// The slot of a path, made if it is new.
@@ -207,7 +227,9 @@ impl<'a> Compiler<'a> {
         if wanted.len() <= slot as usize {
             wanted.resize(slot as usize + 1, false);
         }
-        wanted[slot as usize] = true;
+        if !std::mem::replace(&mut wanted[slot as usize], true) {
+            self.want_of_origin(kind, slot);
+        }
     }
 
     /// The slot and type of a property of these kinds of events.
@@ -224,7 +246,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn declared(&self, kind: Kind, path: &str) -> Option<PropertyType> {
-        let name = &self.inputs.kinds[kind.0 as usize];
+        let (name, path) = self.as_declared(kind, path);
         let events = &self.pack.events;
         let event =
             events.iter().find(|event| crate::event::names::current(&event.name.node) == name)?;
@@ -275,8 +297,13 @@ impl<'a> Compiler<'a> {
         let condition = match &pack.segments[at].kind {
             ast::SegmentKind::List => None,
             ast::SegmentKind::When(written) => {
-                let scope = Scope { person: true, ..Scope::default() };
-                self.expression(written, &scope, &Type::Bool)
+                let scope = Scope { person: true, followed: true, ..Scope::default() };
+                let before = self.owner.take();
+                let condition = self.expression(written, &scope, &Type::Bool);
+                let owner = std::mem::replace(&mut self.owner, before).flatten();
+                let condition = condition.map(|condition| self.only_for(&owner, condition));
+                self.segment_owners.insert(&pack.segments[at].name.node, owner);
+                condition
             }
         };
         let id = self.add_segment(name, condition);
@@ -287,11 +314,22 @@ impl<'a> Compiler<'a> {
     /// A segment named outside an expression; a mistake is reported there.
     fn segment_at(&mut self, name: &ast::Name) -> Option<SegmentId> {
         match self.segment(&name.node) {
-            Ok(id) => Some(id),
+            Ok(id) => {
+                self.reads_segment(name.span, &name.node);
+                Some(id)
+            }
             Err(hint) => {
                 self.mistake(name.span, format!("there is no segment `{}`", name.node), hint);
                 None
             }
+        }
+    }
+
+    /// A segment that is about others than what names it is a mistake. Lists are about nobody in particular.
+    fn reads_segment(&mut self, span: Span, name: &str) {
+        let Some(owner) = self.segment_owners.get(name).cloned() else { return };
+        if let Err(about) = self.reads_of(owner) {
+            self.mistake(span, format!("the segment `{name}` {about}"), None);
         }
     }
 
@@ -336,6 +374,9 @@ impl<'a> Compiler<'a> {
                 .map(|at| self.readers(|needs| needs.ranks.contains(&RankId(at as u16))))
                 .collect(),
             ranked: self.ranked(),
+            // Known to who calls.
+            groups: Vec::new(),
+            catalogue: None,
             conditions: asked.into_iter().collect(),
             entered_by_kind: self.entered_by_kind(),
             watches: self.watches(),
@@ -375,7 +416,7 @@ impl<'a> Compiler<'a> {
         if !self.sessions_used {
             return None;
         }
-        let pages = [self.kind("page"), self.kind("screen")];
+        let pages = [self.plain_kind("page"), self.plain_kind("screen")];
         let path = self.slot(Consumer::Event, &["path".into()]);
         let context_path = self.slot(Consumer::ContextPage, &["path".into()]);
         let name = self.slot(Consumer::Event, &["name".into()]);
@@ -384,7 +425,7 @@ impl<'a> Compiler<'a> {
         }
         let (gap, of) = match &self.pack.sessions {
             Some(written) => (written.gap.node, self.kinds_or_any(&written.of)),
-            None => (30 * crate::time::MINUTE, Kinds::any()),
+            None => (30 * crate::time::MINUTE, self.any_kind()),
         };
         Some(SessionPlan { gap, of, path, context_path, name })
     }

@@ -55,9 +55,9 @@ impl<'a> Compiler<'a> {
             Step::Split(arms) => self.split(program, arms, path),
             Step::Send(send) => self.send(program, send, path)?,
             Step::Emit { event, with } => {
-                self.kind(&event.node);
+                let kind = self.kind(&event.node);
                 let with = self.named(with, &scope)?;
-                program.push(path, Op::Emit { event: event.node.clone(), with });
+                program.push(path, Op::Emit { event: event.node.clone(), kind, with });
             }
             Step::Set(traits) => {
                 for (name, value) in self.named(traits, &scope)? {
@@ -114,6 +114,11 @@ impl<'a> Compiler<'a> {
                 let (fact, is_date) = self.date_fact(fact, program.inside.per)?;
                 let at = at.as_ref().map(|at| at.node);
                 Op::WaitFact { fact, is_date, offset: offset.node, at }
+            }
+            Wait::UntilInstant { instant, at } => {
+                let scope = program.inside.clone();
+                let instant = self.expression(instant, &scope, &Type::Time)?;
+                Op::WaitInstant { instant, at: at.as_ref().map(|at| at.node) }
             }
             Wait::Quiet { quiet_for, of } => {
                 Op::WaitQuiet { quiet_for: quiet_for.node, of: self.kinds_or_any(of) }

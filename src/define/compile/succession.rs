@@ -18,8 +18,8 @@ use std::collections::BTreeSet;
 pub(super) fn inputs(base: Option<&Plan>) -> Inputs {
     match base {
         Some(base) => {
-            let (declared, currency, ignored, identity) = Default::default();
-            Inputs { declared, currency, ignored, identity, ..base.inputs.clone() }
+            let (declared, currency, ignored, identity, catalogue) = Default::default();
+            Inputs { declared, currency, ignored, identity, catalogue, ..base.inputs.clone() }
         }
         None => {
             Inputs { kinds: vec![String::new()], wanted: vec![Vec::new()], ..Inputs::default() }
@@ -221,6 +221,7 @@ impl Compiler<'_> {
                     needs.facts.insert(*fact);
                 }
                 Op::WaitEvent { condition: Some(condition), .. }
+                | Op::WaitInstant { instant: condition, .. }
                 | Op::Unless { condition, .. }
                 | Op::Set { value: condition, .. } => needs.add(condition),
                 Op::Emit { with, .. } => with.iter().for_each(|(_, value)| needs.add(value)),

@@ -81,7 +81,7 @@ pub(super) const FOLD: Shape = Shape {
     what: "a fact",
     keys: &[
         "count", "sum", "min", "max", "average", "first", "last", "distinct", "recent", "top",
-        "of", "where", "over", "per", "minus", "until", "keep",
+        "of", "where", "over", "per", "minus", "until", "keep", "for",
     ],
     required: &[],
     excludes: &[],
@@ -92,7 +92,7 @@ pub(super) const TRAIT: Shape =
 
 pub(super) const BASKET: Shape = Shape {
     what: "a basket",
-    keys: &["basket", "minus", "until", "of", "quantity", "price", "per"],
+    keys: &["basket", "minus", "until", "of", "quantity", "price", "per", "for"],
     required: &["basket", "of"],
     excludes: &[],
 };
@@ -215,10 +215,18 @@ pub(super) fn facts(r: &mut Reader, node: &Node) -> Vec<FactDef> {
         r.define("fact", &name.node, name.span);
         let kind = fact(r, node, name.span);
         let unread = || FactKind::Trait { name: name.clone(), of_type: None };
-        facts.push(FactDef { kind: kind.unwrap_or_else(unread), name });
+        let group = group_of(r, node);
+        facts.push(FactDef { kind: kind.unwrap_or_else(unread), group, name });
     }
     r.limit(&facts, FACTS_MAX, "facts", |f| f.name.span);
     facts
+}
+
+/// `for: account`, of a fact; what else is wrong with it is said elsewhere.
+fn group_of(r: &mut Reader, node: &Node) -> Option<Name> {
+    let Kind::Mapping(pairs) = &node.kind else { return None };
+    let (_, group) = pairs.iter().find(|(key, _)| key.text() == Some("for"))?;
+    r.word(group, "a group")
 }
 
 fn check_fact_name(r: &mut Reader, name: &Name) {

@@ -16,7 +16,16 @@ use crate::define::yaml::{Kind, Node};
 
 pub(super) const JOURNEY: Shape = Shape {
     what: "a journey",
-    keys: &["enter", "exit", "priority", "valid_for", "suppress_while", "on_change", "steps"],
+    keys: &[
+        "for",
+        "enter",
+        "exit",
+        "priority",
+        "valid_for",
+        "suppress_while",
+        "on_change",
+        "steps",
+    ],
     required: &["enter", "steps"],
     excludes: &[],
 };
@@ -100,6 +109,7 @@ fn journey(r: &mut Reader, name: Name, node: &Node) -> Option<JourneyDef> {
         again: Again::default(),
     };
     Some(JourneyDef {
+        group: fields.get("for").and_then(|n| r.word(n, "a group")),
         enter: enter.unwrap_or_else(unread),
         exit: fields.get("exit").map(|n| exits(r, n)).unwrap_or_default(),
         priority: fields.get("priority").and_then(|n| r.integer(n, "priority", 0, 100)),

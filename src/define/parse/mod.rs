@@ -25,6 +25,7 @@ mod journeys;
 pub mod literals;
 mod policy;
 mod reader;
+mod relations;
 mod steps;
 mod tokens;
 
@@ -40,8 +41,18 @@ pub(crate) const STACK_BYTES: usize = 64 << 20;
 const PACK: Shape = Shape {
     what: "a pack",
     keys: &[
-        "events", "currency", "sessions", "ignore", "identity", "facts", "segments", "journeys",
-        "policy", "tests",
+        "events",
+        "currency",
+        "sessions",
+        "ignore",
+        "identity",
+        "groups",
+        "catalogue",
+        "facts",
+        "segments",
+        "journeys",
+        "policy",
+        "tests",
     ],
     required: &[],
     excludes: &[],
@@ -61,6 +72,9 @@ pub const SHAPES: &[&Shape] = &[
     &facts::SESSIONS,
     &identity::IDENTITY,
     &identity::IDENTIFIER_KIND,
+    &relations::GROUP,
+    &relations::CATALOGUE,
+    &relations::NOTICE,
     &facts::FOLD,
     &facts::TRAIT,
     &facts::BASKET,
@@ -73,6 +87,7 @@ pub const SHAPES: &[&Shape] = &[
     &journeys::EXIT_ON,
     &journeys::EXIT_WHEN,
     &steps::WAIT_UNTIL,
+    &steps::WAIT_INSTANT,
     &steps::WAIT_QUIET,
     &steps::WAIT_EVENT,
     &steps::BRANCH,
@@ -141,7 +156,7 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             r.error_hint(at, format!("nothing is written for \"{key}\""), "delete the key");
             continue;
         }
-        if ["currency", "sessions", "identity", "policy"].contains(key) {
+        if ["currency", "sessions", "identity", "catalogue", "policy"].contains(key) {
             r.define("key", key, at);
         }
         match *key {
@@ -150,6 +165,10 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             "sessions" => pack.sessions = facts::sessions(r, node, at).or(pack.sessions.take()),
             "ignore" => pack.ignore.extend(facts::ignore(r, node)),
             "identity" => pack.identity = identity::identity(r, node, at).or(pack.identity.take()),
+            "groups" => pack.groups.extend(relations::groups(r, node)),
+            "catalogue" => {
+                pack.catalogue = relations::catalogue(r, node, at).or(pack.catalogue.take());
+            }
             "facts" => pack.facts.extend(facts::facts(r, node)),
             "segments" => pack.segments.extend(facts::segments(r, node)),
             "journeys" => pack.journeys.extend(journeys::journeys(r, node)),

@@ -35,6 +35,13 @@ const STEP_WORDS: [(&str, &str); 16] = [
 pub(super) const WAIT_UNTIL: Shape =
     Shape { what: "a wait until", keys: &["until"], required: &[], excludes: &[] };
 
+pub(super) const WAIT_INSTANT: Shape = Shape {
+    what: "a wait until an instant",
+    keys: &["instant", "at"],
+    required: &[],
+    excludes: &[],
+};
+
 pub(super) const WAIT_QUIET: Shape =
     Shape { what: "a wait for silence", keys: &["quiet_for", "of"], required: &[], excludes: &[] };
 
@@ -185,12 +192,22 @@ fn wait(r: &mut Reader, node: &Node, at: Span, level: usize) -> Option<Wait> {
         return r.duration(node).map(Wait::For);
     };
     let has = |key: &str| pairs.iter().any(|(k, _)| k.text() == Some(key));
-    let kinds = [("until", &WAIT_UNTIL), ("quiet_for", &WAIT_QUIET), ("on", &WAIT_EVENT)];
+    let kinds = [
+        ("until", &WAIT_UNTIL),
+        ("instant", &WAIT_INSTANT),
+        ("quiet_for", &WAIT_QUIET),
+        ("on", &WAIT_EVENT),
+    ];
     let found: Vec<_> = kinds.iter().filter(|(key, _)| has(key)).collect();
     match found[..] {
         [("until", shape)] => {
             let fields = r.fields(node, at, shape)?;
             wait_until(r, fields.get("until")?)
+        }
+        [("instant", shape)] => {
+            let fields = r.fields(node, at, shape)?;
+            let at = fields.get("at").and_then(|n| r.clock(n));
+            Some(Wait::UntilInstant { instant: r.expression(fields.get("instant")?)?, at })
         }
         [("quiet_for", shape)] => {
             let fields = r.fields(node, at, shape)?;
@@ -207,10 +224,10 @@ fn wait(r: &mut Reader, node: &Node, at: Span, level: usize) -> Option<Wait> {
         }
         [] => {
             let key = pairs.first().and_then(|(k, _)| k.text()).unwrap_or_default();
-            let hint = match (key, nearest(key, ["until", "quiet_for", "on"])) {
+            let hint = match (key, nearest(key, ["until", "instant", "quiet_for", "on"])) {
                 ("for", _) => "write \"wait: 1h\"".to_owned(),
                 (_, Some(ours)) => format!("did you mean \"{ours}\"?"),
-                _ => "write a duration, until, quiet_for or on".to_owned(),
+                _ => "write a duration, until, instant, quiet_for or on".to_owned(),
             };
             r.error_hint(node.span, "a wait does not say what for", hint);
             None

@@ -8,7 +8,7 @@ use super::literals::{self, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::define::limits::EXPRESSION_DEPTH_MAX;
 
 /// The functions of the language; no fact may have such a name.
-pub const FUNCTIONS: [&str; 26] = [
+pub const FUNCTIONS: [&str; 32] = [
     "has",
     "size",
     "days",
@@ -35,6 +35,12 @@ pub const FUNCTIONS: [&str; 26] = [
     "rank",
     "decile",
     "quintile",
+    "product",
+    "accessories",
+    "similar",
+    "bought_together",
+    "without",
+    "first",
 ];
 
 /// Words that CEL keeps for itself.
@@ -64,7 +70,8 @@ const LOOPS: [&str; 7] =
 
 /// Whether an expression could not name a fact called so.
 pub fn is_taken(name: &str) -> bool {
-    let words = ["event", "entry", "key", "now", "session", "true", "false", "null", "in"];
+    let words =
+        ["event", "entry", "before", "key", "now", "session", "true", "false", "null", "in"];
     let taken = [&words[..], &FUNCTIONS[..], &RESERVED[..]];
     taken.iter().any(|w| w.contains(&name)) || instead(name).is_some()
 }

@@ -1,6 +1,6 @@
 //! A typed expression, ready to be evaluated (in [`crate::person`]) for every event without a name being looked up.
 
-use super::{FactId, RankId, SegmentId};
+use super::{FactId, RankId, Relation, SegmentId};
 use crate::event::Value;
 
 /// An operation and its operands; each gives a value or, where one is missing, none.
@@ -45,6 +45,20 @@ pub enum Expr {
     Hour(Box<Expr>),
     Weekday(Box<Expr>),
     Default(Box<[Expr; 2]>),
+    /// Whether the person is a group whose identifier begins so.
+    IsGroup(Box<str>),
+    /// In the condition of a notice: a property of the product's record as it was before, by slot.
+    Before(u16),
+    /// What the catalogue says, in a slot of the records, of a product or of each in a list.
+    Product(u16, Box<Expr>),
+    /// The accessories of a product or of those in a list.
+    Accessories(Box<Expr>),
+    /// The so many products that go best with one or with those in a list.
+    Related(Relation, Box<[Expr; 2]>),
+    /// The first list without what is in the second.
+    Without(Box<[Expr; 2]>),
+    /// So many of a list, from its beginning.
+    Take(Box<[Expr; 2]>),
 }
 
 /// What can be asked of a basket.

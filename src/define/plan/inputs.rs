@@ -23,6 +23,8 @@ pub struct Inputs {
     pub ignored: Vec<String>,
     /// Which identifiers there are, if several can be one person.
     pub identity: Option<super::IdentityPlan>,
+    /// The kind of the records of products, and the slot of the property that names the product.
+    pub catalogue: Option<(Kind, u16)>,
 }
 
 /// One thing to read from an event's JSON.

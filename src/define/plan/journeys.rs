@@ -1,6 +1,7 @@
 //! Journeys as flat programs: steps are operations with jump targets, so that an instance is a place and a few times.
 
 use super::{Again, Expr, FactId, JourneyId, Kinds, SegmentId, SendId, Standing};
+use crate::event::Kind;
 use compact_str::CompactString;
 use std::cmp::Reverse;
 
@@ -99,6 +100,11 @@ pub enum Op {
         offset: i64,
         at: Option<u16>,
     },
+    /// `at` is minutes after the local midnight of the instant's day.
+    WaitInstant {
+        instant: Expr,
+        at: Option<u16>,
+    },
     WaitQuiet {
         quiet_for: i64,
         of: Kinds,
@@ -121,6 +127,7 @@ pub enum Op {
     Send(SendId),
     Emit {
         event: String,
+        kind: Kind,
         with: Vec<(String, Expr)>,
     },
     Set {

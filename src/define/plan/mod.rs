@@ -7,6 +7,7 @@ mod identity;
 mod inputs;
 mod journeys;
 mod ranks;
+mod relations;
 mod set;
 
 pub use changes::{Changed, Difference};
@@ -17,6 +18,7 @@ pub use journeys::{
     Arm, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, Order, SendPlan,
 };
 pub use ranks::{RankId, RankPlan, RankTest, RankedFact, RankedValues, WHOLE};
+pub use relations::{CataloguePlan, GroupPlan, NoticePlan, Relation};
 pub use set::SegmentSet;
 
 pub use super::ast::{Again, Aggregate, OnLimit, PropertyType, Window};
@@ -85,6 +87,10 @@ pub struct Plan {
     pub ranks: Vec<RankPlan>,
     /// The facts by which any of them compares, each once, in order.
     pub ranked: Vec<RankedFact>,
+    /// What persons belong to.
+    pub groups: Vec<GroupPlan>,
+    /// What there is to sell, if the plan reads it.
+    pub catalogue: Option<CataloguePlan>,
     /// All segments with a condition.
     pub conditions: SegmentSet,
     pub journeys: Vec<JourneyPlan>,
@@ -111,6 +117,11 @@ impl Plan {
         self.version > 0 && self.concerned_everybody == self.version
     }
 
+    /// Whether persons hear, one epoch later, of what others have said or done.
+    pub fn feeds_back(&self) -> bool {
+        !self.ranks.is_empty() || !self.groups.is_empty() || self.catalogue.is_some()
+    }
+
     /// The fact of this name in the pack in effect.
     pub fn fact_named(&self, name: &str) -> Option<FactId> {
         let is_it = |fact: &FactPlan| fact.standing == Standing::Current && fact.name == name;
@@ -133,6 +144,7 @@ impl Plan {
 /// A set of event kinds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Kinds {
+    /// All but those of `bits`; else only those.
     any: bool,
     bits: Vec<u64>,
 }
@@ -143,20 +155,39 @@ impl Kinds {
         Kinds { any: true, bits: Vec::new() }
     }
 
+    /// Every event but these.
+    pub fn but(except: &[Kind]) -> Kinds {
+        let listed: Kinds = except.iter().copied().collect();
+        Kinds { any: true, ..listed }
+    }
+
     /// Takes one kind in.
     pub fn insert(&mut self, kind: Kind) {
         let (word, bit) = (kind.0 as usize / 64, kind.0 % 64);
         if self.bits.len() <= word {
             self.bits.resize(word + 1, 0);
         }
-        self.bits[word] |= 1 << bit;
+        if self.any {
+            self.bits[word] &= !(1 << bit);
+        } else {
+            self.bits[word] |= 1 << bit;
+        }
     }
 
     /// Takes in all of another set.
     pub fn extend(&mut self, other: &Kinds) {
+        let words = self.bits.len().max(other.bits.len());
+        self.bits.resize(words, 0);
+        for (at, word) in self.bits.iter_mut().enumerate() {
+            let more = other.bits.get(at).copied().unwrap_or(0);
+            *word = match (self.any, other.any) {
+                (false, false) => *word | more,
+                (true, true) => *word & more,
+                (true, false) => *word & !more,
+                (false, true) => more & !*word,
+            };
+        }
         self.any |= other.any;
-        self.bits.resize(self.bits.len().max(other.bits.len()), 0);
-        self.bits.iter_mut().zip(&other.bits).for_each(|(word, more)| *word |= more);
     }
 
     /// Whether no event at all is in it.
@@ -167,7 +198,7 @@ impl Kinds {
     /// Whether events of this kind are in it.
     pub fn has(&self, kind: Kind) -> bool {
         let word = self.bits.get(kind.0 as usize / 64).copied().unwrap_or(0);
-        self.any || word >> (kind.0 % 64) & 1 == 1
+        (word >> (kind.0 % 64) & 1 == 1) != self.any
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) use traits::{set_named, take_traits};
 
 use super::Person;
 use super::eval::{Cx, Val};
+use crate::catalogue::Catalogue;
 use crate::define::plan::expr::BasketField;
 use crate::define::plan::{FactId, FactPlan, FactRule, Plan, SegmentSet};
 use crate::event::{Event, Num, Value};
@@ -122,10 +123,16 @@ enum Contribution {
 
 /// Lets an event change the facts that it touches, and adds to `asked` the segments that read them. The facts' conditions
 /// and values see only the event.
-pub(super) fn take(person: &mut Person, plan: &Plan, event: &Event, asked: &mut SegmentSet) {
+pub(super) fn take(
+    person: &mut Person,
+    plan: &Plan,
+    catalogue: Option<&Catalogue>,
+    event: &Event,
+    asked: &mut SegmentSet,
+) {
     for &fact in &plan.facts_of_kind[event.kind.0 as usize] {
         let rule = &plan.facts[fact.0 as usize];
-        let cx = Cx { event: Some(event), ..Cx::of(plan, person, event.time) };
+        let cx = Cx { event: Some(event), catalogue, ..Cx::of(plan, person, event.time) };
         let Some(change) = change_of(rule, event, &cx) else {
             continue;
         };

@@ -1,5 +1,6 @@
 //! What a worker's persons say to be compared with all others, and the answers on their way back.
 
+use super::super::feedback::Feedback;
 use super::super::{Answer, Person, Said, ranks};
 use super::{Frame, Keyed};
 use crate::define::plan::{Plan, RankId, Standing};
@@ -76,14 +77,17 @@ impl Compared {
 }
 
 impl Keyed {
-    /// Answers for the next epoch.
-    pub fn hear(&mut self, answers: Vec<Answer>) {
-        for Answer { person, rank, holds } in answers {
-            // Whoever was in the slot has gone.
-            if self.table.is_free(person) {
-                continue;
+    /// What is taken in when the next epoch begins.
+    pub fn hear(&mut self, feedback: Vec<Feedback>) {
+        for feedback in feedback {
+            match feedback {
+                // Whoever was in the slot has gone.
+                Feedback::Answer(Answer { person, .. }) if self.table.is_free(person) => {}
+                Feedback::Answer(Answer { person, rank, holds }) => {
+                    self.compared.answers.entry(person).or_default().push((rank, holds));
+                }
+                other => self.relations.hear(other),
             }
-            self.compared.answers.entry(person).or_default().push((rank, holds));
         }
     }
 
@@ -118,6 +122,7 @@ impl Keyed {
     pub fn say_again(&mut self) {
         for slot in self.table.taken().collect::<Vec<u32>>() {
             let person = self.table.view(slot);
+            self.say_lists_again(slot, &person);
             let (said, holds) = person.said();
             // Who has not taken up the plan yet still holds answers that nobody asks for.
             let is_asked = |rank: &&RankId| {
@@ -163,11 +168,13 @@ impl Keyed {
             watermark: now,
             next_watermark: now,
             clock: i64::MIN,
+            catalogue: None,
         };
         for slot in self.table.taken().collect::<Vec<u32>>() {
             self.touch(slot);
             let mut person = self.table.take(slot);
             self.compared.say(&mut person, slot, plan, now.saturating_sub(1));
+            self.relations.say(&mut person, slot, plan, now.saturating_sub(1));
             self.put_back(&frame, slot, person);
         }
     }

@@ -354,6 +354,10 @@ impl<'a> Person<'a> {
                 let minutes = at.as_ref().map(|at| at.node);
                 instant_of(&value, offset.node, minutes, &zone)?
             }
+            Wait::UntilInstant { instant, at } => {
+                let value = self.scope(instance).eval(&instant.tree);
+                instant_of(&value, 0, at.as_ref().map(|at| at.node), &zone)?
+            }
             Wait::Quiet { quiet_for, of } => {
                 let (since, quiet_for) = (self.now, quiet_for.node);
                 return Some(State::Quiet { since, quiet_for, of });

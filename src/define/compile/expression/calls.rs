@@ -66,6 +66,15 @@ impl Checker<'_, '_> {
                 };
                 Some(Typed::new(expr, Type::Duration))
             }
+            ("accessories", [x]) => self.accessories(node, x),
+            ("similar" | "bought_together", [x, n]) => self.related(node, name, x, n),
+            ("without", [a, b]) => self.without(a, b),
+            ("first", [a, n]) => self.first(a, n),
+            ("product", [_]) => {
+                let hint = "for example product(key).price".to_string();
+                self.mistake(node, "a product alone is no value: its parts are".into(), Some(hint));
+                None
+            }
             ("percentile" | "rank" | "decile" | "quintile", [_]) => self.rank_alone(node, name),
             _ => self.no_such_call(node, name, args.len()),
         }
@@ -107,7 +116,11 @@ impl Checker<'_, '_> {
             return None;
         };
         match self.compiler.segment(name.inner()) {
-            Ok(id) => Some(Typed::new(Expr::Segment(id), Type::Bool)),
+            Ok(id) => {
+                let place = self.written.place(x.id);
+                self.compiler.reads_segment(place, name.inner());
+                Some(Typed::new(Expr::Segment(id), Type::Bool))
+            }
             Err(hint) => {
                 self.mistake(x, format!("there is no segment `{}`", name.inner()), hint);
                 None

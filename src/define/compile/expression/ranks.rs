@@ -118,6 +118,7 @@ impl Checker<'_, '_> {
             self.mistake(arg, format!("{name}() takes the name of a fact"), Some(hint));
             return None;
         };
+        self.reads_fact(arg, fact)?;
         let (fact, of) = match self.compiler.fact(fact, None) {
             Ok((id, Some(of))) => (id, of),
             Err(FactError::Keyed(per)) => {

@@ -1,0 +1,164 @@
+//! What there is to sell: the latest record of each product, what accessories are for, and what goes with what.
+//!
+//! Every worker has all of it. A record counts from the end of its epoch on, so that everybody sees the same, whatever the number
+//! of workers. Pure: [`crate::person::keyed`] feeds it, and [`related`] counts what persons have together.
+
+pub mod related;
+
+use crate::define::plan::{CataloguePlan, Relation};
+use crate::event::{Event, Value};
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+type HashMap<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
+
+/// What is read of a product, by slot.
+pub type Fields = Vec<(u16, Value)>;
+
+/// The latest record of a product.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Product {
+    time: i64,
+    fields: Fields,
+}
+
+/// What is known of all products.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    products: HashMap<CompactString, Product>,
+    /// By what they are for.
+    accessories: HashMap<CompactString, BTreeSet<CompactString>>,
+    /// By relation and product: what goes best with it, and how many persons have both.
+    related: BTreeMap<(usize, u64), Vec<(u64, u32)>>,
+    names: HashMap<u64, CompactString>,
+}
+
+/// A record that has changed a product.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    pub product: CompactString,
+    pub now: Fields,
+    pub before: Fields,
+}
+
+/// The number by which a product is known where many are kept.
+pub fn number(product: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(product.as_bytes())
+}
+
+/// The value in a slot; missing if there is none.
+pub fn field(fields: &Fields, slot: u16) -> &Value {
+    fields.iter().find(|(known, _)| *known == slot).map_or(&Value::Missing, |(_, value)| value)
+}
+
+impl Catalogue {
+    /// How many products have a record.
+    pub fn len(&self) -> usize {
+        self.products.len()
+    }
+
+    /// Whether there is no record at all.
+    pub fn is_empty(&self) -> bool {
+        self.products.is_empty()
+    }
+
+    /// Takes in a record: what it does not say stays as it was. One that is older than the latest changes nothing.
+    pub fn take(&mut self, plan: &CataloguePlan, event: &Event) -> Option<Update> {
+        let id = event.value(plan.product).key()?;
+        let known = self.products.get(&id).cloned().unwrap_or_default();
+        if !known.fields.is_empty() && event.time < known.time {
+            return None;
+        }
+        let mut product = Product { time: event.time, fields: known.fields.clone() };
+        for (slot, value) in &event.values {
+            match product.fields.iter_mut().find(|(known, _)| known == slot) {
+                Some((_, known)) => known.clone_from(value),
+                None => product.fields.push((*slot, value.clone())),
+            }
+        }
+        let now = product.fields.clone();
+        self.put(plan, id.clone(), product);
+        (now != known.fields).then_some(Update { product: id, now, before: known.fields })
+    }
+
+    /// Puts a record in its place, and the product with what it is an accessory of.
+    pub fn put(&mut self, plan: &CataloguePlan, id: CompactString, product: Product) {
+        let mains = |product: &Product| -> Vec<CompactString> {
+            let mut mains = Vec::new();
+            if let Some(slot) = plan.accessory_of {
+                field(&product.fields, slot).each(&mut |value| mains.extend(value.key()));
+            }
+            mains
+        };
+        let new = mains(&product);
+        let old = self.products.insert(id.clone(), product).map(|old| mains(&old));
+        for main in old.into_iter().flatten().filter(|main| !new.contains(main)) {
+            if let Some(accessories) = self.accessories.get_mut(&main) {
+                accessories.remove(&id);
+            }
+        }
+        for main in new {
+            self.accessories.entry(main).or_default().insert(id.clone());
+        }
+    }
+
+    /// The record of a product.
+    pub fn record(&self, product: &str) -> Option<&Product> {
+        self.products.get(product)
+    }
+
+    /// What the record of a product says in a slot.
+    pub fn value(&self, product: &str, slot: u16) -> &Value {
+        self.products.get(product).map_or(&Value::Missing, |product| field(&product.fields, slot))
+    }
+
+    /// The accessories of products, each once, in the order of the products and of their names.
+    pub fn accessories(&self, products: &[CompactString]) -> Vec<CompactString> {
+        let mut found: Vec<CompactString> = Vec::new();
+        for product in products {
+            for accessory in self.accessories.get(product).into_iter().flatten() {
+                if !found.contains(accessory) {
+                    found.push(accessory.clone());
+                }
+            }
+        }
+        found
+    }
+
+    /// The products that go best with these and are none of them: those that most persons have with them first, then by name.
+    pub fn related(
+        &self,
+        relation: Relation,
+        products: &[CompactString],
+        most: usize,
+    ) -> Vec<CompactString> {
+        let given: BTreeSet<u64> = products.iter().map(|product| number(product)).collect();
+        let mut scores: BTreeMap<u64, u64> = BTreeMap::new();
+        for product in &given {
+            for (other, count) in
+                self.related.get(&(relation as usize, *product)).into_iter().flatten()
+            {
+                *scores.entry(*other).or_default() += u64::from(*count);
+            }
+        }
+        let named = scores.iter().filter(|(other, _)| !given.contains(*other));
+        let mut named: Vec<(u64, &CompactString)> =
+            named.filter_map(|(other, score)| Some((*score, self.names.get(other)?))).collect();
+        named.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        named.into_iter().take(most).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// What goes best with a product from now on.
+    pub fn hear_related(&mut self, relation: usize, product: u64, best: Vec<(u64, u32)>) {
+        match best.is_empty() {
+            true => drop(self.related.remove(&(relation, product))),
+            false => drop(self.related.insert((relation, product), best)),
+        }
+    }
+
+    /// The name of a product that somebody has.
+    pub fn hear_name(&mut self, number: u64, name: CompactString) {
+        self.names.insert(number, name);
+    }
+}

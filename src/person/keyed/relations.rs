@@ -1,0 +1,409 @@
+//! What the persons of one worker have to do with the catalogue and with groups: who has which product, who is being told of a
+//! change, and what members have done.
+//!
+//! A change that concerns many is told in slices: each key group's persons are gone through in a fixed order, so many an epoch,
+//! so that everything else goes on in between, and the same persons hear in the same epoch whatever the number of workers.
+
+use super::super::feedback::{Addressed, Feedback};
+use super::super::lists::{self, Hears};
+use super::super::{Effect, Person};
+use super::{Frame, Keyed};
+use crate::catalogue::related::Pair;
+use crate::catalogue::{Catalogue, Update, field};
+use crate::define::plan::{CataloguePlan, Plan};
+use crate::event::{Call, Event, Value, key_group, leaf_hash, worker_of};
+use crate::limits::{HOLDERS_PER_GROUP_AND_EPOCH, KEY_GROUPS};
+use crate::person::eval::Cx;
+use crate::store::Record;
+use compact_str::{CompactString, format_compact};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+type HashMap<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
+type HashSet<K> = hashbrown::HashSet<K, foldhash::fast::FixedState>;
+
+/// What one worker holds of it.
+#[derive(Debug, Default)]
+pub(super) struct Relations {
+    pub(super) catalogue: Catalogue,
+    /// By fact and product, the persons whom it concerns: place in the order, and slot.
+    holders: HashMap<(u16, u64), BTreeSet<(u32, u32)>>,
+    /// Pairs of products that persons have said, or taken back, since they were last taken.
+    pairs: Vec<Pair>,
+    /// Products whose names everybody knows, or has been told.
+    known: HashSet<u64>,
+    /// Names that nobody has been told yet, and those that the store does not have yet.
+    named: Vec<(u64, CompactString)>,
+    unkept: Vec<(u64, CompactString)>,
+    /// Changes that not everybody has heard of whom they concern.
+    walks: Vec<Walk>,
+    /// What members have done in this epoch, and as of which epoch it was said last.
+    forwards: Vec<Event>,
+    outbox: (u64, Vec<Event>),
+    /// What members have done in the last epoch, for groups of this worker.
+    happened: Vec<Event>,
+    /// Products whose record has changed since the last checkpoint.
+    changed: BTreeSet<CompactString>,
+}
+
+/// A change of a product on its way to those whom it concerns by a fact.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Walk {
+    event: Event,
+    fact: u16,
+    product: u64,
+    /// Where it goes on, by key group; none where it is done; nothing at all before it has begun.
+    next: Option<BTreeMap<u8, u32>>,
+}
+
+/// What a worker still has to do after a checkpoint's epoch.
+#[derive(Debug, Serialize, Deserialize)]
+struct Pending {
+    epoch: u64,
+    walks: Vec<Walk>,
+    forwards: Vec<Event>,
+}
+
+/// What a person who goes away had said, to be taken back when the epoch comes.
+#[derive(Debug, Default)]
+pub struct Unpaired(Vec<Pair>);
+
+/// One person's place in the order in which persons are told: key group, then hash.
+fn place(hash: u64) -> u32 {
+    (key_group(hash) as u32) << 24 | (hash >> 40) as u32
+}
+
+const _: () = assert!(KEY_GROUPS <= 256, "a key group is one byte of a place");
+
+/// Takes in what one person says.
+struct Saying<'a> {
+    relations: &'a mut Relations,
+    place: (u32, u32),
+}
+
+impl Hears for Saying<'_> {
+    fn name(&mut self, number: u64, name: &str) {
+        if self.relations.known.insert(number) {
+            self.relations.named.push((number, name.into()));
+            self.relations.unkept.push((number, name.into()));
+        }
+    }
+
+    fn has(&mut self, fact: u16, product: u64, comes: bool) {
+        let holders = &mut self.relations.holders;
+        if comes {
+            holders.entry((fact, product)).or_default().insert(self.place);
+        } else if let Some(known) = holders.get_mut(&(fact, product)) {
+            known.remove(&self.place);
+            if known.is_empty() {
+                holders.remove(&(fact, product));
+            }
+        }
+    }
+
+    fn together(&mut self, relation: u8, one: u64, other: u64, comes: bool) {
+        let more = if comes { 1 } else { -1 };
+        let both = [((relation, one, other), more), ((relation, other, one), more)];
+        self.relations.pairs.extend(both);
+    }
+}
+
+impl Relations {
+    fn saying(&mut self, person: &Person, slot: u32) -> Saying<'_> {
+        Saying { place: (place(leaf_hash(&person.id)), slot), relations: self }
+    }
+
+    /// Lets a person say what it has otherwise than before, as of an instant.
+    pub(super) fn say(&mut self, person: &mut Person, slot: u32, plan: &Plan, now: i64) {
+        if plan.catalogue.is_some() || person.lists.is_some() {
+            let mut saying = self.saying(person, slot);
+            lists::say(person, plan, now, &mut saying);
+        }
+    }
+
+    /// A person leaves a slot.
+    pub(super) fn move_away(&mut self, person: &mut Person, slot: u32) -> Unpaired {
+        let before = self.pairs.len();
+        let mut saying = self.saying(person, slot);
+        lists::take_back(person, &mut saying);
+        Unpaired(self.pairs.split_off(before))
+    }
+
+    /// Takes out of a step's effects what members have done, for their groups.
+    pub(super) fn keep_forwards(&mut self, plan: &Plan, effects: &mut Vec<Effect>) {
+        if plan.groups.is_empty() {
+            return;
+        }
+        effects.retain_mut(|effect| {
+            let Effect::Forward(event) = effect else { return true };
+            self.forwards.push(std::mem::replace(event, Event::plain(event.kind, 0, event.origin)));
+            false
+        });
+    }
+
+    /// Takes in feedback.
+    pub(super) fn hear(&mut self, feedback: Feedback) {
+        match feedback {
+            Feedback::Happened(event) => self.happened.push(*event),
+            Feedback::Best((relation, product, best)) => {
+                self.catalogue.hear_related(usize::from(relation), product, best);
+            }
+            Feedback::Named(number, name) => {
+                self.known.insert(number);
+                self.catalogue.hear_name(number, name);
+            }
+            Feedback::Answer(_) => {}
+        }
+    }
+
+    /// What members did in the last epoch.
+    pub(super) fn take_happened(&mut self) -> Vec<Event> {
+        std::mem::take(&mut self.happened)
+    }
+
+    /// Takes in the records of an epoch that is over, and begins to tell of them.
+    pub(super) fn take_records(&mut self, plan: &Plan, records: &[Event]) {
+        let Some(catalogue) = &plan.catalogue else { return };
+        for record in records {
+            if let Some(update) = self.catalogue.take(catalogue, record) {
+                self.tell(plan, catalogue, record, &update);
+                self.changed.insert(update.product);
+            }
+        }
+    }
+
+    fn tell(&mut self, plan: &Plan, catalogue: &CataloguePlan, record: &Event, update: &Update) {
+        if update.before.is_empty() {
+            return;
+        }
+        let as_event =
+            |fields: &Vec<(u16, Value)>| Event { values: fields.clone(), ..record.clone() };
+        let (now, before) = (as_event(&update.now), as_event(&update.before));
+        let nobody = Person::default();
+        let product = crate::catalogue::number(&update.product);
+        for (at, notice) in catalogue.notices.iter().enumerate() {
+            let cx = Cx {
+                event: Some(&now),
+                before: Some(&before),
+                ..Cx::of(plan, &nobody, record.time)
+            };
+            if !cx.holds(&notice.condition) {
+                continue;
+            }
+            let value = |&(slot, of, was): &(u16, u16, bool)| {
+                let fields = if was { &update.before } else { &update.now };
+                (slot, field(fields, of).clone())
+            };
+            let values = notice.values.iter().map(value).filter(|(_, value)| !value.is_missing());
+            let origin = record.origin;
+            let event = Event {
+                // Whoever has the product by two facts, or has become one with somebody who has heard, hears once.
+                message_id: format_compact!("{}:{}:{at}", origin.source, origin.position),
+                values: values.collect(),
+                call: Call::Inside,
+                ..Event::plain(notice.kind, record.time, origin)
+            };
+            self.walks.extend(notice.to.iter().map(|fact| Walk {
+                event: event.clone(),
+                fact: fact.0,
+                product,
+                next: None,
+            }));
+        }
+    }
+
+    /// Whether somebody still has to be told of something.
+    pub(super) fn is_telling(&self) -> bool {
+        !self.walks.is_empty()
+    }
+
+    /// Those who are told in this epoch, with what: as many of each key group as one epoch takes.
+    pub(super) fn told_now(&mut self) -> Vec<(u32, Event)> {
+        let mut told = Vec::new();
+        let mut left = [HOLDERS_PER_GROUP_AND_EPOCH; KEY_GROUPS];
+        let holders = &self.holders;
+        self.walks.retain_mut(|walk| {
+            let Some(all) = holders.get(&(walk.fact, walk.product)) else { return false };
+            let next = walk.next.get_or_insert_with(|| groups_of(all));
+            next.retain(|&group, from| {
+                let first = u32::from(group) << 24 | *from;
+                let last = u32::from(group) << 24 | 0x00FF_FFFF;
+                let mut others = all.range((first, 0)..=(last, u32::MAX)).peekable();
+                let left = &mut left[usize::from(group)];
+                while let Some(&&(place, slot)) = others.peek() {
+                    if *left == 0 && place & 0x00FF_FFFF != *from {
+                        *from = place & 0x00FF_FFFF;
+                        return true;
+                    }
+                    // Those at one place go together: their order among one another is no input's.
+                    *from = place & 0x00FF_FFFF;
+                    *left = left.saturating_sub(1);
+                    told.push((slot, walk.event.clone()));
+                    others.next();
+                }
+                false
+            });
+            !next.is_empty()
+        });
+        told
+    }
+
+    /// What the store has to keep of it after an epoch.
+    pub(super) fn freeze(
+        &mut self,
+        epoch: u64,
+        (worker, _): (usize, usize),
+        records: &mut Vec<Record>,
+    ) {
+        for (number, name) in std::mem::take(&mut self.unkept) {
+            let bytes = postcard::to_stdvec(&name).expect("plain data");
+            records.push(Record::kept(&format!("{NAME}{number:016x}"), bytes));
+        }
+        let changed = std::mem::take(&mut self.changed);
+        // All workers have the same; one of them writes it.
+        for product in changed.iter().filter(|_| worker == 0) {
+            let bytes = postcard::to_stdvec(&(product, self.catalogue.record(product)));
+            records.push(Record::kept(&format!("{PRODUCT}{product}"), bytes.expect("plain data")));
+        }
+        let (said, forwards) = &self.outbox;
+        let forwards = if *said == epoch { forwards.clone() } else { Vec::new() };
+        if !self.walks.is_empty() || !forwards.is_empty() {
+            let pending = Pending { epoch, walks: self.walks.clone(), forwards };
+            let bytes = postcard::to_stdvec(&pending).expect("plain data");
+            records.push(Record::kept(&format!("{PENDING}{worker}"), bytes));
+        }
+    }
+
+    /// Takes in what the store has kept as of an epoch.
+    fn restore(
+        &mut self,
+        plan: &Plan,
+        epoch: u64,
+        (worker, workers): (usize, usize),
+        id: &str,
+        bytes: &[u8],
+    ) {
+        const WHOLE: &str = "a store checks what it reads";
+        if let Some(number) = id.strip_prefix(NAME) {
+            let number = u64::from_str_radix(number, 16).expect(WHOLE);
+            self.known.insert(number);
+            self.catalogue.hear_name(number, postcard::from_bytes(bytes).expect(WHOLE));
+        } else if id.starts_with(PRODUCT) {
+            let (product, record) =
+                postcard::from_bytes::<(CompactString, Option<_>)>(bytes).expect(WHOLE);
+            if let (Some(catalogue), Some(record)) = (&plan.catalogue, record) {
+                self.catalogue.put(catalogue, product, record);
+            }
+        } else if id.starts_with(PENDING) {
+            let pending: Pending = postcard::from_bytes(bytes).expect(WHOLE);
+            // What an earlier checkpoint had to do is done.
+            if pending.epoch == epoch {
+                let mine = |hash: u64| worker_of(hash, workers) == worker;
+                self.happened.extend(pending.forwards.into_iter().filter(|event| mine(event.hash)));
+                pending.walks.into_iter().for_each(|walk| self.go_on_with(walk, worker, workers));
+            }
+        }
+    }
+
+    /// Takes up a walk, for the key groups of this worker.
+    fn go_on_with(&mut self, walk: Walk, worker: usize, workers: usize) {
+        let mut next = walk.next.unwrap_or_else(|| (0..=u8::MAX).map(|group| (group, 0)).collect());
+        next.retain(|group, _| usize::from(*group) % workers == worker);
+        let same = |known: &&mut Walk| {
+            (&known.event.message_id, known.fact) == (&walk.event.message_id, walk.fact)
+        };
+        match self.walks.iter_mut().find(same) {
+            Some(known) => {
+                let known = known.next.get_or_insert_default();
+                for (group, from) in next {
+                    let at = known.entry(group).or_insert(from);
+                    *at = from.min(*at);
+                }
+            }
+            None if next.is_empty() => {}
+            None => self.walks.push(Walk { next: Some(next), ..walk }),
+        }
+    }
+}
+
+const NAME: &str = "name:";
+const PRODUCT: &str = "product:";
+const PENDING: &str = "pending:";
+
+/// The key groups of which somebody is concerned.
+fn groups_of(all: &BTreeSet<(u32, u32)>) -> BTreeMap<u8, u32> {
+    let mut groups = BTreeMap::new();
+    let mut from = 0_u32;
+    while let Some(&(place, _)) = all.range((from, 0)..).next() {
+        let group = (place >> 24) as u8;
+        groups.insert(group, 0);
+        match u32::from(group).checked_add(1).filter(|next| *next < 256) {
+            Some(next) => from = next << 24,
+            None => break,
+        }
+    }
+    groups
+}
+
+impl Keyed {
+    /// Tells which worker this is, of how many.
+    pub fn set_place(&mut self, worker: usize, workers: usize) {
+        self.place = (worker, workers);
+    }
+
+    /// Takes in what the store has kept beside persons and links, as of the epoch of its checkpoint.
+    pub fn restore(&mut self, epoch: u64, id: &str, bytes: &[u8]) {
+        self.relations.restore(&self.plan, epoch, self.place, id, bytes);
+    }
+
+    /// What is to be said to other workers after an epoch: what members have done, and names of products.
+    pub fn take_addressed(&mut self, epoch: u64) -> Vec<Addressed> {
+        let relations = &mut self.relations;
+        let workers = self.place.1;
+        let mut addressed: Vec<Addressed> = Vec::new();
+        if !relations.forwards.is_empty() {
+            let forwards = std::mem::take(&mut relations.forwards);
+            for event in &forwards {
+                let worker = worker_of(event.hash, workers) as u64;
+                addressed.push((worker, Feedback::Happened(Box::new(event.clone()))));
+            }
+            relations.outbox = (epoch, forwards);
+        }
+        for (number, name) in std::mem::take(&mut relations.named) {
+            let everywhere = 0..workers as u64;
+            addressed.extend(everywhere.map(|it| (it, Feedback::Named(number, name.clone()))));
+        }
+        addressed
+    }
+
+    /// Whether something waits that members did in the last epoch.
+    pub fn has_happened(&self) -> bool {
+        !self.relations.happened.is_empty()
+    }
+
+    /// Pairs of products that persons have said since they were last taken.
+    pub fn take_pairs(&mut self) -> Vec<Pair> {
+        std::mem::take(&mut self.relations.pairs)
+    }
+
+    /// Takes back what those have said who have gone.
+    pub fn unpair(&mut self, unpaired: Unpaired) {
+        self.relations.pairs.extend(unpaired.0);
+    }
+
+    /// Everybody whom the store holds says again which products they have.
+    pub(super) fn say_lists_again(&mut self, slot: u32, person: &Person) {
+        let mut saying = self.relations.saying(person, slot);
+        lists::say_again(person, &mut saying);
+    }
+
+    /// Tells those whose turn it is of the changes that concern them.
+    pub(super) fn tell(&mut self, frame: &Frame, emit: &mut super::Emit) {
+        for (slot, event) in self.relations.told_now() {
+            let leaf = CompactString::from(self.table.id(slot));
+            let hash = leaf_hash(&leaf);
+            let event = Event { leaf, hash, taken: frame.watermark, ..event };
+            self.step(frame, slot, &[event], false, emit);
+        }
+    }
+}
