@@ -10,7 +10,7 @@ const VOCABULARY: [&str; 3] = ["limits", "time", "event"];
 
 /// Each module, and those that it may name besides itself. The flow goes down: a stage may use the vocabulary, the plan and
 /// what earlier stages give. Nobody but the command line may name `config` and `cli`.
-const MAY_NAME: [(&str, &[&str]); 19] = [
+const MAY_NAME: [(&str, &[&str]); 20] = [
     ("limits", &[]),
     ("time", &["limits"]),
     ("event", &["limits", "time"]),
@@ -21,8 +21,9 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     ("epoch", &["limits", "time", "event", "define", "broker", "source"]),
     ("store", &["limits", "time", "event", "define", "broker", "epoch"]),
     ("identity", &["limits", "time", "event", "define", "epoch"]),
-    ("person", &["limits", "time", "event", "define", "epoch", "store", "identity"]),
-    ("audience", &["limits", "time", "event", "define", "epoch", "person"]),
+    ("catalogue", &["limits", "time", "event", "define"]),
+    ("person", &["limits", "time", "event", "define", "epoch", "store", "identity", "catalogue"]),
+    ("audience", &["limits", "time", "event", "define", "epoch", "catalogue", "person"]),
     ("sink", &["limits", "time", "event", "define", "broker", "person"]),
     ("metrics", &["limits", "time", "event", "define", "broker", "identity", "person", "sink"]),
     (
@@ -36,8 +37,21 @@ const MAY_NAME: [(&str, &[&str]); 19] = [
     (
         "sim",
         &[
-            "limits", "time", "event", "define", "broker", "source", "decode", "epoch", "store",
-            "identity", "person", "audience", "sink", "dataflow",
+            "limits",
+            "time",
+            "event",
+            "define",
+            "broker",
+            "source",
+            "decode",
+            "epoch",
+            "store",
+            "identity",
+            "catalogue",
+            "person",
+            "audience",
+            "sink",
+            "dataflow",
         ],
     ),
     (

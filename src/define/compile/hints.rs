@@ -109,7 +109,7 @@ pub(super) fn usage(name: &str) -> String {
         "hour" | "weekday" => "time",
         "default" => "x, instead",
         "accessories" => "products",
-        "similar" | "bought_together" | "first" => "products, n",
+        "similar" | "bought_together" | "take" => "products, n",
         "without" => "list, other_list",
         "percentile" | "rank" | "decile" | "quintile" => "fact",
         _ => "n",

@@ -7,7 +7,7 @@
 use super::literals::{self, DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS};
 use crate::define::limits::EXPRESSION_DEPTH_MAX;
 
-/// The functions of the language; no fact may have such a name.
+/// The functions of the language. No fact may have such a name, but for those of the catalogue: they are likely names.
 pub const FUNCTIONS: [&str; 32] = [
     "has",
     "size",
@@ -40,8 +40,11 @@ pub const FUNCTIONS: [&str; 32] = [
     "similar",
     "bought_together",
     "without",
-    "first",
+    "take",
 ];
+
+/// How many of them, the last ones, are about the catalogue.
+const OF_THE_CATALOGUE: usize = 6;
 
 /// Words that CEL keeps for itself.
 const RESERVED: [&str; 17] = [
@@ -70,9 +73,9 @@ const LOOPS: [&str; 7] =
 
 /// Whether an expression could not name a fact called so.
 pub fn is_taken(name: &str) -> bool {
-    let words =
-        ["event", "entry", "before", "key", "now", "session", "true", "false", "null", "in"];
-    let taken = [&words[..], &FUNCTIONS[..], &RESERVED[..]];
+    let words = ["event", "entry", "key", "now", "session", "true", "false", "null", "in"];
+    let functions = &FUNCTIONS[..FUNCTIONS.len() - OF_THE_CATALOGUE];
+    let taken = [&words[..], functions, &RESERVED[..]];
     taken.iter().any(|w| w.contains(&name)) || instead(name).is_some()
 }
 

@@ -90,7 +90,8 @@ impl<'a> Instance<'a> {
 
     /// An event that carries another value than the key is about another instance.
     pub fn is_about(&self, event: &Event, per: Option<&Name>) -> bool {
-        per.and_then(|per| event.key(&per.node)).is_none_or(|key| Some(key) == self.key)
+        let keys = per.map(|per| event.keys(&per.node)).unwrap_or_default();
+        keys.is_empty() || self.key.as_ref().is_some_and(|key| keys.contains(key))
     }
 
     /// The conditions of `exit: when`.
@@ -150,14 +151,7 @@ impl<'a> Person<'a> {
     }
 
     /// Begins a run if the condition holds and the rule about entering again allows it.
-    pub fn enter(&mut self, journey: &'a JourneyDef, entry: Entry) -> bool {
-        let key = match (&journey.enter.per, &entry.event) {
-            (Some(per), Some(event)) => match event.key(&per.node) {
-                Some(key) => Some(key),
-                None => return false,
-            },
-            _ => None,
-        };
+    pub fn enter(&mut self, journey: &'a JourneyDef, key: Option<String>, entry: Entry) -> bool {
         let scope = Scope {
             event: entry.event.as_ref(),
             key: key.as_deref(),

@@ -68,6 +68,12 @@ impl Event {
         self.property(&property.split('.').collect::<Vec<_>>()).key()
     }
 
+    /// The values of that property: one, or those of a list.
+    pub fn keys(&self, property: &str) -> std::collections::BTreeSet<String> {
+        let value = self.property(&property.split('.').collect::<Vec<_>>());
+        value.elements().iter().filter_map(|value| value.key()).collect()
+    }
+
     /// Whether it is one of these (written with the new or the old name).
     pub fn is_one_of(&self, names: &[crate::define::ast::Name]) -> bool {
         names.iter().any(|name| current_name(&name.node) == self.name)

@@ -161,7 +161,13 @@ impl<'a> Person<'a> {
                 && event.is_one_of(names)
             {
                 let entry = Entry { at: event.t, event: Some(event.clone()) };
-                self.enter(journey, entry);
+                let Some(per) = &journey.enter.per else {
+                    self.enter(journey, None, entry);
+                    continue;
+                };
+                for key in event.keys(&per.node) {
+                    self.enter(journey, Some(key), entry.clone());
+                }
             }
         }
     }
@@ -190,7 +196,7 @@ impl<'a> Person<'a> {
                 _ => false,
             };
             if calls {
-                entered |= self.enter(journey, Entry { event: None, at: self.now });
+                entered |= self.enter(journey, None, Entry { event: None, at: self.now });
             }
         }
         !changed.is_empty() || exited || entered
@@ -208,7 +214,7 @@ impl<'a> Person<'a> {
                     self.fired.insert((name.clone(), occasion));
                     if let Some(journey) = self.journeys().into_iter().find(|j| j.name.node == name)
                     {
-                        self.enter(journey, Entry { event: None, at: self.now });
+                        self.enter(journey, None, Entry { event: None, at: self.now });
                     }
                 }
             }

@@ -69,7 +69,7 @@ impl Checker<'_, '_> {
             ("accessories", [x]) => self.accessories(node, x),
             ("similar" | "bought_together", [x, n]) => self.related(node, name, x, n),
             ("without", [a, b]) => self.without(a, b),
-            ("first", [a, n]) => self.first(a, n),
+            ("take", [a, n]) => self.take(a, n),
             ("product", [_]) => {
                 let hint = "for example product(key).price".to_string();
                 self.mistake(node, "a product alone is no value: its parts are".into(), Some(hint));

@@ -93,7 +93,7 @@ impl Checker<'_, '_> {
         Some(Typed::new(Expr::Without(Box::new([a.expr, b.expr])), of))
     }
 
-    pub(super) fn first(&mut self, a: &IdedExpr, n: &IdedExpr) -> Checked {
+    pub(super) fn take(&mut self, a: &IdedExpr, n: &IdedExpr) -> Checked {
         let (a, n) = (self.expect(a, &list_of(Type::Any)), self.expect(n, &Type::Number));
         let (a, n) = (a?, n?);
         let of = a.of.clone();

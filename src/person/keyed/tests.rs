@@ -1,0 +1,150 @@
+//! Persons of one worker, in memory and out of it.
+
+use super::*;
+use crate::define::ast::SourceFile;
+use crate::define::compile::{Keep, compile};
+use crate::define::parse::parse;
+use crate::event::Origin;
+use crate::store::memory::Memory;
+use crate::store::{Checkpoint, RunKey, Store};
+
+const PACK: &str = "facts: { seen: { count: Seen } }\n\
+    segments: { often: seen > 1 }\n\
+    journeys: { j: { enter: { on: Seen }, steps: [ { wait: 2d }, { send: { channel: email, template: t } } ] } }\n";
+
+/// Plays four days of three persons, with a checkpoint after each epoch; gives what came out, and the fewest persons
+/// that were held after one.
+fn play(most_held: usize) -> (Vec<String>, usize, Vec<Person>) {
+    let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: PACK.into() }]);
+    assert!(mistakes.is_empty(), "{mistakes:?}");
+    let plan = Arc::new(compile(&pack, Keep::All).unwrap());
+    let store = Memory::default();
+    let mut keyed = Keyed::new(plan.clone(), HOUR, Some(Arc::new(store.clone())));
+    keyed.most_held = most_held;
+    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let (mut effects, mut fewest) = (Vec::new(), usize::MAX);
+    for half_day in 0..8 {
+        let at = 1_772_442_000_000 + half_day * 12 * HOUR;
+        let seen = |id| {
+            let line = format!(r#"{{"event":"Seen","userId":"{id}","timestamp":{at}}}"#);
+            decoder.decode(line.as_bytes(), Origin::default()).unwrap()
+        };
+        let mut events: Vec<Event> =
+            if half_day % 5 == 0 { ["a", "b", "c"].map(seen).into() } else { Vec::new() };
+        let span = Span { begin: at, end: at + 12 * HOUR, clock: i64::MIN };
+        keyed.epoch(&mut events, span, &mut |id, _, new| {
+            effects.extend(new.iter().map(|effect| format!("{half_day} {id} {effect:?}")));
+        });
+        keyed.freeze(0);
+        if half_day > 0 {
+            fewest = fewest.min(keyed.table.held());
+        }
+        let records = keyed.write_slice(usize::MAX).unwrap();
+        let checkpoint = Checkpoint {
+            epoch: half_day as u64,
+            run: RunKey {
+                plan: 0,
+                timeline: crate::epoch::Timeline { slack: 0, step: 12 * HOUR },
+                dedup_horizon: HOUR,
+                until: None,
+                sources: Vec::new(),
+            },
+            sources: Vec::new(),
+            outputs: Vec::new(),
+            counts: std::collections::BTreeMap::new(),
+            ended: false,
+            live: None,
+        };
+        store.commit(&checkpoint, records).unwrap();
+    }
+    effects.sort();
+    let mut persons: Vec<Person> = keyed.persons().collect();
+    persons.sort_by(|a, b| a.id.cmp(&b.id));
+    (effects, fewest, persons)
+}
+
+/// At the live edge events are ahead of the watermark: a timer whose deadline lies before such an event fires when the
+/// watermark has passed it, and not sooner.
+#[test]
+fn a_timer_before_an_event_that_is_ahead_of_the_watermark() {
+    let (pack, _) = parse(&[SourceFile { path: "pack.yaml".into(), text: PACK.into() }]);
+    let plan = Arc::new(compile(&pack, Keep::Used).unwrap());
+    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let mut keyed = Keyed::new(plan, HOUR, None);
+    let start = 1_772_442_000_000;
+    let mut epoch = |seen: Option<i64>, end: i64| {
+        let seen = seen.map(|at| {
+            let line = format!(r#"{{"event":"Seen","userId":"a","timestamp":{}}}"#, start + at);
+            decoder.decode(line.as_bytes(), Origin::default()).unwrap()
+        });
+        let mut events: Vec<Event> = seen.into_iter().collect();
+        let span = Span { begin: i64::MIN, end: start + end, clock: i64::MIN };
+        let mut sent = 0;
+        keyed.epoch(&mut events, span, &mut |_, _, new| {
+            sent += new.iter().filter(|it| matches!(it, Effect::Decision(_))).count();
+        });
+        sent
+    };
+    assert_eq!(epoch(Some(0), 0), 0);
+    assert_eq!(epoch(Some(50 * HOUR), 47 * HOUR), 0, "an event past the deadline");
+    assert_eq!(epoch(None, 48 * HOUR), 0, "an event at the deadline may still come");
+    assert_eq!(epoch(None, 48 * HOUR + 1), 1);
+    assert_eq!(epoch(None, 49 * HOUR), 0);
+}
+
+/// At the live edge an event can come past the end of what the watermark has not closed yet: a session is closed when the
+/// watermark has passed its end, unless an event in between joins the two; a timeout that is over is not stopped.
+#[test]
+fn an_event_past_an_end_that_the_watermark_has_not_reached() {
+    let text = "sessions: { gap: 30m }\n\
+        journeys: { j: { enter: { on: Added, again: never }, steps: [ { wait: { on: Paid, timeout: 30m, \
+        then: [ { send: { channel: email, template: paid } } ], \
+        else: [ { send: { channel: email, template: unpaid } } ] } } ] } }\n";
+    let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
+    assert!(mistakes.is_empty(), "{mistakes:?}");
+    let plan = Arc::new(compile(&pack, Keep::Used).unwrap());
+    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let mut keyed = Keyed::new(plan.clone(), HOUR, None);
+    let (start, minute) = (1_772_442_000_000, 60_000);
+    let mut epoch = |seen: Option<(&str, i64)>, end: i64| {
+        let seen = seen.map(|(event, at)| {
+            let at = start + at * minute;
+            let line = format!(r#"{{"event":"{event}","userId":"a","timestamp":{at}}}"#);
+            decoder.decode(line.as_bytes(), Origin::default()).unwrap()
+        });
+        let mut events: Vec<Event> = seen.into_iter().collect();
+        let span = Span { begin: i64::MIN, end: start + end * minute, clock: i64::MIN };
+        let mut said = Vec::new();
+        keyed.epoch(&mut events, span, &mut |_, _, new| {
+            said.extend(new.iter().filter_map(|effect| match effect {
+                Effect::Session { session, .. } => Some(format!("session of {}", session.events)),
+                Effect::Decision(it) => Some(plan.sends[it.send.0 as usize].template.to_string()),
+                _ => None,
+            }));
+        });
+        said
+    };
+    assert!(epoch(Some(("Added", 0)), 0).is_empty());
+    assert!(epoch(Some(("Paid", 31)), 30).is_empty());
+    assert_eq!(epoch(None, 32), ["session of 1", "unpaid"]);
+    assert_eq!(epoch(None, 62), ["session of 1"]);
+    // Three far apart, and one that joins the last two.
+    assert!(epoch(Some(("Seen", 100)), 70).is_empty());
+    assert!(epoch(Some(("Seen", 150)), 71).is_empty());
+    assert!(epoch(Some(("Seen", 200)), 72).is_empty());
+    assert!(epoch(Some(("Seen", 175)), 73).is_empty());
+    assert_eq!(epoch(None, 131), ["session of 1"]);
+    assert!(epoch(None, 230).is_empty());
+    assert_eq!(epoch(None, 231), ["session of 3"]);
+}
+
+#[test]
+fn persons_out_of_memory_go_on_as_if_they_were_in_it() {
+    let (effects, all, persons) = play(usize::MAX);
+    assert_eq!((all, persons.len()), (3, 3));
+    assert!(effects.iter().any(|effect| effect.contains("Send")), "{effects:?}");
+    let (same, none, ends) = play(0);
+    assert_eq!(none, 0, "everybody was only in the store at some time");
+    assert_eq!((effects, persons), (same, ends));
+    assert_eq!(play(2).1, 2);
+}
