@@ -200,8 +200,11 @@ impl Keyed {
             clock: span.clock,
             catalogue: Some(&catalogue),
         };
-        self.counts.events += events.len() as u64;
+        // All workers get the records of products; one of them counts them.
+        let counts = |event: &&Event| event.call != Call::Product || self.place.0 == 0;
+        self.counts.events += events.iter().filter(counts).count() as u64;
         events.append(&mut self.relations.take_happened());
+        events.extend(self.told_now(span.begin));
         events.sort_unstable_by(|a, b| {
             (a.hash, a.taken, a.time, a.origin)
                 .cmp(&(b.hash, b.taken, b.time, b.origin))
@@ -226,7 +229,6 @@ impl Keyed {
         while let Some(slot) = self.compared.next() {
             self.step(&frame, slot, &[], false, emit);
         }
-        self.tell(&frame, emit);
         let mut due = std::mem::take(&mut self.due);
         let worth = |deadline, slot| self.table.worth(deadline, next_watermark, slot);
         self.timers.take_due(next_watermark, TIMERS_PER_GROUP_AND_EPOCH, worth, &mut due);
@@ -248,13 +250,14 @@ impl Keyed {
         }
         let mut person = self.table.take(slot);
         let answers = self.compared.take(slot);
+        let recheck = person.recheck;
         let tally = person.run_answered(frame, &answers, events, &mut self.effects);
         self.count(tally);
         // As of the end of the epoch, before which a window may still lose something.
         let end = frame.next_watermark.saturating_sub(1);
         self.compared.say(&mut person, slot, frame.plan, end);
         let kinds = events.iter().map(|event| event.kind);
-        if popped || !answers.is_empty() || lists::concern(frame.plan, kinds) {
+        if recheck <= end || !answers.is_empty() || lists::concern(frame.plan, kinds) {
             self.relations.say(&mut person, slot, frame.plan, end);
         }
         self.relations.keep_forwards(frame.plan, &mut self.effects);

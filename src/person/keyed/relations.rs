@@ -7,7 +7,7 @@
 use super::super::feedback::{Addressed, Feedback};
 use super::super::lists::{self, Hears};
 use super::super::{Effect, Person};
-use super::{Frame, Keyed};
+use super::Keyed;
 use crate::catalogue::related::Pair;
 use crate::catalogue::{Catalogue, Update, field};
 use crate::define::plan::{CataloguePlan, Plan};
@@ -198,7 +198,10 @@ impl Relations {
             let origin = record.origin;
             let event = Event {
                 // Whoever has the product by two facts, or has become one with somebody who has heard, hears once.
-                message_id: format_compact!("{}:{}:{at}", origin.source, origin.position),
+                message_id: match &record.message_id[..] {
+                    "" => format_compact!("{}:{}#{at}", origin.source, origin.position),
+                    known => format_compact!("{known}#{at}"),
+                },
                 values: values.collect(),
                 call: Call::Inside,
                 ..Event::plain(notice.kind, record.time, origin)
@@ -266,7 +269,9 @@ impl Relations {
             records.push(Record::kept(&format!("{PRODUCT}{product}"), bytes.expect("plain data")));
         }
         let (said, forwards) = &self.outbox;
-        let forwards = if *said == epoch { forwards.clone() } else { Vec::new() };
+        let mut forwards = if *said == epoch { forwards.clone() } else { Vec::new() };
+        // Of the same epoch too: nobody is past an epoch of which not all has been said.
+        forwards.extend(self.forwards.iter().cloned());
         if !self.walks.is_empty() || !forwards.is_empty() {
             let pending = Pending { epoch, walks: self.walks.clone(), forwards };
             let bytes = postcard::to_stdvec(&pending).expect("plain data");
@@ -397,13 +402,14 @@ impl Keyed {
         lists::say_again(person, &mut saying);
     }
 
-    /// Tells those whose turn it is of the changes that concern them.
-    pub(super) fn tell(&mut self, frame: &Frame, emit: &mut super::Emit) {
-        for (slot, event) in self.relations.told_now() {
-            let leaf = CompactString::from(self.table.id(slot));
-            let hash = leaf_hash(&leaf);
-            let event = Event { leaf, hash, taken: frame.watermark, ..event };
-            self.step(frame, slot, &[event], false, emit);
-        }
+    /// What those hear, as the epoch begins, whose turn it is to be told of the changes that concern them.
+    pub(super) fn told_now(&mut self, begin: i64) -> Vec<Event> {
+        let told = self.relations.told_now();
+        told.into_iter()
+            .map(|(slot, event)| {
+                let leaf = CompactString::from(self.table.id(slot));
+                Event { hash: leaf_hash(&leaf), leaf, taken: begin, ..event }
+            })
+            .collect()
     }
 }
