@@ -209,6 +209,8 @@ impl Keyed {
             (a.hash, a.taken, a.time, a.origin)
                 .cmp(&(b.hash, b.taken, b.time, b.origin))
                 .then_with(|| a.person().cmp(b.person()))
+                // What came about inside can have all that in common.
+                .then_with(|| (a.kind, &a.also).cmp(&(b.kind, &b.also)))
         });
         let mut records: Vec<Event> = Vec::new();
         for own in events.chunk_by(|a, b| a.hash == b.hash && a.person() == b.person()) {

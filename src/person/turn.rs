@@ -225,8 +225,12 @@ impl Turn<'_> {
             let cx = Cx::of(self.plan, self.person, self.person.now);
             let Some(name) = facts::read(&cx, group.member).into_value().key() else { continue };
             let leaf = compact_str::format_compact!("{}{name}", group.prefix);
+            // Who did it, and as which of all that happened: that is the order of what comes of one input.
+            let place = compact_str::format_compact!("{:08}", self.effects.len());
+            let also = vec![self.person.id.clone(), place];
             self.effects.push(Effect::Forward(Event {
                 kind,
+                also,
                 call: Call::Inside,
                 hash: leaf_hash(&leaf),
                 leaf,

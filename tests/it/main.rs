@@ -30,6 +30,7 @@ mod ranks;
 mod ranks_live;
 mod recovery;
 mod relations;
+mod relations_live;
 mod serve;
 mod simulator;
 mod sources;

@@ -8,7 +8,7 @@ use kairos::store::memory::Fault;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-const PACK: &str = "\
+pub const PACK: &str = "\
 catalogue:
   accessory_of: for
   similar: viewed
@@ -55,12 +55,12 @@ const IDENTITY: &str = "\
 identity: { identifiers: [user, anonymous] }
 ";
 
-const START: i64 = 1_780_000_000_000;
+pub const START: i64 = 1_780_000_000_000;
 const STEP: i64 = 10_000;
 
 /// One line, as the test understands it.
 #[derive(Clone, Debug)]
-enum What {
+pub enum What {
     Record { product: u64, price: Option<u64>, stock: Option<u64>, accessory_of: Option<Vec<u64>> },
     Viewed(u64),
     Wished(u64),
@@ -71,9 +71,9 @@ enum What {
     Asked(u64, Vec<u64>),
 }
 
-type Event = (i64, u64, What);
+pub type Event = (i64, u64, What);
 
-fn stream(rng: &mut Rng, persons: u64, length: usize) -> Vec<Event> {
+pub fn stream(rng: &mut Rng, persons: u64, length: usize) -> Vec<Event> {
     const PRODUCTS: u64 = 7;
     let mut at = START;
     let mut event = || {
@@ -109,7 +109,7 @@ fn names(products: &[u64]) -> Vec<String> {
     products.iter().map(|product| name(*product)).collect()
 }
 
-fn line((at, person, what): &Event, ids: &Value) -> Vec<u8> {
+pub fn line((at, person, what): &Event, ids: &Value) -> Vec<u8> {
     let (event, properties) = match what {
         What::Record { product, price, stock, accessory_of } => {
             let mut record = json!({ "product_id": name(*product) });

@@ -1,0 +1,72 @@
+//! Groups, the catalogue and related products in live runs: stopped, started, and repeated from the log.
+
+use crate::engine::Engine;
+use crate::live::{World, chain, seen, settle};
+use crate::relations::{Event, PACK, START, line, stream};
+use crate::simulator::seeds;
+use kairos::broker::model::CommitFault;
+use kairos::dataflow::RunError;
+use kairos::dataflow::live::{LiveJob, start};
+use kairos::decode::Decoder;
+use kairos::sim::rng::Rng;
+use kairos::store::memory::Memory as Kept;
+use kairos::time::HOUR;
+use serde_json::Value;
+use std::time::Duration;
+
+fn world(events: &[Event]) -> World {
+    let engine = Engine::of(PACK);
+    let decoder = Decoder::new(&engine.plan.inputs);
+    let mut lines = vec![Vec::new(); 3];
+    for event in events {
+        let line = line(event, &Value::Null);
+        let hash = decoder.decode(&line, Default::default()).expect("an event").hash;
+        lines[(hash % 3) as usize].push(line);
+    }
+    let until = events.iter().map(|(at, ..)| *at).max().unwrap_or(START) + HOUR;
+    World { engine, lines, until, identity: "" }
+}
+
+/// A run that is stopped and started again and again, repeats its log, and is held to what it said before; then the log alone.
+fn through_stops(seed: u64) {
+    let mut rng = Rng::new(seed);
+    let world = world(&stream(&mut rng, 12, 200));
+    let model = world.cluster();
+    let kept = Kept::default();
+    let kept = (rng.below(3) > 0).then_some(&kept);
+    for _ in 0..5 {
+        model.set_piece(Some(1 + rng.below(40) as usize));
+        let fault = *rng.pick(&[CommitFault::Before, CommitFault::After]);
+        model.plant_commit((rng.below(2) > 0).then_some((1 + rng.below(9), fault)));
+        let workers = 1 + rng.below(3) as usize;
+        let run = start(world.job(&model, &world.clock(), workers, kept)).expect("it starts");
+        std::thread::sleep(Duration::from_millis(rng.below(25)));
+        match rng.below(3) {
+            0 => run.finish(),
+            _ => run.control.stop(),
+        }
+        match run.join() {
+            Err(RunError::Stopped) | Ok(_) => {}
+            Err(error) => panic!("SIM_SEEDS={seed}: {error}"),
+        }
+    }
+    model.set_piece(None);
+    model.plant_commit(None);
+    for workers in [2, 1] {
+        let run = start(world.job(&model, &world.clock(), workers, kept)).expect("it starts again");
+        settle(&world, run).unwrap_or_else(|error| panic!("SIM_SEEDS={seed}: {error}"));
+    }
+    let said = seen(&model);
+    assert!(format!("{said:?}").contains("cheaper"), "SIM_SEEDS={seed}: nothing was told");
+    let job = world.job(&model, &world.clock(), 1, None);
+    let run = start(LiveJob { definitions: None, ..job }).expect("it starts from the log");
+    let ended = settle(&world, run);
+    ended.unwrap_or_else(|error| panic!("SIM_SEEDS={seed}, from the log: {error}"));
+    assert_eq!(seen(&model), said, "SIM_SEEDS={seed}: everything had been said");
+    chain(&model);
+}
+
+#[test]
+fn what_others_do_is_heard_the_same_when_it_is_repeated() {
+    seeds(800..816).for_each(through_stops);
+}
