@@ -56,7 +56,7 @@ pub const KEY_GROUPS: usize = 256;
 pub const TIMERS_PER_GROUP_AND_EPOCH: usize = 512;
 
 /// Persons of one key group who hear of changes of the catalogue in one epoch; the rest do in the next ones.
-pub const HOLDERS_PER_GROUP_AND_EPOCH: usize = 16;
+pub const HOLDERS_PER_GROUP_AND_EPOCH: usize = 4;
 
 /// Products of one person that are counted as going with one another: the latest.
 pub const RELATED_OF_MAX: usize = 20;

@@ -438,7 +438,7 @@ fn a_change_that_concerns_many_is_told_in_slices() {
         }
     }
     assert_eq!(per_instant.values().sum::<u64>(), 9_000, "{per_instant:?}");
-    assert!(per_instant.len() > 2 && per_instant.values().all(|n| *n <= 16 * 256));
+    assert!(per_instant.len() > 2 && per_instant.values().all(|n| *n <= 4 * 256));
     for workers in [1, 2, 4] {
         for n in [20, 60] {
             let cut = Cut { workers, chunk: 4_000, checkpoint: 1, stop: None };
