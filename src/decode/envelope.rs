@@ -51,6 +51,8 @@ impl<'a> Envelope<'a> {
             "screen" => (Call::Screen, "screen"),
             "group" => (Call::Group, "group"),
             "alias" => (Call::Alias, "alias"),
+            // How Segment's tools for privacy ask for it.
+            "delete" => (Call::Track, crate::define::compile::ERASED),
             _ => return None,
         };
         Some((call.0, call.1.into()))

@@ -49,6 +49,8 @@ pub struct Decoder {
     /// What is read, by slot.
     paths: Vec<PropertyPath>,
     identity: Option<IdentityPlan>,
+    /// The event that asks for a person to be erased, and the slot of which one.
+    erased: (Kind, u16),
     /// Leaves whose events do not count, by their hashes.
     ignored: hashbrown::HashMap<u64, String, foldhash::fast::FixedState>,
     /// Bytes beyond which a line is not looked at.
@@ -70,6 +72,7 @@ impl Decoder {
             money: Money::new(inputs),
             paths: inputs.paths.clone(),
             identity: inputs.identity.clone(),
+            erased: (inputs.erased, inputs.erased_slot),
             ignored: inputs.ignored.iter().map(|leaf| (leaf_hash(leaf), leaf.clone())).collect(),
             line_bytes_max: LINE_BYTES_MAX,
         }
@@ -131,11 +134,17 @@ impl Decoder {
         let envelope = &reading.envelope;
         let message_id = envelope.message_id()?;
         // The order of reasons is that of `Reason`: who comes before when.
-        let alone = if self.identity.is_none() { Some(envelope.leaf()?) } else { None };
+        let (erased, erased_slot) = self.erased;
+        let erases = call == Call::Track && kind == erased && kind != Kind::OTHER;
+        let is_alone = self.identity.is_none() && !erases;
+        let alone = if is_alone { Some(envelope.leaf()?) } else { None };
         let time = envelope.time(arrival)?;
         let envelope = *envelope;
         let mut values = reading.values(call, kind)?;
         let Identifiers { leaf, also, says } = match (alone, &self.identity) {
+            (None, rules) if erases => {
+                identifiers::erased(rules.as_ref(), &envelope, (call, kind), &values, erased_slot)?
+            }
             (None, Some(rules)) => identifiers::find(rules, &envelope, call, kind, &values)?,
             (leaf, _) => Identifiers::one(leaf.unwrap_or_default()),
         };

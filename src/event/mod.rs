@@ -15,7 +15,17 @@ use compact_str::CompactString;
 
 /// The number that a plan gives to an event name. [`Kind::OTHER`] is every name that no definition mentions.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub struct Kind(pub u16);
 

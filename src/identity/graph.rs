@@ -28,19 +28,34 @@ pub enum Change {
     Join { into: CompactString, from: CompactString },
     /// Some leaves of a person are a person of their own again.
     Part { from: CompactString, into: CompactString, leaves: Vec<CompactString> },
+    /// Nothing is known any more of a person, and each of the leaves stands alone.
+    End { person: CompactString, leaves: Vec<CompactString>, why: Ending },
+}
+
+/// Why a person is not known any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// Somebody has asked for it.
+    Erased,
+    /// Nothing was seen for long of a person without a strong identifier.
+    Forgotten,
 }
 
 impl Change {
     /// Who is there after it in any case.
     pub fn survivor(&self) -> &CompactString {
-        let (Change::Join { into, .. } | Change::Part { into, .. }) = self;
+        let (Change::Join { into, .. }
+        | Change::Part { into, .. }
+        | Change::End { person: into, .. }) = self;
         into
     }
 
-    /// Both persons that it is about.
+    /// Both persons that it is about; of an end it is one.
     pub fn persons(&self) -> [&CompactString; 2] {
-        let (Change::Join { into, from } | Change::Part { into, from, .. }) = self;
-        [into, from]
+        match self {
+            Change::Join { into, from } | Change::Part { into, from, .. } => [into, from],
+            Change::End { person, .. } => [person, person],
+        }
     }
 }
 
@@ -130,6 +145,9 @@ pub struct Graph {
     severed: HashMap<u32, Vec<u32>, Fixed>,
     /// Leaves that something has happened to since the last [`Graph::take_touched`].
     touched: Vec<u32>,
+    /// Places of leaves that were taken out, and the names of those since the last [`Graph::take_removed`].
+    free: Vec<u32>,
+    removed: Vec<CompactString>,
 }
 
 impl Graph {
@@ -142,6 +160,8 @@ impl Graph {
             generations: HashMap::default(),
             severed: HashMap::default(),
             touched: Vec::new(),
+            free: Vec::new(),
+            removed: Vec::new(),
         }
     }
 
@@ -152,12 +172,12 @@ impl Graph {
 
     /// Leaves that are known.
     pub fn len(&self) -> usize {
-        self.leaves.len()
+        self.leaves.len() - self.free.len()
     }
 
     /// Whether nothing was ever linked.
     pub fn is_empty(&self) -> bool {
-        self.leaves.is_empty()
+        self.len() == 0
     }
 
     /// The leaf under which an identifier's events come in now, and its person.
@@ -191,7 +211,7 @@ impl Graph {
             Claim::Together(all) => {
                 all.split_first().is_none_or(|(a, others)| others.iter().all(|b| known(a, b)))
             }
-            Claim::Alias(..) | Claim::Apart(..) => false,
+            Claim::Alias(..) | Claim::Apart(..) | Claim::Erased(..) => false,
         }
     }
 
@@ -241,6 +261,11 @@ impl Graph {
                 self.sever(a, b.as_deref(), changes);
                 Ok(())
             }
+            Claim::Erased(identifier) => {
+                let Ended { person, leaves, .. } = self.end(identifier);
+                changes.push(Change::End { person, leaves, why: Ending::Erased });
+                Ok(())
+            }
         }
     }
 
@@ -250,6 +275,7 @@ impl Graph {
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
+        touched.retain(|at| !self.is_free(*at));
         let records = touched.iter().map(|&at| self.record(at)).collect();
         let current = touched.iter().filter(|&&at| self.is_current(at));
         let owner = |&at: &u32| (self.name(self.leaves[at as usize].first), self.owner_of(at));
@@ -259,7 +285,7 @@ impl Graph {
     /// All identifiers that are linked, and to whom their events belong.
     pub fn owners(&self) -> impl Iterator<Item = (CompactString, Owner)> + '_ {
         (0..self.leaves.len() as u32)
-            .filter(|&at| self.is_current(at))
+            .filter(|&at| !self.is_free(at) && self.is_current(at))
             .map(|at| (self.name(self.leaves[at as usize].first), self.owner_of(at)))
     }
 
@@ -533,10 +559,17 @@ impl Graph {
         if let Some(at) = self.find(name) {
             return at;
         }
-        let at = u32::try_from(self.leaves.len()).expect("fewer than 2^32 identifiers");
+        let reused = self.free.pop();
+        let at = reused.unwrap_or_else(|| {
+            u32::try_from(self.leaves.len()).expect("fewer than 2^32 identifiers")
+        });
         let (name, rank) = (CompactString::from(name), self.rules.rank(name));
         let (links, shared) = (Vec::new(), false);
-        self.leaves.push(Leaf { name, rank, first: at, shared, links, person: at });
+        let leaf = Leaf { name, rank, first: at, shared, links, person: at };
+        match reused {
+            Some(at) => self.leaves[at as usize] = leaf,
+            None => self.leaves.push(leaf),
+        }
         let leaves = &self.leaves;
         let hash = |at: &u32| leaf_hash(&leaves[*at as usize].name);
         self.index.insert_unique(hash(&at), at, hash);
@@ -550,6 +583,9 @@ fn generation_name(identifier: &str, generation: u32) -> CompactString {
     write!(name, "#{generation}").expect("text takes text");
     name
 }
+
+mod end;
+pub(super) use end::Ended;
 
 #[cfg(test)]
 mod tests;

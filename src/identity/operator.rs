@@ -4,10 +4,11 @@
 //! identifiers are looked up, and to the persons. An epoch's events are held until all its claims are judged.
 
 use super::graph::Owner;
+use super::erased::{ErasedKey, key};
 use super::resolve::{Assigned, claim};
-use super::{Resolver, Script, When, when};
+use super::{Erased, Resolver, Script, When, when};
 use crate::epoch::{Epochs, Placed};
-use crate::event::{Claim, Event, key_group, leaf_hash, worker_of};
+use crate::event::{Claim, Event, Says, key_group, leaf_hash, worker_of};
 use crate::identity::figures::Figures;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -31,6 +32,10 @@ pub enum Told {
     Script(usize, Script),
     /// What the store has to keep of a leaf.
     Link(CompactString, Vec<u8>),
+    /// That it keeps nothing of a leaf any more.
+    Unlink(CompactString),
+    /// That an identifier was erased, and when.
+    Erased(ErasedKey, i64),
 }
 
 /// That a person goes from one worker to another before an epoch.
@@ -55,6 +60,8 @@ struct Answer {
     identifier: CompactString,
     earlier: Vec<(When, Address)>,
     address: Address,
+    /// Where in the order of events it was erased.
+    erased: Vec<When>,
 }
 
 /// A claim of an epoch, with the order in which it stands.
@@ -111,6 +118,8 @@ pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -
         }
     }
     let (events, claims) = extract(events);
+    let erased = stage.resolver.erased().of(|hash| worker_of(hash, peers) == index);
+    let figures = stage.figures.clone();
     let judge = Judge {
         // All claims go to the first worker: the others need not keep all links.
         resolver: if index == 0 { stage.resolver } else { stage.resolver.without_links() },
@@ -125,6 +134,9 @@ pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -
         addresses,
         learnt: 0,
         earlier: HashMap::default(),
+        erased,
+        just_erased: Vec::new(),
+        figures,
         peers,
         caller: stage.caller,
         epochs: stage.epochs,
@@ -156,6 +168,8 @@ fn extract<'scope>(
                     }
                 }
                 if !found.is_empty() {
+                    // A request for erasure is nothing that the person does.
+                    batch.retain(|(_, event)| event.says != Says::Erased);
                     claims.session(&capability).give_iterator(found.into_iter());
                 }
                 events.session(&capability).give_container(batch);
@@ -234,12 +248,22 @@ impl Judge {
             let bytes = postcard::to_stdvec(&record).expect("a record is plain data");
             out.told.push((epoch, Told::Link(record.name, bytes)));
         }
+        if self.kept {
+            let removed = outcome.removed.into_iter().map(Told::Unlink);
+            let erased = outcome.erased.iter().map(|(id, at)| Told::Erased(key(id), at.0));
+            out.told.extend(removed.chain(erased).map(|told| (epoch, told)));
+        }
+        let mut erased: HashMap<CompactString, Vec<When>> = HashMap::default();
+        for (identifier, at) in outcome.erased {
+            erased.entry(identifier).or_default().push(at);
+        }
         for (identifier, assigned) in assigned {
             let address = |owner: Owner| Address { worker: self.seat(&owner.person), owner };
             let earlier = assigned.earlier.into_iter();
             let earlier = earlier.map(|(at, owner)| (at, address(owner))).collect();
             let address = address(assigned.owner);
-            out.answers.push(Answer { epoch, identifier, earlier, address });
+            let erased = erased.remove(&identifier).unwrap_or_default();
+            out.answers.push(Answer { epoch, identifier, earlier, address, erased });
         }
     }
 }
@@ -307,6 +331,10 @@ struct Router {
     /// The last epoch of which there were answers, and the identifiers that change hands in it.
     learnt: u64,
     earlier: HashMap<CompactString, Vec<(When, Address)>>,
+    /// Identifiers that were erased before that epoch, and in it.
+    erased: Erased,
+    just_erased: Vec<(CompactString, When)>,
+    figures: Arc<Figures>,
     peers: usize,
     caller: Option<Caller>,
     epochs: Arc<dyn Epochs>,
@@ -316,7 +344,8 @@ impl Router {
     fn learn(&mut self, epoch: u64, answers: Vec<Answer>) {
         self.learnt = epoch;
         self.earlier.clear();
-        for Answer { identifier, earlier, address, .. } in answers {
+        for Answer { identifier, earlier, address, erased, .. } in answers {
+            self.just_erased.extend(erased.into_iter().map(|at| (identifier.clone(), at)));
             if !earlier.is_empty() {
                 self.earlier.insert(identifier.clone(), earlier);
             }
@@ -330,6 +359,29 @@ impl Router {
                 self.addresses.insert(identifier, address);
             }
         }
+    }
+
+    /// Another epoch: who was erased in an earlier one was erased before all of it.
+    fn settle(&mut self, epoch: u64) {
+        if epoch > self.learnt {
+            for (identifier, at) in self.just_erased.drain(..) {
+                self.erased.remember(key(&identifier), at.0);
+            }
+        }
+    }
+
+    /// Whether an event is one of those that are not to be known any more.
+    fn is_erased(&self, (epoch, event): &Placed) -> bool {
+        if self.erased.covers(&event.leaf, event.time) {
+            return true;
+        }
+        let mut just = self.just_erased.iter();
+        *epoch == self.learnt
+            && just.any(|(identifier, at)| {
+                *identifier == event.leaf
+                    && event.time <= at.0
+                    && when(event, self.epochs.span(*epoch).begin) >= *at
+            })
     }
 
     fn address(&self, placed: &mut Placed) {
@@ -397,10 +449,16 @@ fn routed<'scope>(
                 if learnt.contains_key(&epoch) && events < epoch {
                     break;
                 }
+                router.settle(epoch);
                 if let Some(answers) = learnt.remove(&epoch) {
                     router.learn(epoch, answers);
                 }
                 let mut placed = stash.remove(&epoch).unwrap_or_default();
+                if !router.erased.is_empty() || !router.just_erased.is_empty() {
+                    let before = placed.len();
+                    placed.retain(|placed| !router.is_erased(placed));
+                    router.figures.note_dropped(before - placed.len());
+                }
                 placed.iter_mut().for_each(|placed| router.address(placed));
                 if !placed.is_empty() {
                     output.session(&*held).give_iterator(placed.into_iter());

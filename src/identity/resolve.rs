@@ -1,7 +1,7 @@
 //! The claims of one epoch, and what follows from them. Pure: the operators around it only carry things.
 
-use super::graph::{Change, Graph, LeafRecord, Owner, Refusal};
-use super::{Script, When, when};
+use super::graph::{Change, Ended, Ending, Graph, LeafRecord, Owner, Refusal};
+use super::{Erased, Script, When, when};
 use crate::define::plan::IdentityPlan;
 use crate::event::{Claim, Event, Says};
 use compact_str::CompactString;
@@ -22,15 +22,18 @@ pub struct Assigned {
 pub struct Outcome {
     pub assigned: Vec<Assigned>,
     pub scripts: Vec<Script>,
-    /// What the store has to keep.
+    /// What the store has to keep, and the leaves of which it keeps nothing any more.
     pub records: Vec<LeafRecord>,
+    pub removed: Vec<CompactString>,
+    /// Identifiers of those who are erased, and at which place in the order of events.
+    pub erased: Vec<(CompactString, When)>,
     /// The links that were refused, with the identifiers.
     pub refused: Vec<(Refusal, Claim)>,
 }
 
 /// Takes out of an event what it says about identifiers.
 pub fn claim(event: &mut Event) -> Option<Claim> {
-    if event.also.is_empty() && event.says != Says::Apart {
+    if event.also.is_empty() && matches!(event.says, Says::Together | Says::Alias) {
         return None;
     }
     let mut also = std::mem::take(&mut event.also);
@@ -43,23 +46,25 @@ pub fn claim(event: &mut Event) -> Option<Claim> {
         Says::Alias => Claim::Alias(leaf, also.remove(0)),
         Says::Apart if also.is_empty() => Claim::Apart(leaf, None),
         Says::Apart => Claim::Apart(also.remove(0), Some(leaf)),
+        Says::Erased => Claim::Erased(leaf),
     })
 }
 
-/// All links so far.
+/// All links so far, and who was erased.
 pub struct Resolver {
     graph: Graph,
+    erased: Erased,
 }
 
 impl Resolver {
     /// No links yet.
     pub fn new(rules: IdentityPlan) -> Resolver {
-        Resolver { graph: Graph::new(rules) }
+        Resolver { graph: Graph::new(rules), erased: Erased::default() }
     }
 
-    /// The links of a store.
-    pub fn with(graph: Graph) -> Resolver {
-        Resolver { graph }
+    /// The links of a store, and those who were erased.
+    pub fn with(graph: Graph, erased: Erased) -> Resolver {
+        Resolver { graph, erased }
     }
 
     /// None of the links, under the same rules.
@@ -72,16 +77,31 @@ impl Resolver {
         &self.graph
     }
 
+    /// Who was erased.
+    pub fn erased(&self) -> &Erased {
+        &self.erased
+    }
+
     /// All of an epoch's events at once: takes in their claims, and gives them their persons. For those who have all on one
     /// worker.
-    pub fn resolve(&mut self, events: &mut [Event], begin: i64) -> Vec<Script> {
+    pub fn resolve(&mut self, events: &mut Vec<Event>, begin: i64) -> Vec<Script> {
+        events.retain(|event| {
+            event.says == Says::Erased || !self.erased.covers(&event.leaf, event.time)
+        });
         let claims =
             events.iter_mut().filter_map(|event| Some((when(event, begin), claim(event)?)));
         let claims = claims.collect();
+        events.retain(|event| event.says != Says::Erased);
         let outcome = self.epoch(claims);
         let changing: Vec<&Assigned> =
             outcome.assigned.iter().filter(|it| !it.earlier.is_empty()).collect();
-        for event in events {
+        events.retain(|event| {
+            let at = when(event, begin);
+            let after = |(id, since): &(CompactString, When)| *id == event.leaf && at >= *since;
+            let since = outcome.erased.iter().rfind(|it| after(it));
+            since.is_none_or(|(_, since)| event.time > since.0)
+        });
+        for event in events.iter_mut() {
             let at = when(event, begin);
             let assigned = changing.iter().find(|it| it.identifier == event.leaf);
             let earlier = assigned.and_then(|it| it.earlier.iter().find(|(until, _)| at < *until));
@@ -96,6 +116,10 @@ impl Resolver {
     /// Drops claims that say nothing new. One that is known already may say something all the same if another of the epoch
     /// is about one of its identifiers.
     pub fn drop_known(&self, claims: &mut Vec<(When, Claim)>) {
+        // Whatever it says, it may say it of somebody new.
+        if claims.iter().any(|(_, claim)| matches!(claim, Claim::Erased(_))) {
+            return;
+        }
         let is_new = |claim: &Claim| !self.graph.is_known(claim);
         let new: Vec<bool> = claims.iter().map(|(_, claim)| is_new(claim)).collect();
         if !new.contains(&true) {
@@ -119,9 +143,20 @@ impl Resolver {
         claims.sort_by_key(|(at, _)| *at);
         let mut outcome = Outcome::default();
         let mut stage = Stage::default();
-        let mut earlier: BTreeMap<CompactString, Vec<(When, Owner)>> = BTreeMap::new();
+        let mut earlier = Earlier::default();
+        let mut loose = BTreeSet::new();
         let mut changes = Vec::new();
         for (when, claim) in claims {
+            let Some(claim) = self.erased.admit(claim, when.1) else { continue };
+            if let Claim::Erased(identifier) = claim {
+                let ended = self.end(&identifier, when, Ending::Erased, &mut stage, &mut earlier);
+                for identifier in ended.identifiers {
+                    self.erased.remember(super::erased::key(&identifier), when.0);
+                    outcome.erased.push((identifier.clone(), when));
+                    loose.insert(identifier);
+                }
+                continue;
+            }
             let owner = |id: &CompactString| (id.clone(), self.graph.owner(id));
             let owners: Vec<(CompactString, Owner)> = claim.identifiers().map(owner).collect();
             for (_, owner) in &owners {
@@ -132,26 +167,92 @@ impl Resolver {
             }
             for (identifier, before) in owners {
                 if self.graph.owner(&identifier).leaf != before.leaf {
-                    earlier.entry(identifier).or_default().push((when, before));
+                    earlier.note(identifier, when, before, false);
                 }
             }
             stage.add(when, &mut changes);
         }
         outcome.scripts = stage.scripts();
-        let (records, owners) = self.graph.take_touched();
+        outcome.removed = self.graph.take_removed();
+        let (records, mut owners) = self.graph.take_touched();
         outcome.records = records;
+        loose.retain(|loose| owners.iter().all(|(identifier, _)| identifier != loose));
+        let owner = |identifier: CompactString| (self.graph.owner(&identifier), identifier);
+        owners.extend(loose.into_iter().map(owner).map(|(owner, identifier)| (identifier, owner)));
         outcome.assigned = owners
             .into_iter()
             .map(|(identifier, owner)| {
-                let mut earlier = earlier.remove(&identifier).unwrap_or_default();
-                // Whose the old leaf is when the epoch is over.
-                for (_, owner) in &mut earlier {
-                    owner.person = self.graph.person_of(&owner.leaf);
-                }
+                let earlier = earlier.take(&identifier, |leaf| self.graph.person_of(leaf));
                 Assigned { identifier, earlier, owner }
             })
             .collect();
         outcome
+    }
+
+    /// Ends the person of an identifier. What its identifiers have done before that in this epoch, they have done as that person.
+    fn end(
+        &mut self,
+        identifier: &str,
+        when: When,
+        why: Ending,
+        stage: &mut Stage,
+        earlier: &mut Earlier,
+    ) -> Ended {
+        let owner = self.graph.owner(identifier);
+        stage.note(&owner, || self.graph.members_of(&owner.person));
+        let identifiers = self.graph.identifiers_of(&owner.person);
+        let ended = self.graph.end(identifier);
+        earlier.end(&ended);
+        for (identifier, owner) in identifiers {
+            if owner.leaf != owner.person {
+                earlier.note(identifier, when, owner, true);
+            }
+        }
+        stage.end(when, &ended, why);
+        ended
+    }
+}
+
+/// To whom identifiers belonged before an instant of the epoch.
+#[derive(Default)]
+struct Earlier(BTreeMap<CompactString, Vec<Before>>);
+
+struct Before {
+    until: When,
+    owner: Owner,
+    /// The person is not there any more when the epoch is over.
+    ended: bool,
+}
+
+impl Earlier {
+    fn note(&mut self, identifier: CompactString, until: When, owner: Owner, ended: bool) {
+        self.0.entry(identifier).or_default().push(Before { until, owner, ended });
+    }
+
+    /// What leaves have done so far, they have done as a person that ends.
+    fn end(&mut self, ended: &Ended) {
+        for before in self.0.values_mut().flatten() {
+            if !before.ended && ended.leaves.contains(&before.owner.leaf) {
+                before.owner.person.clone_from(&ended.person);
+                before.ended = true;
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        identifier: &str,
+        person_of: impl Fn(&str) -> CompactString,
+    ) -> Vec<(When, Owner)> {
+        let all = self.0.remove(identifier).unwrap_or_default();
+        let owner = |Before { until, mut owner, ended }: Before| {
+            // Whose the old leaf is when the epoch is over.
+            if !ended {
+                owner.person = person_of(&owner.leaf);
+            }
+            (until, owner)
+        };
+        all.into_iter().map(owner).collect()
     }
 }
 
@@ -180,6 +281,14 @@ impl Stage {
             }
             self.changes.push((when, change));
         }
+    }
+
+    fn end(&mut self, when: When, ended: &Ended, why: Ending) {
+        let Ended { person, leaves, .. } = ended;
+        let alone = leaves.iter().filter(|leaf| !self.members.contains_key(*leaf));
+        self.fresh.extend(alone.cloned());
+        let change = Change::End { person: person.clone(), leaves: leaves.clone(), why };
+        self.changes.push((when, change));
     }
 
     /// One script for all persons that have to do with one another.

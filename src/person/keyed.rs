@@ -2,6 +2,7 @@
 //! [`super::operator`] drives it.
 
 mod compared;
+mod ended;
 
 use super::group::{Group, Groups};
 use super::table::{Table, pack};
@@ -11,6 +12,7 @@ use super::{Effect, Person, Said, Timers, facts, ranks};
 use crate::define::plan::Plan;
 use crate::epoch::Span;
 use crate::event::{Event, leaf_hash};
+use crate::identity::Erased;
 use crate::limits::{PERSONS_IN_MEMORY_MAX, TIMERS_PER_GROUP_AND_EPOCH};
 use crate::store::{Persons as Stored, Record, Shelf};
 use crate::time::{HOUR, NEVER};
@@ -30,6 +32,11 @@ pub struct Counts {
     pub late: u64,
     pub timers: u64,
     pub persons: u64,
+    /// Persons erased, and persons forgotten.
+    pub erased: u64,
+    pub forgotten: u64,
+    /// Events of identifiers that had been erased after them.
+    pub dropped: u64,
 }
 
 impl Counts {
@@ -40,6 +47,9 @@ impl Counts {
         self.late += other.late;
         self.timers += other.timers;
         self.persons += other.persons;
+        self.erased += other.erased;
+        self.forgotten += other.forgotten;
+        self.dropped += other.dropped;
     }
 }
 
@@ -71,6 +81,8 @@ pub struct Keyed {
     /// Whether every person that changes is handed over; else only who is asked for.
     shown: bool,
     compared: Compared,
+    /// Who was erased, where every identifier is a person.
+    erased: Erased,
 }
 
 impl Keyed {
@@ -95,6 +107,7 @@ impl Keyed {
             keeper: None,
             shown: false,
             compared: Compared::default(),
+            erased: Erased::default(),
         }
     }
 
@@ -198,7 +211,7 @@ impl Keyed {
         self.counts.events += events.len() as u64;
         for own in events.chunk_by(|a, b| a.hash == b.hash && a.person() == b.person()) {
             let id = own[0].person();
-            if groups.take(id, own) {
+            if self.ends(&frame, own, emit) || groups.take(id, own) {
                 continue;
             }
             let slot = self.table.find_or_add(id, own[0].hash, &plan);
@@ -320,6 +333,8 @@ impl Keyed {
         self.counts.duplicates += tally.duplicates;
         self.counts.late += tally.late;
         self.counts.timers += tally.timers;
+        self.counts.erased += tally.erased;
+        self.counts.forgotten += tally.forgotten;
     }
 
     /// Before a person changes: what the checkpoint under way must keep is written first.
@@ -337,10 +352,10 @@ impl Keyed {
     }
 
     /// What identity has to keep with the state after this epoch.
-    pub fn keep_links(&mut self, records: impl IntoIterator<Item = (CompactString, Vec<u8>)>) {
+    pub fn keep_links(&mut self, records: impl IntoIterator<Item = Record>) {
         if self.tracked {
-            let record = |(leaf, bytes)| (CompactString::clone(&leaf), Record::link(&leaf, bytes));
-            self.links.extend(records.into_iter().map(record));
+            let named = |record: Record| (CompactString::from(record.id.as_str()), record);
+            self.links.extend(records.into_iter().map(named));
         }
     }
 

@@ -87,6 +87,11 @@ impl Person {
         }
     }
 
+    /// The names of its leaves; none if it has only one.
+    pub(super) fn leaf_names(&self) -> Vec<CompactString> {
+        self.leaves.iter().map(|leaf| leaf.alone.id.clone()).collect()
+    }
+
     fn leaf_mut(&mut self, id: &CompactString, plan: &Plan) -> &mut Person {
         let at = self.leaves.iter().position(|leaf| leaf.alone.id == *id).unwrap_or_else(|| {
             let alone = Person { plan: plan.version, ..Person::new(id.clone()) };
@@ -353,7 +358,7 @@ fn is_same(plan: &Plan, one: &Instance, other: &Instance) -> bool {
     first(one) == first(other) && one.key == other.key
 }
 
-fn told(time: i64, instance: &Instance, change: Change) -> Effect {
+pub(super) fn told(time: i64, instance: &Instance, change: Change) -> Effect {
     let Instance { journey, number, .. } = *instance;
     Effect::Journey { time, journey, key: instance.key.clone(), number, change }
 }

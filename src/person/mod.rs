@@ -9,6 +9,7 @@ mod dedup;
 mod effect;
 mod eval;
 pub mod facts;
+mod farewell;
 pub mod group;
 mod instance;
 mod journey;

@@ -40,6 +40,9 @@ pub struct Tally {
     pub duplicates: u64,
     pub late: u64,
     pub timers: u64,
+    /// Persons erased, and persons forgotten.
+    pub erased: u64,
+    pub forgotten: u64,
 }
 
 impl Tally {
@@ -48,6 +51,8 @@ impl Tally {
         self.duplicates += other.duplicates;
         self.late += other.late;
         self.timers += other.timers;
+        self.erased += other.erased;
+        self.forgotten += other.forgotten;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Checkpoints in an embedded LSM tree (`fjall`).
 //!
 //! Keyspace `persons`: key group (one byte) and identifier → checksum, deadline, person. Keyspace `links`: leaf → checksum,
-//! what identity knows of it. Keyspace `meta`: the checkpoint itself. A checkpoint is one atomic batch over all, made durable
+//! what identity knows of it. Keyspace `erased`: key of an identifier → checksum, instant. Keyspace `meta`: the checkpoint itself. A checkpoint is one atomic batch over all, made durable
 //! before it counts.
 
 use super::{Checkpoint, Persons, Record, RunKey, Shelf, Store, StoreError};
@@ -11,7 +11,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::path::{Path, PathBuf};
 
 /// The format of what is stored; a store of another one is refused.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 const _: () = assert!(KEY_GROUPS <= 256, "a key group is one byte of the key");
 
 /// Checksum and deadline before a person's bytes.
@@ -23,6 +23,7 @@ pub struct Disk {
     database: Database,
     persons: Keyspace,
     links: Keyspace,
+    erased: Keyspace,
     meta: Keyspace,
 }
 
@@ -44,8 +45,9 @@ impl Disk {
         let database = Database::builder(path).open().map_err(fail)?;
         let persons = database.keyspace("persons", KeyspaceCreateOptions::default).map_err(fail)?;
         let links = database.keyspace("links", KeyspaceCreateOptions::default).map_err(fail)?;
+        let erased = database.keyspace("erased", KeyspaceCreateOptions::default).map_err(fail)?;
         let meta = database.keyspace("meta", KeyspaceCreateOptions::default).map_err(fail)?;
-        let disk = Disk { path: path.to_owned(), database, persons, links, meta };
+        let disk = Disk { path: path.to_owned(), database, persons, links, erased, meta };
         let checkpoint = disk.read_checkpoint()?;
         Ok((disk, checkpoint))
     }
@@ -142,6 +144,20 @@ impl Store for Disk {
         Ok(())
     }
 
+    fn each_erased(&self, visit: &mut dyn FnMut(u128, i64)) -> Result<(), StoreError> {
+        for entry in self.erased.iter() {
+            let (key, value) =
+                entry.into_inner().map_err(|source| StoreError::storage(&self.path, source))?;
+            let id = std::str::from_utf8(&key).unwrap_or_default();
+            let Some((key, at)) = checked(&value).and_then(|it| Record::read_erased(id, it)) else {
+                let what = format!("the checksum of the erased identifier {id} is wrong");
+                return Err(StoreError::Damaged { path: self.path.display().to_string(), what });
+            };
+            visit(key, at);
+        }
+        Ok(())
+    }
+
     fn commit(&self, checkpoint: &Checkpoint, records: Vec<Record>) -> Result<(), StoreError> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         for record in records {
@@ -155,6 +171,10 @@ impl Store for Disk {
                 Shelf::Removed => batch.remove(&self.persons, Disk::key(record.hash, &record.id)),
                 Shelf::Links => {
                     batch.insert(&self.links, record.id.as_str(), with_checksum(&record.person));
+                }
+                Shelf::Unlinked => batch.remove(&self.links, record.id.as_str()),
+                Shelf::Erased => {
+                    batch.insert(&self.erased, record.id.as_str(), with_checksum(&record.person));
                 }
             }
         }

@@ -13,6 +13,7 @@ mod cli;
 mod contract;
 mod definitions;
 mod engine;
+mod erasure;
 mod identity;
 mod kill;
 mod language_examples;

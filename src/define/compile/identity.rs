@@ -9,6 +9,9 @@ use crate::define::plan::{
 /// The event that takes an identifier from its person.
 pub const APART: &str = "Identifiers Unlinked";
 
+/// The event that asks for a person to be erased.
+pub const ERASED: &str = "Person Erased";
+
 /// Identifiers that a person may have if nothing is said.
 const MOST_IDENTIFIERS: usize = 50;
 
@@ -64,6 +67,13 @@ impl Compiler<'_> {
         let message = "who is who cannot be decided by other rules while it runs".to_owned();
         let hint = "keep `identity` as it was, or start with an empty state".to_owned();
         self.mistake(span, message, Some(hint));
+    }
+
+    /// What the decoder has to find of requests for erasure, in any pack.
+    pub(super) fn erasure(&mut self) {
+        self.inputs.erased = self.kind(ERASED);
+        self.inputs.erased_slot = self.slot(Consumer::Event, &["identifier".into()]);
+        self.want(self.inputs.erased, self.inputs.erased_slot);
     }
 
     /// The rules, with slots for what the decoder has to find.

@@ -27,7 +27,7 @@ use super::plan::{
 use crate::event::{Kind, Num};
 use crate::time::zone::Zone;
 use expression::{Checker, Scope};
-pub use identity::APART;
+pub use identity::{APART, ERASED};
 use std::collections::{BTreeMap, BTreeSet};
 use types::Type;
 
@@ -300,6 +300,7 @@ impl<'a> Compiler<'a> {
         let sessions = self.sessions();
         self.declare_inputs();
         self.inputs.identity = self.identity();
+        self.erasure();
         self.inputs.ignored = self.pack.ignore.iter().map(|name| name.node.clone()).collect();
         for kind in 0..self.inputs.kinds.len() {
             let slots = self.inputs.everywhere.clone();

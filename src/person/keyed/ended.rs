@@ -1,0 +1,65 @@
+//! Persons of whom nothing is to be known any more, where every identifier is a person: no identity decides it for them.
+
+use super::super::group::{Group, Groups};
+use super::{Emit, Frame, Keyed};
+use crate::event::{Event, Says};
+use crate::identity::erased::{ErasedKey, key};
+use crate::identity::{Change, Ending, Script, When, when};
+use crate::store::Record;
+
+impl Keyed {
+    /// An identifier was erased at this instant, as a store has kept it.
+    pub fn remember_erased(&mut self, key: ErasedKey, at: i64) {
+        self.erased.remember(key, at);
+    }
+
+    /// Lets one person's events of an epoch happen if that person ends among them, or some of them are not to be known any
+    /// more; false if it is an epoch like any other.
+    pub(super) fn ends(&mut self, frame: &Frame, own: &[Event], emit: &mut Emit) -> bool {
+        let asks = own.iter().any(|event| event.says == Says::Erased);
+        if frame.plan.inputs.identity.is_some() || !asks && self.erased.is_empty() {
+            return false;
+        }
+        let id = own[0].person();
+        let at = |event: &Event| when(event, frame.watermark);
+        let is_old = |event: &Event| self.erased.covers(id, event.time);
+        let mut asked: Vec<&Event> =
+            own.iter().filter(|it| it.says == Says::Erased && !is_old(it)).collect();
+        asked.sort_by_key(|event| at(event));
+        let mut ends: Vec<When> = Vec::new();
+        for request in asked {
+            // One that comes again does nothing to whoever has come since.
+            if ends.last().is_none_or(|end| request.time > end.0) {
+                ends.push(at(request));
+            }
+        }
+        let is_over = |event: &Event| {
+            is_old(event) || ends.iter().any(|end| *end <= at(event) && event.time <= end.0)
+        };
+        let (over, left): (Vec<&Event>, Vec<&Event>) =
+            own.iter().filter(|it| it.says != Says::Erased).partition(|event| is_over(event));
+        let events: Vec<Event> = left.into_iter().cloned().collect();
+        self.counts.dropped += over.len() as u64;
+        let Some(last) = ends.last() else {
+            if !events.is_empty() {
+                let slot = self.table.find_or_add(id, own[0].hash, frame.plan);
+                self.step(frame, slot, &events, false, emit);
+            }
+            return true;
+        };
+        self.erased.remember(key(id), last.0);
+        self.keep_links([Record::erased(key(id), last.0)]);
+        let end = |at: &When| {
+            let (person, leaves) = (id.clone(), vec![id.clone()]);
+            (*at, Change::End { person, leaves, why: Ending::Erased })
+        };
+        let script = Script {
+            members: vec![(id.clone(), id.clone())],
+            changes: ends.iter().map(end).collect(),
+        };
+        let mut groups = Groups::new([script]);
+        groups.take(id, &events);
+        groups.all().into_iter().for_each(|group: Group| self.follow(frame, group, emit));
+        true
+    }
+}
