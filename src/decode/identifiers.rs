@@ -72,10 +72,13 @@ pub(super) fn erased(
 ) -> Result<Identifiers, Refused> {
     let leaf = match values.iter().find(|(known, _)| *known == slot) {
         // What is named and cannot be understood must not erase somebody else.
-        Some((_, named)) => named.key().and_then(|id| whole(rules, id.trim())).ok_or_else(|| {
-            let detail = "`identifier` is not written with a kind that the pack knows, as in user:42";
-            (Reason::NoIdentifier, detail.to_owned())
-        })?,
+        Some((_, named)) => {
+            named.key().and_then(|id| whole(rules, id.trim())).ok_or_else(|| {
+                let detail =
+                    "`identifier` is not written with a kind that the pack knows, as in user:42";
+                (Reason::NoIdentifier, detail.to_owned())
+            })?
+        }
         None => match rules {
             Some(rules) => find(rules, envelope, call, kind, values)?.leaf,
             None => envelope.leaf()?,

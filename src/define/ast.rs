@@ -41,6 +41,8 @@ pub struct Pack {
     /// `ignore:` identifiers such as `anonymous:bot-7`, whose events do not count.
     pub ignore: Vec<Name>,
     pub identity: Option<Identity>,
+    /// `forget_after:` how long nothing may be seen of a person without a strong identifier.
+    pub forget_after: Option<Millis>,
     pub facts: Vec<FactDef>,
     pub segments: Vec<SegmentDef>,
     pub journeys: Vec<JourneyDef>,

@@ -40,7 +40,13 @@ impl Erased {
 
     /// Only those whose hash is of interest.
     pub fn of(&self, is_mine: impl Fn(u64) -> bool) -> Erased {
-        Erased(self.0.iter().filter(|(key, _)| is_mine(hash_of(**key))).map(|(k, at)| (*k, *at)).collect())
+        Erased(
+            self.0
+                .iter()
+                .filter(|(key, _)| is_mine(hash_of(**key)))
+                .map(|(k, at)| (*k, *at))
+                .collect(),
+        )
     }
 
     /// What is left of a claim of an event of this time, without identifiers that were erased; none if nothing is said.

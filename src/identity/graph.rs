@@ -14,9 +14,11 @@
 
 use crate::define::plan::IdentityPlan;
 use crate::event::{Claim, Event, leaf_hash};
+use crate::time::NEVER;
 use compact_str::CompactString;
 use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 type Fixed = foldhash::fast::FixedState;
@@ -84,17 +86,6 @@ impl Refusal {
     }
 }
 
-/// What the store keeps of one leaf.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeafRecord {
-    pub name: CompactString,
-    links: Vec<CompactString>,
-    /// Of an identifier's first leaf: the generation that is current, if not the first.
-    generation: u32,
-    /// Identifiers from which it was taken apart, and with which events do not link it again.
-    severed: Vec<CompactString>,
-}
-
 /// To whom the events of an identifier belong.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
@@ -132,6 +123,17 @@ struct Leaf {
     links: Vec<u32>,
     /// The strongest leaf of its component, by which the person is known.
     person: u32,
+    /// When something was last seen of it; and its entry among the deadlines of persons.
+    seen: i64,
+    armed: i64,
+}
+
+impl Leaf {
+    /// In a place of its own, linked to none.
+    fn new(name: CompactString, rank: u8, at: u32) -> Leaf {
+        let (links, shared, seen, armed) = (Vec::new(), false, i64::MIN, NEVER);
+        Leaf { name, rank, first: at, shared, links, person: at, seen, armed }
+    }
 }
 
 /// All leaves that are, or were, linked to another one.
@@ -148,6 +150,9 @@ pub struct Graph {
     /// Places of leaves that were taken out, and the names of those since the last [`Graph::take_removed`].
     free: Vec<u32>,
     removed: Vec<CompactString>,
+    /// Persons without a strong leaf, by deadline, and leaves of which something was seen since the last [`Graph::take_touched`].
+    idle: BTreeSet<(i64, CompactString)>,
+    noticed: Vec<u32>,
 }
 
 impl Graph {
@@ -162,12 +167,24 @@ impl Graph {
             touched: Vec::new(),
             free: Vec::new(),
             removed: Vec::new(),
+            idle: BTreeSet::new(),
+            noticed: Vec::new(),
         }
     }
 
     /// The rules alone.
     pub fn into_rules(self) -> IdentityPlan {
         self.rules
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &IdentityPlan {
+        &self.rules
+    }
+
+    /// Whether a leaf is, or was, linked to another one.
+    pub fn knows(&self, leaf: &str) -> bool {
+        self.find(leaf).is_some()
     }
 
     /// Leaves that are known.
@@ -269,69 +286,11 @@ impl Graph {
         }
     }
 
-    /// What the store has to keep of the leaves that something has happened to, and the identifiers among them whose events
-    /// come in under these leaves now; forgets which these were.
-    pub fn take_touched(&mut self) -> (Vec<LeafRecord>, Vec<(CompactString, Owner)>) {
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        touched.dedup();
-        touched.retain(|at| !self.is_free(*at));
-        let records = touched.iter().map(|&at| self.record(at)).collect();
-        let current = touched.iter().filter(|&&at| self.is_current(at));
-        let owner = |&at: &u32| (self.name(self.leaves[at as usize].first), self.owner_of(at));
-        (records, current.map(owner).collect())
-    }
-
     /// All identifiers that are linked, and to whom their events belong.
     pub fn owners(&self) -> impl Iterator<Item = (CompactString, Owner)> + '_ {
         (0..self.leaves.len() as u32)
             .filter(|&at| !self.is_free(at) && self.is_current(at))
             .map(|at| (self.name(self.leaves[at as usize].first), self.owner_of(at)))
-    }
-
-    /// Takes in what a store has kept: all records, then [`Graph::restored`].
-    pub fn restore(&mut self, record: &LeafRecord) {
-        let at = self.find_or_add(&record.name);
-        for link in &record.links {
-            let other = self.find_or_add(link);
-            if !self.leaves[at as usize].links.contains(&other) {
-                self.leaves[at as usize].links.push(other);
-            }
-        }
-        for other in &record.severed {
-            let other = self.find_or_add(other);
-            self.remember_severed(at, other);
-        }
-        if record.generation > 0 {
-            let leaf = self.find_or_add(&generation_name(&record.name, record.generation));
-            self.set_generation(at, record.generation, leaf);
-        }
-        self.touched.clear();
-    }
-
-    /// Finds the persons, once all records are there.
-    pub fn restored(&mut self) {
-        let mut seen = vec![false; self.leaves.len()];
-        for at in 0..self.leaves.len() as u32 {
-            if !seen[at as usize] {
-                let component = self.component(at);
-                component.iter().for_each(|&leaf| seen[leaf as usize] = true);
-                self.settle(&component);
-            }
-        }
-        self.touched.clear();
-    }
-
-    fn record(&self, at: u32) -> LeafRecord {
-        let leaf = &self.leaves[at as usize];
-        let name = |at: &u32| self.leaves[*at as usize].name.clone();
-        let severed = self.severed.get(&at).into_iter().flatten().map(name).collect();
-        LeafRecord {
-            name: leaf.name.clone(),
-            links: leaf.links.iter().map(name).collect(),
-            generation: self.generations.get(&at).map_or(0, |(generation, _)| *generation),
-            severed,
-        }
     }
 
     /// Links what came with a stronger identifier to it. If both belong to somebody with a strong identifier already, the
@@ -564,8 +523,7 @@ impl Graph {
             u32::try_from(self.leaves.len()).expect("fewer than 2^32 identifiers")
         });
         let (name, rank) = (CompactString::from(name), self.rules.rank(name));
-        let (links, shared) = (Vec::new(), false);
-        let leaf = Leaf { name, rank, first: at, shared, links, person: at };
+        let leaf = Leaf::new(name, rank, at);
         match reused {
             Some(at) => self.leaves[at as usize] = leaf,
             None => self.leaves.push(leaf),
@@ -585,7 +543,10 @@ fn generation_name(identifier: &str, generation: u32) -> CompactString {
 }
 
 mod end;
+mod idle;
+mod record;
 pub(super) use end::Ended;
+pub use record::LeafRecord;
 
 #[cfg(test)]
 mod tests;

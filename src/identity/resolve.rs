@@ -3,7 +3,9 @@
 use super::graph::{Change, Ended, Ending, Graph, LeafRecord, Owner, Refusal};
 use super::{Erased, Script, When, when};
 use crate::define::plan::IdentityPlan;
-use crate::event::{Claim, Event, Says};
+use crate::epoch::Span;
+use crate::event::{Claim, Event, Origin, Says};
+use crate::limits::FORGOTTEN_PER_EPOCH_MAX;
 use compact_str::CompactString;
 use hashbrown::{HashMap, HashSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,7 +86,8 @@ impl Resolver {
 
     /// All of an epoch's events at once: takes in their claims, and gives them their persons. For those who have all on one
     /// worker.
-    pub fn resolve(&mut self, events: &mut Vec<Event>, begin: i64) -> Vec<Script> {
+    pub fn resolve(&mut self, events: &mut Vec<Event>, span: Span) -> Vec<Script> {
+        let begin = span.begin;
         events.retain(|event| {
             event.says == Says::Erased || !self.erased.covers(&event.leaf, event.time)
         });
@@ -92,7 +95,9 @@ impl Resolver {
             events.iter_mut().filter_map(|event| Some((when(event, begin), claim(event)?)));
         let claims = claims.collect();
         events.retain(|event| event.says != Says::Erased);
-        let outcome = self.epoch(claims);
+        let seen = events.iter().filter(|event| self.notices(&event.leaf));
+        let seen = seen.map(|event| (when(event, begin), event.hash)).collect();
+        let outcome = self.epoch(claims, seen, span.end);
         let changing: Vec<&Assigned> =
             outcome.assigned.iter().filter(|it| !it.earlier.is_empty()).collect();
         events.retain(|event| {
@@ -114,10 +119,11 @@ impl Resolver {
     }
 
     /// Drops claims that say nothing new. One that is known already may say something all the same if another of the epoch
-    /// is about one of its identifiers.
-    pub fn drop_known(&self, claims: &mut Vec<(When, Claim)>) {
+    /// is about one of its identifiers, or if somebody ends in it. `end` is the watermark after the epoch.
+    pub fn drop_known(&mut self, claims: &mut Vec<(When, Claim)>, end: i64) {
         // Whatever it says, it may say it of somebody new.
-        if claims.iter().any(|(_, claim)| matches!(claim, Claim::Erased(_))) {
+        let erases = |(_, claim): &(When, Claim)| matches!(claim, Claim::Erased(_));
+        if claims.iter().any(erases) || self.graph.first_idle(end).is_some() {
             return;
         }
         let is_new = |claim: &Claim| !self.graph.is_known(claim);
@@ -138,15 +144,44 @@ impl Resolver {
         });
     }
 
-    /// Takes in the claims of an epoch, in any order.
-    pub fn epoch(&mut self, mut claims: Vec<(When, Claim)>) -> Outcome {
-        claims.sort_by_key(|(at, _)| *at);
+    /// Whether it matters when something was last seen of an identifier.
+    pub fn notices(&self, identifier: &str) -> bool {
+        let rules = self.graph.rules();
+        rules.forget_after.is_some() && !rules.is_strong(rules.rank(identifier))
+    }
+
+    /// A time before which nobody is to be forgotten.
+    pub fn earliest(&self) -> i64 {
+        self.graph.earliest()
+    }
+
+    /// Takes in the claims of an epoch and the hashes of identifiers of which something was seen, in any order. `end` is the
+    /// watermark after it: who is to be forgotten before that is.
+    pub fn epoch(
+        &mut self,
+        claims: Vec<(When, Claim)>,
+        seen: Vec<(When, u64)>,
+        end: i64,
+    ) -> Outcome {
+        let claims = claims.into_iter().map(|(at, claim)| (at, Word::Claim(claim)));
+        let seen = seen.into_iter().map(|(at, hash)| (at, Word::Seen(hash)));
+        let mut words: Vec<(When, Word)> = claims.chain(seen).collect();
+        words.sort_by_key(|(at, _)| *at);
         let mut outcome = Outcome::default();
         let mut stage = Stage::default();
         let mut earlier = Earlier::default();
         let mut loose = BTreeSet::new();
         let mut changes = Vec::new();
-        for (when, claim) in claims {
+        let mut forgotten = 0;
+        for (when, word) in words {
+            self.forget(end.min(when.0), &mut forgotten, &mut stage, &mut earlier, &mut loose);
+            let claim = match word {
+                Word::Seen(hash) => {
+                    self.graph.seen(hash, when.0);
+                    continue;
+                }
+                Word::Claim(claim) => claim,
+            };
             let Some(claim) = self.erased.admit(claim, when.1) else { continue };
             if let Claim::Erased(identifier) = claim {
                 let ended = self.end(&identifier, when, Ending::Erased, &mut stage, &mut earlier);
@@ -157,6 +192,9 @@ impl Resolver {
                 }
                 continue;
             }
+            let touched = self.graph.touched();
+            // What is known already says nothing, however epochs are cut.
+            let is_new = !self.graph.is_known(&claim);
             let owner = |id: &CompactString| (id.clone(), self.graph.owner(id));
             let owners: Vec<(CompactString, Owner)> = claim.identifiers().map(owner).collect();
             for (_, owner) in &owners {
@@ -166,12 +204,17 @@ impl Resolver {
                 outcome.refused.push((refusal, claim));
             }
             for (identifier, before) in owners {
+                if is_new {
+                    self.graph.named(&identifier, when.0);
+                }
                 if self.graph.owner(&identifier).leaf != before.leaf {
                     earlier.note(identifier, when, before, false);
                 }
             }
+            self.graph.arm(touched);
             stage.add(when, &mut changes);
         }
+        self.forget(end, &mut forgotten, &mut stage, &mut earlier, &mut loose);
         outcome.scripts = stage.scripts();
         outcome.removed = self.graph.take_removed();
         let (records, mut owners) = self.graph.take_touched();
@@ -189,6 +232,26 @@ impl Resolver {
         outcome
     }
 
+    /// Forgets those of whom nothing was seen for long, whose deadlines are before an instant: after all that happens at the
+    /// deadline, and as many as one epoch takes.
+    fn forget(
+        &mut self,
+        before: i64,
+        forgotten: &mut usize,
+        stage: &mut Stage,
+        earlier: &mut Earlier,
+        loose: &mut BTreeSet<CompactString>,
+    ) {
+        while *forgotten < FORGOTTEN_PER_EPOCH_MAX
+            && let Some((due, person)) = self.graph.first_idle(before)
+        {
+            let when = (due.saturating_add(1), i64::MIN, Origin::default());
+            let ended = self.end(&person, when, Ending::Forgotten, stage, earlier);
+            loose.extend(ended.identifiers);
+            *forgotten += 1;
+        }
+    }
+
     /// Ends the person of an identifier. What its identifiers have done before that in this epoch, they have done as that person.
     fn end(
         &mut self,
@@ -204,13 +267,18 @@ impl Resolver {
         let ended = self.graph.end(identifier);
         earlier.end(&ended);
         for (identifier, owner) in identifiers {
-            if owner.leaf != owner.person {
-                earlier.note(identifier, when, owner, true);
-            }
+            earlier.note(identifier, when, owner, true);
         }
         stage.end(when, &ended, why);
         ended
     }
+}
+
+/// What comes in an epoch.
+enum Word {
+    Claim(Claim),
+    /// Something of the identifier of this hash.
+    Seen(u64),
 }
 
 /// To whom identifiers belonged before an instant of the epoch.

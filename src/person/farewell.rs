@@ -4,7 +4,18 @@ use super::effect::{Change, Effect, ExitReason};
 use super::{Person, leaves};
 use crate::define::plan::Plan;
 use crate::identity::Ending;
+use crate::time::NEVER;
 use compact_str::CompactString;
+
+/// That a person was forgotten in the middle of an epoch.
+#[derive(Debug)]
+pub(super) struct Forgotten {
+    /// So many events came before.
+    pub(super) after: usize,
+    pub(super) at: i64,
+    /// Identifiers under which somebody may have kept something of the person.
+    pub(super) names: Vec<CompactString>,
+}
 
 impl Person {
     /// Leaves everything at an instant: instances, then segments by name. Gives the identifiers under which somebody may have
@@ -28,10 +39,22 @@ impl Person {
         }
         let mut left: Vec<_> = self.announced.iter().collect();
         left.sort_by_key(|segment| &plan.segments[usize::from(segment.0)].name);
-        effects.extend(
-            left.into_iter().map(|segment| Effect::Segment { time, segment, entered: false }),
-        );
+        effects.extend(left.into_iter().map(|segment| Effect::Segment {
+            time,
+            segment,
+            entered: false,
+        }));
         self.names()
+    }
+
+    /// When the person is forgotten if nothing more is seen of it; [`NEVER`] with a strong identifier.
+    pub(super) fn forget_at(&self, plan: &Plan) -> i64 {
+        match plan.forget_after {
+            Some(after) if self.last_seen != i64::MIN && !plan.is_strong(&self.id) => {
+                self.last_seen.saturating_add(after)
+            }
+            _ => NEVER,
+        }
     }
 
     /// The identifier by which the person is known, and those under which events have come.

@@ -1,5 +1,6 @@
 //! Persons who turn out to be one in an epoch, or not to be: worked on together, change by change.
 
+use super::farewell::Forgotten;
 use super::turn::{Frame, Tally};
 use super::{Effect, Person};
 use crate::event::{Event, leaf_hash};
@@ -124,12 +125,26 @@ impl Group {
         for id in own.keys() {
             self.there(frame, id);
         }
+        let mut nobody = Vec::new();
         for (id, person) in &mut self.persons {
             let events = own.remove(id).unwrap_or_default();
-            let effects = self.effects.entry(id.clone()).or_default();
-            let more = person.run(frame, &events, effects);
-            tally.add(more);
+            let mut rest = events.as_slice();
+            loop {
+                let effects = self.effects.entry(id.clone()).or_default();
+                let (more, forgotten) = person.run_answered(frame, &[], rest, effects);
+                tally.add(more);
+                let Some(Forgotten { after, at, names }) = forgotten else { break };
+                for name in names {
+                    self.effects.entry(name).or_default().push(Effect::Gone { time: at });
+                }
+                rest = &rest[after..];
+                *person = Person { plan: frame.plan.version, ..Person::new(id.clone()) };
+                if rest.is_empty() {
+                    nobody.push(id.clone());
+                }
+            }
         }
+        self.persons.retain(|id, _| !nobody.contains(id));
     }
 
     /// The person, made if there is none.

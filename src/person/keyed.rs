@@ -234,16 +234,36 @@ impl Keyed {
         self.due = due;
     }
 
-    /// One person's part of an epoch; `popped` if the person's entry was taken out of the timers.
+    /// One person's part of an epoch; `popped` if the person's entry was taken out of the timers. Whoever is forgotten in the
+    /// middle of it is somebody new after that.
     fn step(&mut self, frame: &Frame, slot: u32, events: &[Event], popped: bool, emit: &mut Emit) {
+        let (mut slot, mut rest, mut popped) = (slot, events, popped);
+        while let Some((next, after)) = self.step_once(frame, slot, rest, popped, emit) {
+            (slot, rest, popped) = (next, &rest[after..], false);
+        }
+    }
+
+    /// The same up to where the person is forgotten; then the slot of the next one, and how many events came before.
+    fn step_once(
+        &mut self,
+        frame: &Frame,
+        slot: u32,
+        events: &[Event],
+        popped: bool,
+        emit: &mut Emit,
+    ) -> Option<(u32, usize)> {
         self.touch(slot);
         if popped {
             self.table.slot_mut(slot).armed = NEVER;
         }
         let mut person = self.table.take(slot);
         let answers = self.compared.take(slot);
-        let tally = person.run_answered(frame, &answers, events, &mut self.effects);
+        let (tally, forgotten) = person.run_answered(frame, &answers, events, &mut self.effects);
         self.count(tally);
+        if let Some(forgotten) = forgotten {
+            let more = forgotten.after < events.len();
+            return self.forget(frame, slot, person, &forgotten, more, emit);
+        }
         // As of the end of the epoch, before which a window may still lose something.
         let end = frame.next_watermark.saturating_sub(1);
         self.compared.say(&mut person, slot, frame.plan, end);
@@ -252,6 +272,7 @@ impl Keyed {
             self.effects.clear();
         }
         self.show_and_put_back(frame, slot, person);
+        None
     }
 
     /// Puts a person back after a step, for those who only look too.

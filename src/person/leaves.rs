@@ -82,7 +82,7 @@ impl Person {
             // Time goes on only as far as the next event, because more of this leaf may come.
             let frame = later.first().map_or(*frame, |next| frame.until(next.taken));
             let alone = self.leaf_mut(&first.leaf, frame.plan);
-            alone.run(&frame, own, &mut effects);
+            alone.run_alone(&frame, own, &mut effects);
             effects.clear();
         }
     }
@@ -238,7 +238,7 @@ impl Person {
         let mut unheard = Vec::new();
         let mut all = self.take_leaves();
         for leaf in &mut all {
-            leaf.alone.run(&until, &[], &mut unheard);
+            leaf.alone.run_alone(&until, &[], &mut unheard);
             unheard.clear();
         }
         let (gone, kept): (Vec<Leaf>, Vec<Leaf>) =

@@ -80,7 +80,8 @@ impl Store for Memory {
     fn each_erased(&self, visit: &mut dyn FnMut(u128, i64)) -> Result<(), StoreError> {
         let held = self.lock();
         let all = held.erased.values();
-        all.filter_map(|it| Record::read_erased(&it.id, &it.person)).for_each(|(k, at)| visit(k, at));
+        all.filter_map(|it| Record::read_erased(&it.id, &it.person))
+            .for_each(|(k, at)| visit(k, at));
         Ok(())
     }
 

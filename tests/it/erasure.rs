@@ -16,6 +16,9 @@ const ERASED: &str = "Person Erased";
 /// Between two events: more than the slack and an epoch, so that what comes later is decided later.
 const APART: i64 = 60_000;
 
+/// Somebody of the reference who stands for requests.
+const NOBODY: &str = "user:nobody";
+
 /// One step of a stream: an event, or one of those before it once more, late.
 #[derive(Clone, Debug)]
 struct Step {
@@ -38,7 +41,9 @@ fn stream(rng: &mut Rng, length: usize, is_linked: bool) -> Vec<Step> {
             made.ids.truncate(1);
             made.ids.retain(|id| !id.starts_with("email:"));
         }
-        if made.ids.is_empty() || !is_linked && matches!(made.name, "alias" | "Identifiers Unlinked") {
+        if made.ids.is_empty()
+            || !is_linked && matches!(made.name, "alias" | "Identifiers Unlinked")
+        {
             continue;
         }
         if rng.chance(0.12) {
@@ -67,6 +72,9 @@ struct Reference {
     /// With the leaf of each event.
     left: Vec<(Event, String)>,
     erased: BTreeMap<String, i64>,
+    /// After how long a person without a `userId` is forgotten, and when links were last spoken of, by leaf.
+    forget_after: Option<i64>,
+    seen: BTreeMap<String, i64>,
 }
 
 impl Reference {
@@ -79,13 +87,54 @@ impl Reference {
         self.left.retain(|(_, leaf)| !leaves.contains(leaf));
         self.who.links.retain(|(a, b)| !leaves.contains(a) && !leaves.contains(b));
         self.who.severed.retain(|(a, b)| !leaves.contains(a) && !leaves.contains(b));
+        self.seen.retain(|leaf, _| !leaves.contains(leaf));
         for leaf in leaves {
             let identifier = leaf.split('#').next().unwrap_or_default().to_owned();
             self.erased.insert(identifier, at);
         }
     }
 
+    /// Forgets whoever was silent for so long before an instant: what was done, and the links, which may have been spoken of
+    /// since.
+    fn forget(&mut self, before: i64) {
+        let Some(after) = self.forget_after else { return };
+        let of_links = self.who.links.iter().chain(&self.who.severed);
+        let of_links = of_links.flat_map(|(a, b)| [a.clone(), b.clone()]);
+        let leaves: BTreeSet<String> =
+            self.left.iter().map(|(_, leaf)| leaf.clone()).chain(of_links).collect();
+        for leaf in leaves {
+            if self.who.name(&leaf).starts_with("user:") {
+                continue;
+            }
+            let all = self.who.person(&leaf);
+            let own = self.left.iter().filter(|(_, leaf)| all.contains(leaf));
+            let is_over = |last: Option<i64>| last.is_some_and(|last| last + after < before);
+            if is_over(own.map(|(event, _)| event.time).max()) {
+                self.left.retain(|(_, leaf)| !all.contains(leaf));
+            }
+            if is_over(
+                self.seen.iter().filter(|(leaf, _)| all.contains(*leaf)).map(|(_, at)| *at).max(),
+            ) {
+                self.who.links.retain(|(a, b)| !all.contains(a) && !all.contains(b));
+                self.who.severed.retain(|(a, b)| !all.contains(a) && !all.contains(b));
+                self.seen.retain(|leaf, _| !all.contains(leaf));
+            }
+        }
+    }
+
+    /// Whether the identifiers of an event are linked already, or never by events.
+    fn is_known(&self, event: &Event) -> bool {
+        let leaf = |id: &String| self.who.leaf(id);
+        let known = |other: &String| {
+            let (a, b) = (leaf(&event.ids[0]), leaf(other));
+            let pair = (a.clone().min(b.clone()), a.max(b));
+            self.who.links.contains(&pair) || self.who.severed.contains(&pair)
+        };
+        !matches!(event.name, "alias" | "Identifiers Unlinked") && event.ids[1..].iter().all(known)
+    }
+
     fn take(&mut self, step: &Step, now: i64) {
+        self.forget(step.event.time);
         let mut event = step.event.clone();
         let named = event.other.clone().unwrap_or_default();
         if event.name == ERASED {
@@ -93,6 +142,9 @@ impl Reference {
             if !self.is_erased(&id, event.time) {
                 self.erase(&id, event.time.max(now));
             }
+            // Time goes on all the same.
+            let ids = vec![NOBODY.to_owned()];
+            self.left.push((Event { ids, ..tick(event.time) }, NOBODY.to_owned()));
             return;
         }
         if self.is_erased(&event.ids[0], event.time) {
@@ -101,19 +153,27 @@ impl Reference {
         let time = event.time;
         event.ids.retain(|id| !self.erased.get(id).is_some_and(|at| time <= *at));
         if !self.is_erased(&named, time) {
+            let is_new = !self.is_known(&event);
             self.who.take(&event);
+            if is_new {
+                for id in event.ids.iter().chain(&event.other) {
+                    self.seen.insert(self.who.leaf(id), time);
+                }
+            }
         }
         let leaf = self.who.leaf(&event.ids[0]);
+        self.seen.insert(leaf.clone(), time);
         self.left.push((event, leaf));
     }
 
-    fn of(steps: &[Step]) -> Reference {
-        let mut reference = Reference::default();
+    fn of(steps: &[Step], forget_after: Option<i64>) -> Reference {
+        let mut reference = Reference { forget_after, ..Reference::default() };
         let mut now = START;
         for step in steps {
             reference.take(step, now);
             now = now.max(step.event.time);
         }
+        reference.forget(now + 1);
         reference
     }
 
@@ -127,17 +187,25 @@ impl Reference {
     }
 }
 
+fn forgets(after: i64) -> String {
+    format!("forget_after: {after}ms\n")
+}
+
 fn events(steps: &[Step]) -> Vec<Event> {
     steps.iter().map(|step| step.event.clone()).collect()
 }
 
-fn difference(steps: &[Step], identity: &str) -> Option<String> {
-    let run = world(&format!("{identity}{FACTS}"), &events(steps));
-    let reference = Reference::of(steps);
+fn difference(steps: &[Step], identity: &str, forget_after: Option<i64>) -> Option<String> {
+    let last = steps.iter().map(|step| step.event.time).max().unwrap_or(START);
+    let steps = [steps, &[Step { event: tick(last + APART), late: false }]].concat();
+    let forgets = forget_after.map(forgets).unwrap_or_default();
+    let run = world(&format!("{identity}{forgets}{FACTS}"), &events(&steps));
+    let reference = Reference::of(&steps, forget_after);
     let plain = world(FACTS, &reference.resolved());
     let (found, wanted) = (play(&run, &[Cut::plain()]), play(&plain, &[Cut::plain()]));
     let found = told(&run.plan, &found.persons, found.end);
-    let wanted = told(&plain.plan, &wanted.persons, wanted.end);
+    let mut wanted = told(&plain.plan, &wanted.persons, wanted.end);
+    wanted.remove(NOBODY);
     for (person, wanted) in &wanted {
         let Some(found) = found.get(person) else { return Some(format!("{person} is not there")) };
         for (name, wanted) in wanted {
@@ -173,7 +241,7 @@ fn what_the_erased_had_done_never_was() {
         let mut rng = Rng::new(20_000 + seed);
         let length = 5 + rng.below(60) as usize;
         let steps = stream(&mut rng, length, true);
-        hold(seed, steps, |steps| difference(steps, IDENTITY));
+        hold(seed, steps, |steps| difference(steps, IDENTITY, None));
     }
 }
 
@@ -183,7 +251,7 @@ fn it_never_was_either_where_every_identifier_is_a_person() {
         let mut rng = Rng::new(30_000 + seed);
         let length = 5 + rng.below(60) as usize;
         let steps = stream(&mut rng, length, false);
-        hold(seed, steps, |steps| difference(steps, ""));
+        hold(seed, steps, |steps| difference(steps, "", None));
     }
 }
 
@@ -210,7 +278,7 @@ fn a_replay_brings_nobody_back() {
         let mut rng = Rng::new(40_000 + seed);
         let mut steps = stream(&mut rng, 50, !identity.is_empty());
         steps.retain(|step| !step.late);
-        let reference = Reference::of(&steps);
+        let reference = Reference::of(&steps, None);
         let mut time = steps.last().unwrap().event.time + APART;
         let first = steps.clone();
         for step in first {
@@ -261,5 +329,44 @@ fn the_outputs_are_the_same_for_any_number_of_workers_and_stops() {
         let steps = stream(&mut rng, 60, !identity.is_empty());
         let world = world(&format!("{identity}{FACTS}{JOURNEYS}"), &events(&steps));
         through_stops(&world, &mut rng, seed);
+    }
+}
+
+/// Short beside a stream.
+const SILENCE: i64 = 5 * 3_600_000;
+
+#[test]
+fn who_was_silent_for_long_never_was() {
+    for (seed, identity) in seeds(120).flat_map(|seed| [(seed, IDENTITY), (seed, "")]) {
+        let mut rng = Rng::new(60_000 + seed);
+        let length = 5 + rng.below(60) as usize;
+        let mut steps = stream(&mut rng, length, !identity.is_empty());
+        steps.retain(|step| !step.late);
+        hold(seed, steps, |steps| difference(steps, identity, Some(SILENCE)));
+    }
+}
+
+#[test]
+fn who_is_forgotten_is_so_for_any_number_of_workers_and_stops() {
+    for (seed, identity) in seeds(30).flat_map(|seed| [(seed, IDENTITY), (seed, "")]) {
+        let mut rng = Rng::new(70_000 + seed);
+        let mut steps = stream(&mut rng, 60, !identity.is_empty());
+        steps.retain(|step| seed % 2 == 0 || !step.late);
+        let text = format!("{identity}{}{FACTS}{JOURNEYS}", forgets(SILENCE));
+        let world = world(&text, &events(&steps));
+        through_stops(&world, &mut rng, seed);
+        if seed % 2 == 0 {
+            continue;
+        }
+        let ending = play(&world, &[Cut::plain()]);
+        // A word is kept only on those who are known, or are linked to them.
+        let reference = Reference::of(&steps, Some(SILENCE));
+        for (subject, segment) in kept(&ending) {
+            let is_there = reference
+                .left
+                .iter()
+                .any(|(_, leaf)| reference.who.person(leaf).contains(&subject) || *leaf == subject);
+            assert!(is_there, "seed {seed}: {segment} of {subject} is kept");
+        }
     }
 }

@@ -286,7 +286,11 @@ fn resolved(events: &[Event]) -> Vec<Event> {
 }
 
 /// Facts and segments of everybody, in words.
-pub fn told(plan: &Plan, persons: &[Person], end: i64) -> BTreeMap<String, BTreeMap<String, String>> {
+pub fn told(
+    plan: &Plan,
+    persons: &[Person],
+    end: i64,
+) -> BTreeMap<String, BTreeMap<String, String>> {
     let of = |person: &Person| {
         let mut told = BTreeMap::new();
         for name in [

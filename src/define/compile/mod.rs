@@ -350,6 +350,7 @@ impl<'a> Compiler<'a> {
             sends: self.sends,
             sessions,
             policy,
+            forget_after: self.pack.forget_after.as_ref().map(|after| after.node),
             exit_kinds,
             exit_kinds_asked,
             tests: self.pack.tests.clone(),

@@ -40,8 +40,17 @@ pub(crate) const STACK_BYTES: usize = 64 << 20;
 const PACK: Shape = Shape {
     what: "a pack",
     keys: &[
-        "events", "currency", "sessions", "ignore", "identity", "facts", "segments", "journeys",
-        "policy", "tests",
+        "events",
+        "currency",
+        "sessions",
+        "ignore",
+        "identity",
+        "forget_after",
+        "facts",
+        "segments",
+        "journeys",
+        "policy",
+        "tests",
     ],
     required: &[],
     excludes: &[],
@@ -141,7 +150,7 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             r.error_hint(at, format!("nothing is written for \"{key}\""), "delete the key");
             continue;
         }
-        if ["currency", "sessions", "identity", "policy"].contains(key) {
+        if ["currency", "sessions", "identity", "forget_after", "policy"].contains(key) {
             r.define("key", key, at);
         }
         match *key {
@@ -150,6 +159,7 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             "sessions" => pack.sessions = facts::sessions(r, node, at).or(pack.sessions.take()),
             "ignore" => pack.ignore.extend(facts::ignore(r, node)),
             "identity" => pack.identity = identity::identity(r, node, at).or(pack.identity.take()),
+            "forget_after" => pack.forget_after = r.duration(node).or(pack.forget_after.take()),
             "facts" => pack.facts.extend(facts::facts(r, node)),
             "segments" => pack.segments.extend(facts::segments(r, node)),
             "journeys" => pack.journeys.extend(journeys::journeys(r, node)),

@@ -97,6 +97,8 @@ pub struct Plan {
     pub sends: Vec<SendPlan>,
     pub sessions: Option<SessionPlan>,
     pub policy: PolicyPlan,
+    /// Milliseconds after which a person without a strong identifier is forgotten.
+    pub forget_after: Option<i64>,
     /// Kinds of events for which an exit waits.
     pub exit_kinds: Kinds,
     /// Those of them of which an exit asks more than that there was one.
@@ -109,6 +111,14 @@ impl Plan {
     /// Whether everybody has to be looked at when it takes effect.
     pub fn concerns_everybody(&self) -> bool {
         self.version > 0 && self.concerned_everybody == self.version
+    }
+
+    /// Whether an identifier is a strong one: without `identity` that is a `userId`.
+    pub fn is_strong(&self, identifier: &str) -> bool {
+        match &self.inputs.identity {
+            Some(rules) => rules.is_strong(rules.rank(identifier)),
+            None => identifier.starts_with("user:"),
+        }
     }
 
     /// The fact of this name in the pack in effect.

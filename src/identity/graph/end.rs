@@ -65,9 +65,7 @@ impl Graph {
         if let Ok(entry) = self.index.find_entry(hash, |known| *known == at) {
             entry.remove();
         }
-        let (links, shared) = (Vec::new(), false);
-        self.leaves[at as usize] =
-            Leaf { name: CompactString::default(), rank: 0, first: at, shared, links, person: at };
+        self.leaves[at as usize] = Leaf::new(CompactString::default(), 0, at);
         self.free.push(at);
         self.removed.push(name);
     }

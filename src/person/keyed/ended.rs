@@ -1,11 +1,14 @@
 //! Persons of whom nothing is to be known any more, where every identifier is a person: no identity decides it for them.
 
+use super::super::farewell::Forgotten;
 use super::super::group::{Group, Groups};
+use super::super::{Effect, Person};
 use super::{Emit, Frame, Keyed};
-use crate::event::{Event, Says};
+use crate::event::{Event, Says, leaf_hash};
 use crate::identity::erased::{ErasedKey, key};
 use crate::identity::{Change, Ending, Script, When, when};
 use crate::store::Record;
+use crate::time::NEVER;
 
 impl Keyed {
     /// An identifier was erased at this instant, as a store has kept it.
@@ -61,5 +64,33 @@ impl Keyed {
         groups.take(id, &events);
         groups.all().into_iter().for_each(|group: Group| self.follow(frame, group, emit));
         true
+    }
+
+    /// A person was forgotten in the middle of a step. The memory is given back. If there is more, it is of somebody new, in
+    /// another slot.
+    pub(super) fn forget(
+        &mut self,
+        frame: &Frame,
+        slot: u32,
+        person: Box<Person>,
+        forgotten: &Forgotten,
+        more: bool,
+        emit: &mut Emit,
+    ) -> Option<(u32, usize)> {
+        let &Forgotten { after, at, ref names } = forgotten;
+        let id = person.id.clone();
+        self.effects.push(Effect::Gone { time: at });
+        emit(&id, leaf_hash(&id), &mut self.effects);
+        for name in names.iter().filter(|name| **name != id) {
+            self.effects.clear();
+            self.effects.push(Effect::Gone { time: at });
+            emit(name, leaf_hash(name), &mut self.effects);
+        }
+        self.effects.clear();
+        self.table.put(slot, person, NEVER);
+        if let Some((_, unsaid)) = self.take_out(&id) {
+            self.unsay(unsaid);
+        }
+        more.then(|| (self.table.find_or_add(&id, leaf_hash(&id), frame.plan), after))
     }
 }
