@@ -419,6 +419,9 @@ impl Graph {
         for (from, to) in [(a, b), (b, a)] {
             if let Some(known) = self.severed.get_mut(&from) {
                 known.retain(|other| *other != to);
+                if known.is_empty() {
+                    self.severed.remove(&from);
+                }
             }
         }
     }

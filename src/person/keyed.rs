@@ -234,16 +234,7 @@ impl Keyed {
         self.due = due;
     }
 
-    /// One person's part of an epoch; `popped` if the person's entry was taken out of the timers. Whoever is forgotten in the
-    /// middle of it is somebody new after that.
-    fn step(&mut self, frame: &Frame, slot: u32, events: &[Event], popped: bool, emit: &mut Emit) {
-        let (mut slot, mut rest, mut popped) = (slot, events, popped);
-        while let Some((next, after)) = self.step_once(frame, slot, rest, popped, emit) {
-            (slot, rest, popped) = (next, &rest[after..], false);
-        }
-    }
-
-    /// The same up to where the person is forgotten; then the slot of the next one, and how many events came before.
+    /// One person's part of an epoch, up to where the person is forgotten; then the slot of the next one, and how many events came before.
     fn step_once(
         &mut self,
         frame: &Frame,
@@ -369,14 +360,6 @@ impl Keyed {
         if !self.table.slot(slot).dirty {
             self.table.slot_mut(slot).dirty = true;
             self.dirty.push(slot);
-        }
-    }
-
-    /// What identity has to keep with the state after this epoch.
-    pub fn keep_links(&mut self, records: impl IntoIterator<Item = Record>) {
-        if self.tracked {
-            let named = |record: Record| (CompactString::from(record.id.as_str()), record);
-            self.links.extend(records.into_iter().map(named));
         }
     }
 

@@ -14,6 +14,7 @@ mod contract;
 mod definitions;
 mod engine;
 mod erasure;
+mod erasure_live;
 mod identity;
 mod kill;
 mod language_examples;

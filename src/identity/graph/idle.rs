@@ -89,8 +89,11 @@ impl Graph {
                 continue;
             }
             leaf.armed = NEVER;
-            // One who is part of another has an entry as that. An identifier that has changed hands is not let go of.
-            let stays = leaf.links.is_empty() && self.generations.contains_key(&leaf.first);
+            // One who is part of another has an entry as that. An identifier that has changed hands is
+            // not let go of.
+            let stays = leaf.links.is_empty()
+                && !self.severed.contains_key(&at)
+                && self.generations.contains_key(&leaf.first);
             if leaf.person != at || stays {
                 continue;
             }

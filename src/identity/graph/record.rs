@@ -60,6 +60,17 @@ impl Graph {
 
     /// Finds the persons, once all records are there.
     pub fn restored(&mut self) {
+        let moved: Vec<(u32, u32)> =
+            self.generations.iter().map(|(first, (generation, _))| (*first, *generation)).collect();
+        for (first, current) in moved {
+            for generation in 1..current {
+                let name = generation_name(&self.leaves[first as usize].name, generation);
+                if let Some(leaf) = self.find(&name) {
+                    let leaf = &mut self.leaves[leaf as usize];
+                    (leaf.first, leaf.shared) = (first, generation >= self.rules.most_moves);
+                }
+            }
+        }
         let mut seen = vec![false; self.leaves.len()];
         for at in 0..self.leaves.len() as u32 {
             if !seen[at as usize] {

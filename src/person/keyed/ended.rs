@@ -9,11 +9,20 @@ use crate::identity::erased::{ErasedKey, key};
 use crate::identity::{Change, Ending, Script, When, when};
 use crate::store::Record;
 use crate::time::NEVER;
+use compact_str::CompactString;
 
 impl Keyed {
     /// An identifier was erased at this instant, as a store has kept it.
     pub fn remember_erased(&mut self, key: ErasedKey, at: i64) {
         self.erased.remember(key, at);
+    }
+
+    /// What identity has to keep with the state after this epoch.
+    pub fn keep_links(&mut self, records: impl IntoIterator<Item = Record>) {
+        if self.tracked {
+            let named = |record: Record| (CompactString::from(record.id.as_str()), record);
+            self.links.extend(records.into_iter().map(named));
+        }
     }
 
     /// Lets one person's events of an epoch happen if that person ends among them, or some of them are not to be known any
@@ -64,6 +73,22 @@ impl Keyed {
         groups.take(id, &events);
         groups.all().into_iter().for_each(|group: Group| self.follow(frame, group, emit));
         true
+    }
+
+    /// One person's part of an epoch; `popped` if the person's entry was taken out of the timers. Whoever is forgotten in the
+    /// middle of it is somebody new after that.
+    pub(super) fn step(
+        &mut self,
+        frame: &Frame,
+        slot: u32,
+        events: &[Event],
+        popped: bool,
+        emit: &mut Emit,
+    ) {
+        let (mut slot, mut rest, mut popped) = (slot, events, popped);
+        while let Some((next, after)) = self.step_once(frame, slot, rest, popped, emit) {
+            (slot, rest, popped) = (next, &rest[after..], false);
+        }
     }
 
     /// A person was forgotten in the middle of a step. The memory is given back. If there is more, it is of somebody new, in
