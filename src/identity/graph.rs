@@ -279,7 +279,7 @@ impl Graph {
                 Ok(())
             }
             Claim::Erased(identifier) => {
-                let Ended { person, leaves, .. } = self.end(identifier);
+                let Ended { person, leaves, .. } = self.end(&self.owner(identifier).person);
                 changes.push(Change::End { person, leaves, why: Ending::Erased });
                 Ok(())
             }

@@ -184,7 +184,8 @@ impl Resolver {
             };
             let Some(claim) = self.erased.admit(claim, when.1) else { continue };
             if let Claim::Erased(identifier) = claim {
-                let ended = self.end(&identifier, when, Ending::Erased, &mut stage, &mut earlier);
+                let person = self.graph.owner(&identifier).person;
+                let ended = self.end(&person, when, Ending::Erased, &mut stage, &mut earlier);
                 for identifier in ended.identifiers {
                     self.erased.remember(super::erased::key(&identifier), when.0);
                     outcome.erased.push((identifier.clone(), when));
@@ -252,19 +253,19 @@ impl Resolver {
         }
     }
 
-    /// Ends the person of an identifier. What its identifiers have done before that in this epoch, they have done as that person.
+    /// Ends a person. What its identifiers have done before that in this epoch, they have done as that person.
     fn end(
         &mut self,
-        identifier: &str,
+        person: &CompactString,
         when: When,
         why: Ending,
         stage: &mut Stage,
         earlier: &mut Earlier,
     ) -> Ended {
-        let owner = self.graph.owner(identifier);
-        stage.note(&owner, || self.graph.members_of(&owner.person));
-        let identifiers = self.graph.identifiers_of(&owner.person);
-        let ended = self.graph.end(identifier);
+        let owner = Owner { leaf: person.clone(), person: person.clone() };
+        stage.note(&owner, || self.graph.members_of(person));
+        let identifiers = self.graph.identifiers_of(person);
+        let ended = self.graph.end(person);
         earlier.end(&ended);
         for (identifier, owner) in identifiers {
             earlier.note(identifier, when, owner, true);

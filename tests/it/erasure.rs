@@ -288,12 +288,14 @@ fn a_replay_brings_nobody_back() {
         }
         let world = world(&format!("{identity}{FACTS}{JOURNEYS}"), &events(&steps));
         let ending = play(&world, &[Cut::plain()]);
-        // Somebody else has spoken of it since, be it only to link it.
+        // Somebody has spoken of it since, be it only to link it; or what it did before it changed hands is somebody else's.
         let is_back = |id: &String| {
             let since = reference.erased[id];
-            steps.iter().map(|step| &step.event).any(|event| {
-                event.time > since && event.ids.iter().chain(&event.other).any(|it| it == id)
-            })
+            let is_left = reference.left.iter().any(|(_, leaf)| leaf == id);
+            is_left
+                || steps.iter().map(|step| &step.event).any(|event| {
+                    event.time > since && event.ids.iter().chain(&event.other).any(|it| it == id)
+                })
         };
         let gone: Vec<&String> = reference.erased.keys().filter(|id| !is_back(id)).collect();
         for id in gone {

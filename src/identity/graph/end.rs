@@ -13,14 +13,14 @@ pub(in crate::identity) struct Ended {
 }
 
 impl Graph {
-    /// Ends the person of an identifier. Leaves are taken out of the graph but those of an identifier that has changed hands:
+    /// Ends a person. Leaves are taken out of the graph but those of an identifier that has changed hands:
     /// who has it next must not get the history of who had it before.
-    pub(in crate::identity) fn end(&mut self, identifier: &str) -> Ended {
-        let Some(first) = self.find(identifier) else {
-            let all = vec![CompactString::from(identifier)];
-            return Ended { person: identifier.into(), leaves: all.clone(), identifiers: all };
+    pub(in crate::identity) fn end(&mut self, person: &str) -> Ended {
+        let Some(at) = self.find(person) else {
+            let all = vec![CompactString::from(person)];
+            return Ended { person: person.into(), leaves: all.clone(), identifiers: all };
         };
-        let component = self.component(self.current(first));
+        let component = self.component(at);
         let mut ended = Ended {
             person: self.name(self.leaves[component[0] as usize].person),
             leaves: component.iter().map(|&at| self.name(at)).collect(),
