@@ -151,7 +151,7 @@ impl Reference {
             return;
         }
         let time = event.time;
-        event.ids.retain(|id| !self.erased.get(id).is_some_and(|at| time <= *at));
+        event.ids.retain(|id| self.erased.get(id).is_none_or(|at| time > *at));
         if !self.is_erased(&named, time) {
             let is_new = !self.is_known(&event);
             self.who.take(&event);
@@ -356,11 +356,11 @@ fn who_is_forgotten_is_so_for_any_number_of_workers_and_stops() {
     for (seed, identity) in seeds(30).flat_map(|seed| [(seed, IDENTITY), (seed, "")]) {
         let mut rng = Rng::new(70_000 + seed);
         let mut steps = stream(&mut rng, 60, !identity.is_empty());
-        steps.retain(|step| seed % 2 == 0 || !step.late);
+        steps.retain(|step| seed.is_multiple_of(2) || !step.late);
         let text = format!("{identity}{}{FACTS}{JOURNEYS}", forgets(SILENCE));
         let world = world(&text, &events(&steps));
         through_stops(&world, &mut rng, seed);
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             continue;
         }
         let ending = play(&world, &[Cut::plain()]);

@@ -36,8 +36,8 @@ policy:
 
 fn world(seed: u64) -> World {
     let mut rng = Rng::new(seed);
-    let identity = if seed % 2 == 0 { IDENTITY } else { "" };
-    let forgets = if seed % 3 == 0 { forgets(SILENCE) } else { String::new() };
+    let identity = if seed.is_multiple_of(2) { IDENTITY } else { "" };
+    let forgets = if seed.is_multiple_of(3) { forgets(SILENCE) } else { String::new() };
     // Places among all others are answered an epoch later, and live epochs are cut otherwise than those of files.
     let facts: Vec<&str> = FACTS
         .lines()
@@ -64,7 +64,7 @@ fn stopped_anywhere_and_started_again_the_erased_stay_away() {
         let wanted = world.of_files();
         let model = world.cluster();
         let kept = Kept::default();
-        let kept = (seed % 4 > 0).then_some(&kept);
+        let kept = (!seed.is_multiple_of(4)).then_some(&kept);
         for _ in 0..5 {
             model.set_piece(Some(1 + rng.below(40) as usize));
             let fault = *rng.pick(&[CommitFault::Before, CommitFault::After]);
@@ -144,8 +144,9 @@ impl Life {
 /// What the compacted topic holds of a key: its last payload, if there is any record of it.
 fn last_word(model: &Model, key: &str) -> Option<Option<Vec<u8>>> {
     let records = model.committed(&topics().streams[Stream::Segments as usize]);
-    let of_key = records.into_iter().filter(|it| it.data.key.as_deref() == Some(key.as_bytes()));
-    of_key.last().map(|record| record.data.payload)
+    let mut of_key =
+        records.into_iter().filter(|it| it.data.key.as_deref() == Some(key.as_bytes()));
+    of_key.next_back().map(|record| record.data.payload)
 }
 
 #[test]

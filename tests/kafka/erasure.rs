@@ -24,7 +24,7 @@ segments: { seen: views >= 1 }
 const GONE: &str = "kairos.segment.gone";
 
 /// What HTTP says of a person, as a number.
-fn status(instance: &Instance, person: &str) -> u16 {
+fn status(instance: &mut Instance, person: &str) -> u16 {
     let mut stream = TcpStream::connect(instance.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     let request = format!(
@@ -59,12 +59,15 @@ fn a_tombstone_stands_for_whoever_was_erased() {
             .iter()
             .all(|id| count(outputs, id, "kairos.segment.entered") == 1)
     });
-    assert_eq!(status(&instance, "user:anna"), 200);
+    assert_eq!(status(&mut instance, "user:anna"), 200);
     operator(&instance, &["erase", "user:anna"]);
     wait(&mut instance, &mut outputs, |outputs| count(outputs, "user:anna", GONE) == 1);
     let tombstone = outputs.lines[Stream::Segments as usize].iter().find(|line| line.kind == GONE);
     assert_eq!(tombstone.unwrap().data, "null");
-    assert_eq!((status(&instance, "user:anna"), status(&instance, "user:berta")), (404, 200));
+    assert_eq!(
+        (status(&mut instance, "user:anna"), status(&mut instance, "user:berta")),
+        (404, 200)
+    );
     instance.kill();
     instance.start();
     instance.wait_for("caught up");
@@ -81,7 +84,10 @@ fn a_tombstone_stands_for_whoever_was_erased() {
         count(outputs, "user:clara", "kairos.segment.entered") == 1
     });
     std::thread::sleep(Duration::from_secs(2));
-    assert_eq!((status(&instance, "user:anna"), status(&instance, "user:clara")), (404, 200));
+    assert_eq!(
+        (status(&mut instance, "user:anna"), status(&mut instance, "user:clara")),
+        (404, 200)
+    );
     look_once(&servers, &topic, &["anna"]);
     wait(&mut instance, &mut outputs, |outputs| {
         count(outputs, "user:anna", "kairos.segment.entered") == 2
