@@ -181,7 +181,7 @@ fn memory(rules: &kairos::define::plan::IdentityPlan, links: u64) {
         let user = format!("user:customer-{n}").into();
         let device = format!("anonymous:9f1c2a44-5b1e-4c6f-8d3a-{n:012}").into();
         let at = (0, 0, kairos::event::Origin { source: 0, position: n });
-        resolver.epoch(vec![(at, Claim::Together(vec![user, device]))]);
+        resolver.epoch(vec![(at, Claim::Together(vec![user, device]))], Vec::new(), i64::MAX);
     }
     let bytes = counting::held() - before;
     println!("identity: {} bytes an identifier in the graph", bytes as u64 / (2 * links));

@@ -42,15 +42,15 @@ fn main() {
         hash.update(format!("{id} {effects:?}").as_bytes());
     };
     let held = {
-        let mut events: Vec<Event> =
+        let events: Vec<Event> =
             traffic::traffic(&plan, customers, count).into_iter().map(|(_, event)| event).collect();
         let mut begin = events[0].time.div_euclid(EPOCH) * EPOCH;
         let end = events[events.len() - 1].time + DAY;
-        let mut rest = events.as_mut_slice();
+        let mut rest = events.as_slice();
         while begin < end {
             let until = begin + EPOCH;
-            let (now, later) = rest.split_at_mut(rest.partition_point(|event| event.time < until));
-            keyed.epoch(now, Span { begin, end: until, clock: i64::MIN }, &mut emit);
+            let (now, later) = rest.split_at(rest.partition_point(|event| event.time < until));
+            keyed.epoch(&mut now.to_vec(), Span { begin, end: until, clock: i64::MIN }, &mut emit);
             rest = later;
             begin = until;
         }

@@ -52,6 +52,9 @@ pub const EXIT_EVENTS_MAX: usize = 8;
 /// can be opened by another.
 pub const KEY_GROUPS: usize = 256;
 
+/// Persons of several identifiers who are forgotten in one epoch; the rest is first in the next one.
+pub const FORGOTTEN_PER_EPOCH_MAX: usize = 4_096;
+
 /// Persons of one key group whose timers are worked off in one epoch; the rest is first in the next one.
 pub const TIMERS_PER_GROUP_AND_EPOCH: usize = 512;
 

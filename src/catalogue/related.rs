@@ -5,7 +5,7 @@
 
 use crate::limits::RELATED_KEPT_MAX;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// That a person has two products by a relation: relation, product, the other one; and whether it is one person more or fewer.
 pub type Pair = ((u8, u64, u64), i32);
@@ -47,14 +47,13 @@ impl Related {
     /// Takes in what was said in one epoch, and gives what goes best with the products for which that has changed, in order.
     pub fn take(&mut self, mut pairs: Vec<Pair>) -> Vec<Best> {
         pairs.sort_unstable();
-        let mut touched: HashSet<(u8, u64)> = HashSet::new();
-        let mut changed = Vec::new();
+        let mut changed: Vec<(u8, u64)> = Vec::new();
         for same in pairs.chunk_by(|a, b| a.0 == b.0) {
             let ((relation, product, other), _) = same[0];
             let more: i32 = same.iter().map(|(_, more)| more).sum();
             if more != 0 {
                 self.products.entry((relation, product)).or_default().add(other, more);
-                if touched.insert((relation, product)) {
+                if changed.last() != Some(&(relation, product)) {
                     changed.push((relation, product));
                 }
             }

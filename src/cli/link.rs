@@ -1,11 +1,12 @@
-//! `kairos link` and `kairos unlink`: an operator's word on who is who, as an event like any other.
+//! `kairos link`, `kairos unlink` and `kairos erase`: an operator's word on who is who, or is to be nobody, as an event like any
+//! other.
 
 use super::failure::Failure;
 use super::output::{good, print};
 use crate::broker::kafka_plain::PlainProducer;
 use crate::config::Config;
 use crate::decode::adapter::Format;
-use crate::define::compile::APART;
+use crate::define::compile::{APART, ERASED};
 use crate::sim::generate::live::key;
 use crate::time::clock::{Clock, System};
 use crate::time::format;
@@ -32,6 +33,24 @@ Examples:
 
 Each goes on as if they had never been one; events do not link them again. Without the second identifier, the first is taken
 from everybody else.";
+
+pub(super) const ERASE_EXAMPLES: &str = "\
+Examples:
+  kairos erase user:42 --config config/kafka.toml
+  kairos erase email:anna@example.com >> events.jsonl
+
+Nothing is known any more of the person who has this identifier, nor of any of its identifiers: facts, segments, open
+instances and links go at once, and the topic of segments gets tombstones. What is dated up to the request stays away when it
+is read again; whoever comes later is somebody new. What has been sent stays on its topics.";
+
+#[derive(Args, Debug)]
+pub(super) struct EraseArgs {
+    /// An identifier with its kind, such as user:42
+    identifier: String,
+    /// The configuration of the instance whose input gets the event; without it the event is printed
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
 
 #[derive(Args, Debug)]
 pub(super) struct LinkArgs {
@@ -93,6 +112,20 @@ pub(super) fn unlink(args: &UnlinkArgs) -> Result<u8, Failure> {
     tell(event, args.config.as_ref())
 }
 
+/// Asks for a person to be erased.
+pub(super) fn erase(args: &EraseArgs) -> Result<u8, Failure> {
+    whole(&args.identifier)?;
+    let named = json!({"identifier": args.identifier});
+    let mut event = json!({"type": "track", "event": ERASED, "properties": named});
+    // It goes to where the person's own events go, and so comes after them.
+    match args.identifier.split_once(':') {
+        Some(("user", id)) => event["userId"] = json!(id),
+        Some(("anonymous", id)) => event["anonymousId"] = json!(id),
+        _ => {}
+    }
+    tell(event, args.config.as_ref())
+}
+
 fn whole(identifier: &str) -> Result<(), Failure> {
     match identifier.split_once(':') {
         Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(()),
@@ -123,8 +156,9 @@ fn tell(mut event: Value, config: Option<&PathBuf>) -> Result<u8, Failure> {
     let producer = PlainProducer::new(&config.kafka.client_properties()).map_err(failure)?;
     producer.partitions(&input.topic).map_err(failure)?;
     let mut record_key = Vec::new();
-    key(line.as_bytes(), &mut record_key);
-    producer.send(&input.topic, Some(&record_key), line.as_bytes(), now).map_err(failure)?;
+    let has_key = key(line.as_bytes(), &mut record_key);
+    let record_key = has_key.then_some(&*record_key);
+    producer.send(&input.topic, record_key, line.as_bytes(), now).map_err(failure)?;
     if producer.flush(PATIENCE) > 0 || producer.failed() > 0 {
         let message = producer.last_error().unwrap_or_else(|| "the brokers do not answer".into());
         return Err(Failure::failed(format!("the event did not arrive: {message}")));

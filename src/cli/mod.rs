@@ -72,6 +72,9 @@ enum Command {
     /// Say that an identifier is not somebody's after all
     #[command(after_help = link::UNLINK_EXAMPLES)]
     Unlink(link::UnlinkArgs),
+    /// Ask for a person to be erased: nothing is known of them any more
+    #[command(after_help = link::ERASE_EXAMPLES)]
+    Erase(link::EraseArgs),
     /// Report every mistake in a pack
     #[command(after_help = pack::CHECK_EXAMPLES)]
     Check {
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Apply(args) => apply::apply(args),
         Command::Link(args) => link::link(args),
         Command::Unlink(args) => link::unlink(args),
+        Command::Erase(args) => link::erase(args),
         Command::Check { path } => pack::check(path),
         Command::Test(args) => pack::test(args),
         Command::Demo(args) => demo::demo(args),

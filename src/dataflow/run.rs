@@ -8,7 +8,8 @@ use crate::decode::Decoder;
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
 use crate::event::worker_of;
-use crate::identity::{Graph, Resolver};
+use crate::identity::erased::hash_of;
+use crate::identity::{Erased, Graph, Resolver};
 use crate::person::Person;
 use crate::person::keyed::{Counts, Keyed};
 use crate::sink::{Formatter, Labels, Sink, SinkError, Sources};
@@ -426,7 +427,7 @@ pub(super) fn guarded<R: Default>(
     })
 }
 
-/// The links that a store holds, for one worker; none if the plan knows no identity. A store that cannot be read ends the run.
+/// The links that a store holds and who was erased, for one worker; none if the plan knows no identity. A store that cannot be read ends the run.
 pub(super) fn links(control: &Control, plan: &Plan, store: Option<&dyn Store>) -> Option<Resolver> {
     let mut graph = Graph::new(plan.inputs.identity.clone()?);
     let read = store.map_or(Ok(()), |store| {
@@ -434,14 +435,19 @@ pub(super) fn links(control: &Control, plan: &Plan, store: Option<&dyn Store>) -
             graph.restore(&postcard::from_bytes(bytes).expect("a store checks what it reads"));
         })
     });
+    let mut erased = Erased::default();
+    let read = read.and_then(|()| {
+        store.map_or(Ok(()), |it| it.each_erased(&mut |key, at| erased.remember(key, at)))
+    });
     if let Err(error) = read {
         control.fail(error.into());
     }
     graph.restored();
-    Some(Resolver::with(graph))
+    Some(Resolver::with(graph, erased))
 }
 
-/// Makes known to a worker which of the stored persons are its own, and what else is kept as of the checkpoint's epoch.
+/// Makes known to a worker which of the stored persons are its own, which of those who were erased, and what else is kept as of
+/// the checkpoint's epoch.
 pub(super) fn take_stored(
     keyed: &mut Keyed,
     store: &dyn Store,
@@ -453,6 +459,11 @@ pub(super) fn take_stored(
     store.each(&mut |id, hash, deadline| {
         if mine(hash) {
             keyed.add_stored(id, hash, deadline);
+        }
+    })?;
+    store.each_erased(&mut |key, at| {
+        if mine(hash_of(key)) {
+            keyed.remember_erased(key, at);
         }
     })?;
     let Some(done) = done else { return Ok(()) };

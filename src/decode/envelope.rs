@@ -52,6 +52,8 @@ impl<'a> Envelope<'a> {
             "screen" => (Call::Screen, "screen"),
             "group" => (Call::Group, "group"),
             "alias" => (Call::Alias, "alias"),
+            // How Segment's tools for privacy ask for it.
+            "delete" => (Call::Track, crate::define::compile::ERASED),
             _ => return None,
         };
         Some((call.0, call.1.into()))
@@ -73,7 +75,7 @@ impl<'a> Envelope<'a> {
         match call {
             Call::Track | Call::Page | Call::Screen => self.properties,
             Call::Identify | Call::Group => self.traits,
-            Call::Alias | Call::Product | Call::Inside => None,
+            Call::Alias | Call::Product | Call::Inside | Call::Notice => None,
         }
     }
 

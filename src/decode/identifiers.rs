@@ -62,6 +62,47 @@ fn apart(rules: &IdentityPlan, leaf: CompactString, values: &[(u16, Value)]) -> 
     Identifiers { leaf, also, says: Says::Apart }
 }
 
+/// Whoever is to be erased: the identifier that the event names, or else its own strongest one.
+pub(super) fn erased(
+    rules: Option<&IdentityPlan>,
+    envelope: &Envelope,
+    (call, kind): (Call, Kind),
+    values: &[(u16, Value)],
+    slot: u16,
+) -> Result<Identifiers, Refused> {
+    let leaf = match values.iter().find(|(known, _)| *known == slot) {
+        // What is named and cannot be understood must not erase somebody else.
+        Some((_, named)) => {
+            named.key().and_then(|id| whole(rules, id.trim())).ok_or_else(|| {
+                let detail =
+                    "`identifier` is not written with a kind that the pack knows, as in user:42";
+                (Reason::NoIdentifier, detail.to_owned())
+            })?
+        }
+        None => match rules {
+            Some(rules) => find(rules, envelope, call, kind, values)?.leaf,
+            None => envelope.leaf()?,
+        },
+    };
+    Ok(Identifiers { leaf, also: Vec::new(), says: Says::Erased })
+}
+
+/// An identifier that is written with its kind, in its one spelling.
+fn whole(rules: Option<&IdentityPlan>, written: &str) -> Option<CompactString> {
+    let (kind, id) = written.split_once(':')?;
+    if super::envelope::is_placeholder(id) || id.len() > ID_BYTES_MAX {
+        return None;
+    }
+    let Some(rules) = rules else {
+        return matches!(kind, "user" | "anonymous").then(|| written.into());
+    };
+    let known = rules.kinds.iter().find(|known| known.name == kind)?;
+    match known.form {
+        IdentifierForm::Text => Some(written.into()),
+        form => Some(leaf(&known.prefix, &self::written(id, form)?)),
+    }
+}
+
 fn of_kind(
     kind: &IdentifierKind,
     envelope: &Envelope,

@@ -51,6 +51,8 @@ pub struct Decoder {
     identity: Option<IdentityPlan>,
     /// The kind of the records of products, and the slot that names the product.
     catalogue: Option<(Kind, u16)>,
+    /// The event that asks for a person to be erased, and the slot of which one.
+    erased: (Kind, u16),
     /// Leaves whose events do not count, by their hashes.
     ignored: hashbrown::HashMap<u64, String, foldhash::fast::FixedState>,
     /// Bytes beyond which a line is not looked at.
@@ -78,6 +80,7 @@ impl Decoder {
             paths: inputs.paths.clone(),
             identity: inputs.identity.clone(),
             catalogue: inputs.catalogue,
+            erased: (inputs.erased, inputs.erased_slot),
             ignored: inputs.ignored.iter().map(|leaf| (leaf_hash(leaf), leaf.clone())).collect(),
             line_bytes_max: LINE_BYTES_MAX,
         }
@@ -140,14 +143,19 @@ impl Decoder {
         let message_id = envelope.message_id()?;
         // The order of reasons is that of `Reason`: who comes before when.
         let product = self.catalogue.filter(|(record, _)| *record == kind).map(|(_, slot)| slot);
-        let no_one = self.identity.is_some() || product.is_some();
-        let alone = if no_one { None } else { Some(envelope.leaf()?) };
+        let (erased, erased_slot) = self.erased;
+        let erases = call == Call::Track && kind == erased && kind != Kind::OTHER;
+        let is_alone = self.identity.is_none() && !erases && product.is_none();
+        let alone = if is_alone { Some(envelope.leaf()?) } else { None };
         let time = envelope.time(arrival)?;
         let envelope = *envelope;
         let mut values = reading.values(call, kind)?;
         let call = if product.is_some() { Call::Product } else { call };
         let Identifiers { leaf, also, says } = match (alone, &self.identity) {
             _ if let Some(slot) = product => Identifiers::one(product_leaf(&values, slot)?),
+            (None, rules) if erases => {
+                identifiers::erased(rules.as_ref(), &envelope, (call, kind), &values, erased_slot)?
+            }
             (None, Some(rules)) => identifiers::find(rules, &envelope, call, kind, &values)?,
             (leaf, _) => Identifiers::one(leaf.unwrap_or_default()),
         };

@@ -43,6 +43,8 @@ pub struct Pack {
     pub identity: Option<Identity>,
     pub groups: Vec<GroupDef>,
     pub catalogue: Option<Catalogue>,
+    /// `forget_after:` how long nothing may be seen of a person without a strong identifier.
+    pub forget_after: Option<Millis>,
     pub facts: Vec<FactDef>,
     pub segments: Vec<SegmentDef>,
     pub journeys: Vec<JourneyDef>,

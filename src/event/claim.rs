@@ -13,6 +13,8 @@ pub enum Says {
     Alias,
     /// They are not one customer after all.
     Apart,
+    /// Nothing is to be known any more of whoever it is.
+    Erased,
 }
 
 /// What is said about identifiers.
@@ -24,6 +26,8 @@ pub enum Claim {
     Alias(CompactString, CompactString),
     /// They are not one customer after all; without a second one, the first is nobody else.
     Apart(CompactString, Option<CompactString>),
+    /// Nothing is to be known any more of whoever it is.
+    Erased(CompactString),
 }
 
 impl Claim {
@@ -33,6 +37,7 @@ impl Claim {
             Claim::Together(all) => (all.as_slice(), None, None),
             Claim::Alias(a, b) => (&[][..], Some(a), Some(b)),
             Claim::Apart(a, b) => (&[][..], Some(a), b.as_ref()),
+            Claim::Erased(id) => (&[][..], Some(id), None),
         };
         list.iter().chain(one).chain(two)
     }

@@ -15,7 +15,17 @@ use compact_str::CompactString;
 
 /// The number that a plan gives to an event name. [`Kind::OTHER`] is every name that no definition mentions.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    PartialOrd,
+    Ord,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub struct Kind(pub u16);
 
@@ -35,8 +45,10 @@ pub enum Call {
     Alias,
     /// No call: the record of a product.
     Product,
-    /// No call: it came about inside, out of what somebody else has done or a change of the catalogue.
+    /// No call: what a member has done, as its group has it.
     Inside,
+    /// No call: what a person is told of a change of the catalogue.
+    Notice,
 }
 
 /// Where an input stands: which source (file or partition, in the order of the configuration) and which place in it
@@ -115,7 +127,7 @@ impl Event {
 
     /// Whether it came about inside.
     pub fn is_inside(&self) -> bool {
-        self.call == Call::Inside
+        matches!(self.call, Call::Inside | Call::Notice)
     }
 
     /// The identifier by which the person is known to whom it happens.

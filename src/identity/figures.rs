@@ -13,6 +13,8 @@ pub struct Figures {
     pub joined: AtomicU64,
     /// Persons who were parted from another.
     pub parted: AtomicU64,
+    /// Events of identifiers that had been erased after them.
+    pub dropped: AtomicU64,
     refused: [AtomicU64; Refusal::ALL.len()],
 }
 
@@ -23,6 +25,8 @@ impl Figures {
             let counter = match change {
                 Change::Join { .. } => &self.joined,
                 Change::Part { .. } => &self.parted,
+                // Counted where the person was.
+                Change::End { .. } => continue,
             };
             counter.fetch_add(1, Ordering::Relaxed);
         }
@@ -30,6 +34,10 @@ impl Figures {
             self.refused[*refusal as usize].fetch_add(1, Ordering::Relaxed);
             tracing::debug!(reason = refusal.as_str(), ?claim, "identifiers are not linked");
         }
+    }
+
+    pub(super) fn note_dropped(&self, events: usize) {
+        self.dropped.fetch_add(events as u64, Ordering::Relaxed);
     }
 
     /// Links that were refused, by reason.

@@ -14,9 +14,11 @@
 
 use crate::define::plan::IdentityPlan;
 use crate::event::{Claim, Event, leaf_hash};
+use crate::time::NEVER;
 use compact_str::CompactString;
 use hashbrown::{HashMap, HashTable};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 type Fixed = foldhash::fast::FixedState;
@@ -28,19 +30,34 @@ pub enum Change {
     Join { into: CompactString, from: CompactString },
     /// Some leaves of a person are a person of their own again.
     Part { from: CompactString, into: CompactString, leaves: Vec<CompactString> },
+    /// Nothing is known any more of a person, and each of the leaves stands alone.
+    End { person: CompactString, leaves: Vec<CompactString>, why: Ending },
+}
+
+/// Why a person is not known any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ending {
+    /// Somebody has asked for it.
+    Erased,
+    /// Nothing was seen for long of a person without a strong identifier.
+    Forgotten,
 }
 
 impl Change {
     /// Who is there after it in any case.
     pub fn survivor(&self) -> &CompactString {
-        let (Change::Join { into, .. } | Change::Part { into, .. }) = self;
+        let (Change::Join { into, .. }
+        | Change::Part { into, .. }
+        | Change::End { person: into, .. }) = self;
         into
     }
 
-    /// Both persons that it is about.
+    /// Both persons that it is about; of an end it is one.
     pub fn persons(&self) -> [&CompactString; 2] {
-        let (Change::Join { into, from } | Change::Part { into, from, .. }) = self;
-        [into, from]
+        match self {
+            Change::Join { into, from } | Change::Part { into, from, .. } => [into, from],
+            Change::End { person, .. } => [person, person],
+        }
     }
 }
 
@@ -67,17 +84,6 @@ impl Refusal {
             Refusal::OverLinked => "over-linked identifier",
         }
     }
-}
-
-/// What the store keeps of one leaf.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeafRecord {
-    pub name: CompactString,
-    links: Vec<CompactString>,
-    /// Of an identifier's first leaf: the generation that is current, if not the first.
-    generation: u32,
-    /// Identifiers from which it was taken apart, and with which events do not link it again.
-    severed: Vec<CompactString>,
 }
 
 /// To whom the events of an identifier belong.
@@ -117,6 +123,17 @@ struct Leaf {
     links: Vec<u32>,
     /// The strongest leaf of its component, by which the person is known.
     person: u32,
+    /// When something was last seen of it; and its entry among the deadlines of persons.
+    seen: i64,
+    armed: i64,
+}
+
+impl Leaf {
+    /// In a place of its own, linked to none.
+    fn new(name: CompactString, rank: u8, at: u32) -> Leaf {
+        let (links, shared, seen, armed) = (Vec::new(), false, i64::MIN, NEVER);
+        Leaf { name, rank, first: at, shared, links, person: at, seen, armed }
+    }
 }
 
 /// All leaves that are, or were, linked to another one.
@@ -130,6 +147,12 @@ pub struct Graph {
     severed: HashMap<u32, Vec<u32>, Fixed>,
     /// Leaves that something has happened to since the last [`Graph::take_touched`].
     touched: Vec<u32>,
+    /// Places of leaves that were taken out, and the names of those since the last [`Graph::take_removed`].
+    free: Vec<u32>,
+    removed: Vec<CompactString>,
+    /// Persons without a strong leaf, by deadline, and leaves of which something was seen since the last [`Graph::take_touched`].
+    idle: BTreeSet<(i64, CompactString)>,
+    noticed: Vec<u32>,
 }
 
 impl Graph {
@@ -142,6 +165,10 @@ impl Graph {
             generations: HashMap::default(),
             severed: HashMap::default(),
             touched: Vec::new(),
+            free: Vec::new(),
+            removed: Vec::new(),
+            idle: BTreeSet::new(),
+            noticed: Vec::new(),
         }
     }
 
@@ -150,14 +177,24 @@ impl Graph {
         self.rules
     }
 
+    /// The rules.
+    pub fn rules(&self) -> &IdentityPlan {
+        &self.rules
+    }
+
+    /// Whether a leaf is, or was, linked to another one.
+    pub fn knows(&self, leaf: &str) -> bool {
+        self.find(leaf).is_some()
+    }
+
     /// Leaves that are known.
     pub fn len(&self) -> usize {
-        self.leaves.len()
+        self.leaves.len() - self.free.len()
     }
 
     /// Whether nothing was ever linked.
     pub fn is_empty(&self) -> bool {
-        self.leaves.is_empty()
+        self.len() == 0
     }
 
     /// The leaf under which an identifier's events come in now, and its person.
@@ -191,7 +228,7 @@ impl Graph {
             Claim::Together(all) => {
                 all.split_first().is_none_or(|(a, others)| others.iter().all(|b| known(a, b)))
             }
-            Claim::Alias(..) | Claim::Apart(..) => false,
+            Claim::Alias(..) | Claim::Apart(..) | Claim::Erased(..) => false,
         }
     }
 
@@ -241,71 +278,19 @@ impl Graph {
                 self.sever(a, b.as_deref(), changes);
                 Ok(())
             }
+            Claim::Erased(identifier) => {
+                let Ended { person, leaves, .. } = self.end(&self.owner(identifier).person);
+                changes.push(Change::End { person, leaves, why: Ending::Erased });
+                Ok(())
+            }
         }
-    }
-
-    /// What the store has to keep of the leaves that something has happened to, and the identifiers among them whose events
-    /// come in under these leaves now; forgets which these were.
-    pub fn take_touched(&mut self) -> (Vec<LeafRecord>, Vec<(CompactString, Owner)>) {
-        let mut touched = std::mem::take(&mut self.touched);
-        touched.sort_unstable();
-        touched.dedup();
-        let records = touched.iter().map(|&at| self.record(at)).collect();
-        let current = touched.iter().filter(|&&at| self.is_current(at));
-        let owner = |&at: &u32| (self.name(self.leaves[at as usize].first), self.owner_of(at));
-        (records, current.map(owner).collect())
     }
 
     /// All identifiers that are linked, and to whom their events belong.
     pub fn owners(&self) -> impl Iterator<Item = (CompactString, Owner)> + '_ {
         (0..self.leaves.len() as u32)
-            .filter(|&at| self.is_current(at))
+            .filter(|&at| !self.is_free(at) && self.is_current(at))
             .map(|at| (self.name(self.leaves[at as usize].first), self.owner_of(at)))
-    }
-
-    /// Takes in what a store has kept: all records, then [`Graph::restored`].
-    pub fn restore(&mut self, record: &LeafRecord) {
-        let at = self.find_or_add(&record.name);
-        for link in &record.links {
-            let other = self.find_or_add(link);
-            if !self.leaves[at as usize].links.contains(&other) {
-                self.leaves[at as usize].links.push(other);
-            }
-        }
-        for other in &record.severed {
-            let other = self.find_or_add(other);
-            self.remember_severed(at, other);
-        }
-        if record.generation > 0 {
-            let leaf = self.find_or_add(&generation_name(&record.name, record.generation));
-            self.set_generation(at, record.generation, leaf);
-        }
-        self.touched.clear();
-    }
-
-    /// Finds the persons, once all records are there.
-    pub fn restored(&mut self) {
-        let mut seen = vec![false; self.leaves.len()];
-        for at in 0..self.leaves.len() as u32 {
-            if !seen[at as usize] {
-                let component = self.component(at);
-                component.iter().for_each(|&leaf| seen[leaf as usize] = true);
-                self.settle(&component);
-            }
-        }
-        self.touched.clear();
-    }
-
-    fn record(&self, at: u32) -> LeafRecord {
-        let leaf = &self.leaves[at as usize];
-        let name = |at: &u32| self.leaves[*at as usize].name.clone();
-        let severed = self.severed.get(&at).into_iter().flatten().map(name).collect();
-        LeafRecord {
-            name: leaf.name.clone(),
-            links: leaf.links.iter().map(name).collect(),
-            generation: self.generations.get(&at).map_or(0, |(generation, _)| *generation),
-            severed,
-        }
     }
 
     /// Links what came with a stronger identifier to it. If both belong to somebody with a strong identifier already, the
@@ -434,6 +419,9 @@ impl Graph {
         for (from, to) in [(a, b), (b, a)] {
             if let Some(known) = self.severed.get_mut(&from) {
                 known.retain(|other| *other != to);
+                if known.is_empty() {
+                    self.severed.remove(&from);
+                }
             }
         }
     }
@@ -533,10 +521,16 @@ impl Graph {
         if let Some(at) = self.find(name) {
             return at;
         }
-        let at = u32::try_from(self.leaves.len()).expect("fewer than 2^32 identifiers");
+        let reused = self.free.pop();
+        let at = reused.unwrap_or_else(|| {
+            u32::try_from(self.leaves.len()).expect("fewer than 2^32 identifiers")
+        });
         let (name, rank) = (CompactString::from(name), self.rules.rank(name));
-        let (links, shared) = (Vec::new(), false);
-        self.leaves.push(Leaf { name, rank, first: at, shared, links, person: at });
+        let leaf = Leaf::new(name, rank, at);
+        match reused {
+            Some(at) => self.leaves[at as usize] = leaf,
+            None => self.leaves.push(leaf),
+        }
         let leaves = &self.leaves;
         let hash = |at: &u32| leaf_hash(&leaves[*at as usize].name);
         self.index.insert_unique(hash(&at), at, hash);
@@ -550,6 +544,12 @@ fn generation_name(identifier: &str, generation: u32) -> CompactString {
     write!(name, "#{generation}").expect("text takes text");
     name
 }
+
+mod end;
+mod idle;
+mod record;
+pub(super) use end::Ended;
+pub use record::LeafRecord;
 
 #[cfg(test)]
 mod tests;

@@ -11,12 +11,14 @@
 //! at the very event that says it: results do not depend on where epochs are cut. Those whom one epoch joins or parts are
 //! worked on together, on one worker ([`Script`]).
 
+pub mod erased;
 pub mod figures;
 pub mod graph;
 pub mod operator;
 pub mod resolve;
 
-pub use graph::{Change, Graph, LeafRecord, Owner, Refusal};
+pub use erased::Erased;
+pub use graph::{Change, Ending, Graph, LeafRecord, Owner, Refusal};
 pub use resolve::{Assigned, Resolver};
 
 use crate::event::{Event, Origin};

@@ -3,11 +3,13 @@
 //! Claims go to one worker, because each is judged by what the ones before it have made. Its answers go back to where
 //! identifiers are looked up, and to the persons. An epoch's events are held until all its claims are judged.
 
+use super::erased::{ErasedKey, key};
 use super::graph::Owner;
 use super::resolve::{Assigned, claim};
-use super::{Resolver, Script, When, when};
+use super::{Erased, Resolver, Script, When, when};
+use crate::define::plan::IdentityPlan;
 use crate::epoch::{Epochs, Placed};
-use crate::event::{Claim, Event, key_group, leaf_hash, worker_of};
+use crate::event::{Claim, Event, Says, key_group, leaf_hash, worker_of};
 use crate::identity::figures::Figures;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -31,6 +33,10 @@ pub enum Told {
     Script(usize, Script),
     /// What the store has to keep of a leaf.
     Link(CompactString, Vec<u8>),
+    /// That it keeps nothing of a leaf any more.
+    Unlink(CompactString),
+    /// That an identifier was erased, and when.
+    Erased(ErasedKey, i64),
 }
 
 /// That a person goes from one worker to another before an epoch.
@@ -55,10 +61,27 @@ struct Answer {
     identifier: CompactString,
     earlier: Vec<(When, Address)>,
     address: Address,
+    /// Where in the order of events it was erased.
+    erased: Vec<When>,
 }
 
-/// A claim of an epoch, with the order in which it stands.
-type Claimed = (u64, When, Claim);
+/// What an event of an epoch says of identifiers, with the order in which it stands.
+type Claimed = (u64, When, Word);
+
+/// What is said.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Word {
+    Claim(Claim),
+    /// Only that there is something of the identifier of this hash.
+    Seen(u64),
+}
+
+/// All of an epoch.
+#[derive(Default)]
+struct Words {
+    claims: Vec<(When, Claim)>,
+    seen: Vec<(When, u64)>,
+}
 
 /// What comes out of the stage.
 pub struct Resolved<'scope> {
@@ -110,11 +133,14 @@ pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -
             addresses.insert(identifier, Address { owner, worker });
         }
     }
-    let (events, claims) = extract(events);
+    let (events, claims) = extract(events, stage.resolver.graph().rules());
+    let erased = stage.resolver.erased().of(|hash| worker_of(hash, peers) == index);
+    let figures = stage.figures.clone();
     let judge = Judge {
         // All claims go to the first worker: the others need not keep all links.
         resolver: if index == 0 { stage.resolver } else { stage.resolver.without_links() },
         guests: HashMap::default(),
+        next: stage.first_epoch,
         peers,
         epochs: stage.epochs.clone(),
         figures: stage.figures,
@@ -125,6 +151,9 @@ pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -
         addresses,
         learnt: 0,
         earlier: HashMap::default(),
+        erased,
+        just_erased: Vec::new(),
+        figures,
         peers,
         caller: stage.caller,
         epochs: stage.epochs,
@@ -133,9 +162,10 @@ pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -
     Resolved { events, told: Some(told), orders: (peers > 1).then_some(orders) }
 }
 
-/// Takes the claims out of events.
+/// Takes the claims out of events. Where persons are forgotten, all that comes under weak identifiers is noticed.
 fn extract<'scope>(
     events: Stream<'scope, u64, Vec<Placed>>,
+    rules: &IdentityPlan,
 ) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Claimed>>) {
     let mut builder = OperatorBuilder::new("Claims".to_owned(), events.scope());
     let route = Exchange::new(|(_, event): &Placed| key_group(event.hash) as u64);
@@ -144,6 +174,9 @@ fn extract<'scope>(
     let (claims, claim_stream) = builder.new_output::<Vec<Claimed>>();
     let mut events = OutputBuilder::<_, CapacityContainerBuilder<Vec<Placed>>>::from(events);
     let mut claims = OutputBuilder::<_, CapacityContainerBuilder<Vec<Claimed>>>::from(claims);
+    let rules = rules.forget_after.is_some().then(|| rules.clone());
+    let is_weak =
+        move |leaf: &str| rules.as_ref().is_some_and(|rules| !rules.is_strong(rules.rank(leaf)));
     builder.build(move |_| {
         move |_| {
             let (mut events, mut claims) = (events.activate(), claims.activate());
@@ -152,10 +185,15 @@ fn extract<'scope>(
                 for (epoch, event) in batch.iter_mut() {
                     let at = when(event, i64::MIN);
                     if let Some(claim) = claim(event) {
-                        found.push((*epoch, at, claim));
+                        found.push((*epoch, at, Word::Claim(claim)));
+                    }
+                    if event.says != Says::Erased && is_weak(&event.leaf) {
+                        found.push((*epoch, at, Word::Seen(event.hash)));
                     }
                 }
                 if !found.is_empty() {
+                    // A request for erasure is nothing that the person does.
+                    batch.retain(|(_, event)| event.says != Says::Erased);
                     claims.session(&capability).give_iterator(found.into_iter());
                 }
                 events.session(&capability).give_container(batch);
@@ -170,6 +208,8 @@ struct Judge {
     resolver: Resolver,
     /// Persons who are not at home, and where they are.
     guests: HashMap<CompactString, usize>,
+    /// The next epoch that may be judged.
+    next: u64,
     peers: usize,
     epochs: Arc<dyn Epochs>,
     figures: Arc<Figures>,
@@ -188,17 +228,36 @@ impl Judge {
         self.guests.get(person).copied().unwrap_or_else(|| home(person, self.peers))
     }
 
-    fn epoch(&mut self, epoch: u64, mut claims: Vec<(When, Claim)>, out: &mut Judged) {
-        self.resolver.drop_known(&mut claims);
-        if claims.is_empty() {
-            return;
+    /// The next epoch before the frontier for which there is something to be judged.
+    fn next_epoch(&self, stash: &BTreeMap<u64, Words>, frontier: Option<u64>) -> Option<u64> {
+        let claimed = stash.keys().next().copied();
+        let idle = self.epochs.of_timer(self.resolver.earliest(), self.next, frontier);
+        let next = claimed.into_iter().chain(idle).min()?;
+        frontier.is_none_or(|frontier| next < frontier).then_some(next)
+    }
+
+    fn epoch(&mut self, epoch: u64, words: Words, out: &mut Judged) {
+        self.next = epoch.saturating_add(1);
+        let Words { mut claims, mut seen } = words;
+        let forgets = self.resolver.graph().forgets_after().is_some();
+        if !forgets {
+            self.resolver.drop_known(&mut claims, i64::MIN);
+            if claims.is_empty() {
+                return;
+            }
         }
-        let begin = self.epochs.span(epoch).begin;
-        claims.iter_mut().for_each(|(at, _)| at.0 = at.0.max(begin));
-        let outcome = self.resolver.epoch(claims);
+        let span = self.epochs.span(epoch);
+        claims.iter_mut().for_each(|(at, _)| at.0 = at.0.max(span.begin));
+        seen.iter_mut().for_each(|(at, _)| at.0 = at.0.max(span.begin));
+        if forgets {
+            self.resolver.drop_known(&mut claims, span.end);
+        }
+        let outcome = self.resolver.epoch(claims, seen, span.end);
         self.figures.note(&outcome, self.resolver.graph().len());
         let mut assigned: BTreeMap<CompactString, Assigned> =
             outcome.assigned.into_iter().map(|it| (it.identifier.clone(), it)).collect();
+        // Where those are in this epoch who are worked on together.
+        let mut seats: HashMap<CompactString, usize> = HashMap::default();
         for script in outcome.scripts {
             let persons = script.persons();
             let last = script.changes.last().map(|(_, change)| change.survivor().clone());
@@ -210,7 +269,10 @@ impl Judge {
                     out.orders.push(Order { epoch, from, to: worker, person });
                 }
                 self.guests.remove(&person);
-                if self.resolver.graph().person_of(&person) != person {
+                seats.insert(person.clone(), worker);
+                // Whoever has ended and comes again does so at home.
+                let graph = self.resolver.graph();
+                if graph.person_of(&person) != person || !graph.knows(&person) {
                     continue;
                 }
                 if home(&person, self.peers) != worker {
@@ -234,12 +296,26 @@ impl Judge {
             let bytes = postcard::to_stdvec(&record).expect("a record is plain data");
             out.told.push((epoch, Told::Link(record.name, bytes)));
         }
+        if self.kept {
+            let removed = outcome.removed.into_iter().map(Told::Unlink);
+            let erased = outcome.erased.iter().map(|(id, at)| Told::Erased(key(id), at.0));
+            out.told.extend(removed.chain(erased).map(|told| (epoch, told)));
+        }
+        let mut erased: HashMap<CompactString, Vec<When>> = HashMap::default();
+        for (identifier, at) in outcome.erased {
+            erased.entry(identifier).or_default().push(at);
+        }
         for (identifier, assigned) in assigned {
             let address = |owner: Owner| Address { worker: self.seat(&owner.person), owner };
+            let then = |owner: Owner| match seats.get(&owner.person) {
+                Some(&worker) => Address { worker, owner },
+                None => address(owner),
+            };
             let earlier = assigned.earlier.into_iter();
-            let earlier = earlier.map(|(at, owner)| (at, address(owner))).collect();
+            let earlier = earlier.map(|(at, owner)| (at, then(owner))).collect();
             let address = address(assigned.owner);
-            out.answers.push(Answer { epoch, identifier, earlier, address });
+            let erased = erased.remove(&identifier).unwrap_or_default();
+            out.answers.push(Answer { epoch, identifier, earlier, address, erased });
         }
     }
 }
@@ -265,21 +341,22 @@ fn judged<'scope>(
     let mut orders = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(orders);
     builder.build(move |capabilities| {
         let mut capabilities = Some(capabilities);
-        let mut stash: BTreeMap<u64, Vec<(When, Claim)>> = BTreeMap::new();
+        let mut stash: BTreeMap<u64, Words> = BTreeMap::new();
         move |frontiers| {
             input.for_each(|_, batch| {
-                for (epoch, at, claim) in batch.drain(..) {
-                    stash.entry(epoch).or_default().push((at, claim));
+                for (epoch, at, word) in batch.drain(..) {
+                    let words = stash.entry(epoch).or_default();
+                    match word {
+                        Word::Claim(claim) => words.claims.push((at, claim)),
+                        Word::Seen(hash) => words.seen.push((at, hash)),
+                    }
                 }
             });
             let Some(held) = &mut capabilities else { return };
             let frontier = frontiers[0].frontier().first().copied();
             let mut out = Judged::default();
-            while let Some(first) = stash.first_entry()
-                && frontier.is_none_or(|frontier| *first.key() < frontier)
-            {
-                let (epoch, claims) = first.remove_entry();
-                judge.epoch(epoch, claims, &mut out);
+            while let Some(epoch) = judge.next_epoch(&stash, frontier) {
+                judge.epoch(epoch, stash.remove(&epoch).unwrap_or_default(), &mut out);
             }
             if !out.answers.is_empty() {
                 answers.activate().session(&held[0]).give_iterator(out.answers.into_iter());
@@ -307,6 +384,10 @@ struct Router {
     /// The last epoch of which there were answers, and the identifiers that change hands in it.
     learnt: u64,
     earlier: HashMap<CompactString, Vec<(When, Address)>>,
+    /// Identifiers that were erased before that epoch, and in it.
+    erased: Erased,
+    just_erased: Vec<(CompactString, When)>,
+    figures: Arc<Figures>,
     peers: usize,
     caller: Option<Caller>,
     epochs: Arc<dyn Epochs>,
@@ -316,7 +397,8 @@ impl Router {
     fn learn(&mut self, epoch: u64, answers: Vec<Answer>) {
         self.learnt = epoch;
         self.earlier.clear();
-        for Answer { identifier, earlier, address, .. } in answers {
+        for Answer { identifier, earlier, address, erased, .. } in answers {
+            self.just_erased.extend(erased.into_iter().map(|at| (identifier.clone(), at)));
             if !earlier.is_empty() {
                 self.earlier.insert(identifier.clone(), earlier);
             }
@@ -330,6 +412,29 @@ impl Router {
                 self.addresses.insert(identifier, address);
             }
         }
+    }
+
+    /// Another epoch: who was erased in an earlier one was erased before all of it.
+    fn settle(&mut self, epoch: u64) {
+        if epoch > self.learnt {
+            for (identifier, at) in self.just_erased.drain(..) {
+                self.erased.remember(key(&identifier), at.0);
+            }
+        }
+    }
+
+    /// Whether an event is one of those that are not to be known any more.
+    fn is_erased(&self, (epoch, event): &Placed) -> bool {
+        if self.erased.covers(&event.leaf, event.time) {
+            return true;
+        }
+        let mut just = self.just_erased.iter();
+        *epoch == self.learnt
+            && just.any(|(identifier, at)| {
+                *identifier == event.leaf
+                    && event.time <= at.0
+                    && when(event, self.epochs.span(*epoch).begin) >= *at
+            })
     }
 
     fn address(&self, placed: &mut Placed) {
@@ -397,10 +502,16 @@ fn routed<'scope>(
                 if learnt.contains_key(&epoch) && events < epoch {
                     break;
                 }
+                router.settle(epoch);
                 if let Some(answers) = learnt.remove(&epoch) {
                     router.learn(epoch, answers);
                 }
                 let mut placed = stash.remove(&epoch).unwrap_or_default();
+                if !router.erased.is_empty() || !router.just_erased.is_empty() {
+                    let before = placed.len();
+                    placed.retain(|placed| !router.is_erased(placed));
+                    router.figures.note_dropped(before - placed.len());
+                }
                 placed.iter_mut().for_each(|placed| router.address(placed));
                 if !placed.is_empty() {
                     output.session(&*held).give_iterator(placed.into_iter());

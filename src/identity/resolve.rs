@@ -1,9 +1,11 @@
 //! The claims of one epoch, and what follows from them. Pure: the operators around it only carry things.
 
-use super::graph::{Change, Graph, LeafRecord, Owner, Refusal};
-use super::{Script, When, when};
+use super::graph::{Change, Ended, Ending, Graph, LeafRecord, Owner, Refusal};
+use super::{Erased, Script, When, when};
 use crate::define::plan::IdentityPlan;
-use crate::event::{Claim, Event, Says};
+use crate::epoch::Span;
+use crate::event::{Claim, Event, Origin, Says};
+use crate::limits::FORGOTTEN_PER_EPOCH_MAX;
 use compact_str::CompactString;
 use hashbrown::{HashMap, HashSet};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,15 +24,18 @@ pub struct Assigned {
 pub struct Outcome {
     pub assigned: Vec<Assigned>,
     pub scripts: Vec<Script>,
-    /// What the store has to keep.
+    /// What the store has to keep, and the leaves of which it keeps nothing any more.
     pub records: Vec<LeafRecord>,
+    pub removed: Vec<CompactString>,
+    /// Identifiers of those who are erased, and at which place in the order of events.
+    pub erased: Vec<(CompactString, When)>,
     /// The links that were refused, with the identifiers.
     pub refused: Vec<(Refusal, Claim)>,
 }
 
 /// Takes out of an event what it says about identifiers.
 pub fn claim(event: &mut Event) -> Option<Claim> {
-    if event.also.is_empty() && event.says != Says::Apart {
+    if event.also.is_empty() && matches!(event.says, Says::Together | Says::Alias) {
         return None;
     }
     let mut also = std::mem::take(&mut event.also);
@@ -43,23 +48,25 @@ pub fn claim(event: &mut Event) -> Option<Claim> {
         Says::Alias => Claim::Alias(leaf, also.remove(0)),
         Says::Apart if also.is_empty() => Claim::Apart(leaf, None),
         Says::Apart => Claim::Apart(also.remove(0), Some(leaf)),
+        Says::Erased => Claim::Erased(leaf),
     })
 }
 
-/// All links so far.
+/// All links so far, and who was erased.
 pub struct Resolver {
     graph: Graph,
+    erased: Erased,
 }
 
 impl Resolver {
     /// No links yet.
     pub fn new(rules: IdentityPlan) -> Resolver {
-        Resolver { graph: Graph::new(rules) }
+        Resolver { graph: Graph::new(rules), erased: Erased::default() }
     }
 
-    /// The links of a store.
-    pub fn with(graph: Graph) -> Resolver {
-        Resolver { graph }
+    /// The links of a store, and those who were erased.
+    pub fn with(graph: Graph, erased: Erased) -> Resolver {
+        Resolver { graph, erased }
     }
 
     /// None of the links, under the same rules.
@@ -72,16 +79,34 @@ impl Resolver {
         &self.graph
     }
 
+    /// Who was erased.
+    pub fn erased(&self) -> &Erased {
+        &self.erased
+    }
+
     /// All of an epoch's events at once: takes in their claims, and gives them their persons. For those who have all on one
     /// worker.
-    pub fn resolve(&mut self, events: &mut [Event], begin: i64) -> Vec<Script> {
+    pub fn resolve(&mut self, events: &mut Vec<Event>, span: Span) -> Vec<Script> {
+        let begin = span.begin;
+        events.retain(|event| {
+            event.says == Says::Erased || !self.erased.covers(&event.leaf, event.time)
+        });
         let claims =
             events.iter_mut().filter_map(|event| Some((when(event, begin), claim(event)?)));
         let claims = claims.collect();
-        let outcome = self.epoch(claims);
+        events.retain(|event| event.says != Says::Erased);
+        let seen = events.iter().filter(|event| self.notices(&event.leaf));
+        let seen = seen.map(|event| (when(event, begin), event.hash)).collect();
+        let outcome = self.epoch(claims, seen, span.end);
         let changing: Vec<&Assigned> =
             outcome.assigned.iter().filter(|it| !it.earlier.is_empty()).collect();
-        for event in events {
+        events.retain(|event| {
+            let at = when(event, begin);
+            let after = |(id, since): &(CompactString, When)| *id == event.leaf && at >= *since;
+            let since = outcome.erased.iter().rfind(|it| after(it));
+            since.is_none_or(|(_, since)| event.time > since.0)
+        });
+        for event in events.iter_mut() {
             let at = when(event, begin);
             let assigned = changing.iter().find(|it| it.identifier == event.leaf);
             let earlier = assigned.and_then(|it| it.earlier.iter().find(|(until, _)| at < *until));
@@ -94,8 +119,13 @@ impl Resolver {
     }
 
     /// Drops claims that say nothing new. One that is known already may say something all the same if another of the epoch
-    /// is about one of its identifiers.
-    pub fn drop_known(&self, claims: &mut Vec<(When, Claim)>) {
+    /// is about one of its identifiers, or if somebody ends in it. `end` is the watermark after the epoch.
+    pub fn drop_known(&mut self, claims: &mut Vec<(When, Claim)>, end: i64) {
+        // Whatever it says, it may say it of somebody new.
+        let erases = |(_, claim): &(When, Claim)| matches!(claim, Claim::Erased(_));
+        if claims.iter().any(erases) || self.graph.first_idle(end).is_some() {
+            return;
+        }
         let is_new = |claim: &Claim| !self.graph.is_known(claim);
         let new: Vec<bool> = claims.iter().map(|(_, claim)| is_new(claim)).collect();
         if !new.contains(&true) {
@@ -114,14 +144,58 @@ impl Resolver {
         });
     }
 
-    /// Takes in the claims of an epoch, in any order.
-    pub fn epoch(&mut self, mut claims: Vec<(When, Claim)>) -> Outcome {
-        claims.sort_by_key(|(at, _)| *at);
+    /// Whether it matters when something was last seen of an identifier.
+    pub fn notices(&self, identifier: &str) -> bool {
+        let rules = self.graph.rules();
+        rules.forget_after.is_some() && !rules.is_strong(rules.rank(identifier))
+    }
+
+    /// A time before which nobody is to be forgotten.
+    pub fn earliest(&self) -> i64 {
+        self.graph.earliest()
+    }
+
+    /// Takes in the claims of an epoch and the hashes of identifiers of which something was seen, in any order. `end` is the
+    /// watermark after it: who is to be forgotten before that is.
+    pub fn epoch(
+        &mut self,
+        claims: Vec<(When, Claim)>,
+        seen: Vec<(When, u64)>,
+        end: i64,
+    ) -> Outcome {
+        let claims = claims.into_iter().map(|(at, claim)| (at, Word::Claim(claim)));
+        let seen = seen.into_iter().map(|(at, hash)| (at, Word::Seen(hash)));
+        let mut words: Vec<(When, Word)> = claims.chain(seen).collect();
+        words.sort_by_key(|(at, _)| *at);
         let mut outcome = Outcome::default();
         let mut stage = Stage::default();
-        let mut earlier: BTreeMap<CompactString, Vec<(When, Owner)>> = BTreeMap::new();
+        let mut earlier = Earlier::default();
+        let mut loose = BTreeSet::new();
         let mut changes = Vec::new();
-        for (when, claim) in claims {
+        let mut forgotten = 0;
+        for (when, word) in words {
+            self.forget(end.min(when.0), &mut forgotten, &mut stage, &mut earlier, &mut loose);
+            let claim = match word {
+                Word::Seen(hash) => {
+                    self.graph.seen(hash, when.0);
+                    continue;
+                }
+                Word::Claim(claim) => claim,
+            };
+            let Some(claim) = self.erased.admit(claim, when.1) else { continue };
+            if let Claim::Erased(identifier) = claim {
+                let person = self.graph.owner(&identifier).person;
+                let ended = self.end(&person, when, Ending::Erased, &mut stage, &mut earlier);
+                for identifier in ended.identifiers {
+                    self.erased.remember(super::erased::key(&identifier), when.0);
+                    outcome.erased.push((identifier.clone(), when));
+                    loose.insert(identifier);
+                }
+                continue;
+            }
+            let touched = self.graph.touched();
+            // What is known already says nothing, however epochs are cut.
+            let is_new = !self.graph.is_known(&claim);
             let owner = |id: &CompactString| (id.clone(), self.graph.owner(id));
             let owners: Vec<(CompactString, Owner)> = claim.identifiers().map(owner).collect();
             for (_, owner) in &owners {
@@ -131,27 +205,123 @@ impl Resolver {
                 outcome.refused.push((refusal, claim));
             }
             for (identifier, before) in owners {
+                if is_new {
+                    self.graph.named(&identifier, when.0);
+                }
                 if self.graph.owner(&identifier).leaf != before.leaf {
-                    earlier.entry(identifier).or_default().push((when, before));
+                    earlier.note(identifier, when, before, false);
                 }
             }
+            self.graph.arm(touched);
             stage.add(when, &mut changes);
         }
+        self.forget(end, &mut forgotten, &mut stage, &mut earlier, &mut loose);
         outcome.scripts = stage.scripts();
-        let (records, owners) = self.graph.take_touched();
+        outcome.removed = self.graph.take_removed();
+        let (records, mut owners) = self.graph.take_touched();
         outcome.records = records;
+        loose.retain(|loose| owners.iter().all(|(identifier, _)| identifier != loose));
+        let owner = |identifier: CompactString| (self.graph.owner(&identifier), identifier);
+        owners.extend(loose.into_iter().map(owner).map(|(owner, identifier)| (identifier, owner)));
         outcome.assigned = owners
             .into_iter()
             .map(|(identifier, owner)| {
-                let mut earlier = earlier.remove(&identifier).unwrap_or_default();
-                // Whose the old leaf is when the epoch is over.
-                for (_, owner) in &mut earlier {
-                    owner.person = self.graph.person_of(&owner.leaf);
-                }
+                let earlier = earlier.take(&identifier, |leaf| self.graph.person_of(leaf));
                 Assigned { identifier, earlier, owner }
             })
             .collect();
         outcome
+    }
+
+    /// Forgets those of whom nothing was seen for long, whose deadlines are before an instant: after all that happens at the
+    /// deadline, and as many as one epoch takes.
+    fn forget(
+        &mut self,
+        before: i64,
+        forgotten: &mut usize,
+        stage: &mut Stage,
+        earlier: &mut Earlier,
+        loose: &mut BTreeSet<CompactString>,
+    ) {
+        while *forgotten < FORGOTTEN_PER_EPOCH_MAX
+            && let Some((due, person)) = self.graph.first_idle(before)
+        {
+            let when = (due.saturating_add(1), i64::MIN, Origin::default());
+            let ended = self.end(&person, when, Ending::Forgotten, stage, earlier);
+            loose.extend(ended.identifiers);
+            *forgotten += 1;
+        }
+    }
+
+    /// Ends a person. What its identifiers have done before that in this epoch, they have done as that person.
+    fn end(
+        &mut self,
+        person: &CompactString,
+        when: When,
+        why: Ending,
+        stage: &mut Stage,
+        earlier: &mut Earlier,
+    ) -> Ended {
+        let owner = Owner { leaf: person.clone(), person: person.clone() };
+        stage.note(&owner, || self.graph.members_of(person));
+        let identifiers = self.graph.identifiers_of(person);
+        let ended = self.graph.end(person);
+        earlier.end(&ended);
+        for (identifier, owner) in identifiers {
+            earlier.note(identifier, when, owner, true);
+        }
+        stage.end(when, &ended, why);
+        ended
+    }
+}
+
+/// What comes in an epoch.
+enum Word {
+    Claim(Claim),
+    /// Something of the identifier of this hash.
+    Seen(u64),
+}
+
+/// To whom identifiers belonged before an instant of the epoch.
+#[derive(Default)]
+struct Earlier(BTreeMap<CompactString, Vec<Before>>);
+
+struct Before {
+    until: When,
+    owner: Owner,
+    /// The person is not there any more when the epoch is over.
+    ended: bool,
+}
+
+impl Earlier {
+    fn note(&mut self, identifier: CompactString, until: When, owner: Owner, ended: bool) {
+        self.0.entry(identifier).or_default().push(Before { until, owner, ended });
+    }
+
+    /// What leaves have done so far, they have done as a person that ends.
+    fn end(&mut self, ended: &Ended) {
+        for before in self.0.values_mut().flatten() {
+            if !before.ended && ended.leaves.contains(&before.owner.leaf) {
+                before.owner.person.clone_from(&ended.person);
+                before.ended = true;
+            }
+        }
+    }
+
+    fn take(
+        &mut self,
+        identifier: &str,
+        person_of: impl Fn(&str) -> CompactString,
+    ) -> Vec<(When, Owner)> {
+        let all = self.0.remove(identifier).unwrap_or_default();
+        let owner = |Before { until, mut owner, ended }: Before| {
+            // Whose the old leaf is when the epoch is over.
+            if !ended {
+                owner.person = person_of(&owner.leaf);
+            }
+            (until, owner)
+        };
+        all.into_iter().map(owner).collect()
     }
 }
 
@@ -180,6 +350,14 @@ impl Stage {
             }
             self.changes.push((when, change));
         }
+    }
+
+    fn end(&mut self, when: When, ended: &Ended, why: Ending) {
+        let Ended { person, leaves, .. } = ended;
+        let alone = leaves.iter().filter(|leaf| !self.members.contains_key(*leaf));
+        self.fresh.extend(alone.cloned());
+        let change = Change::End { person: person.clone(), leaves: leaves.clone(), why };
+        self.changes.push((when, change));
     }
 
     /// One script for all persons that have to do with one another.

@@ -75,6 +75,9 @@ pub struct Worker {
     duplicates: Counter,
     late: Counter,
     timers_fired: Counter,
+    erased: Counter,
+    forgotten: Counter,
+    dropped: Counter,
     persons: Gauge,
     timers: Gauge,
 }
@@ -86,6 +89,9 @@ impl Worker {
         self.duplicates.total(counts.duplicates);
         self.late.total(counts.late);
         self.timers_fired.total(counts.timers);
+        self.erased.total(counts.erased);
+        self.forgotten.total(counts.forgotten);
+        self.dropped.total(counts.dropped);
         self.persons.set(counts.persons);
         self.timers.set(timers as u64);
     }
@@ -469,6 +475,10 @@ impl Metrics {
         w.one(&t::PERSONS_PARTED, self.identity.parted.load(Relaxed));
         let refused = self.identity.refused();
         w.many(&t::LINKS_REFUSED, refused.map(|(reason, count)| ([reason.as_str()], count)));
+        w.one(&t::PERSONS_ERASED, self.sum(|worker| worker.erased.get()));
+        w.one(&t::PERSONS_FORGOTTEN, self.sum(|worker| worker.forgotten.get()));
+        let dropped = self.identity.dropped.load(Relaxed);
+        w.one(&t::ERASED_EVENTS, dropped + self.sum(|worker| worker.dropped.get()));
         w.known(&t::RESIDENT_MEMORY, process::resident_bytes());
         w.one(&t::START_TIME, Millis(self.started));
     }

@@ -144,6 +144,12 @@ metrics! {
         "Persons who were taken out of another one.";
     LINKS_REFUSED: Counter "kairos_links_refused_total" "links" ["reason"]
         "Links between identifiers that were not made: of two strong ones, to a person with too many, of an identifier that changes hands all the time. Each event that says one counts.";
+    PERSONS_ERASED: Counter "kairos_persons_erased_total" "persons" []
+        "Persons of whom nothing is known any more because somebody has asked for it.";
+    PERSONS_FORGOTTEN: Counter "kairos_persons_forgotten_total" "persons" []
+        "Persons without a strong identifier of whom nothing was seen for so long that they were forgotten.";
+    ERASED_EVENTS: Counter "kairos_erased_events_total" "events" []
+        "Events of somebody who was erased after them: late ones, or a replay. They change nothing.";
     RESIDENT_MEMORY: Gauge "process_resident_memory_bytes" "bytes" []
         "Memory of the process (Linux).";
     START_TIME: Gauge "process_start_time_seconds" "seconds" []

@@ -37,6 +37,10 @@ pub enum Effect {
     },
     /// What a member has done, for its group: goes nowhere else.
     Forward(Event),
+    /// Nothing is known of this identifier any more, nor is to be kept by anybody who has kept the latest word.
+    Gone {
+        time: i64,
+    },
 }
 
 /// What happened to an instance.
@@ -89,6 +93,10 @@ pub enum ExitReason {
     Changed,
     /// The person was parted, and none of what is left would have it.
     Parted,
+    /// The person is not to be known any more.
+    Erased,
+    /// Nothing was seen for long of a person without a strong identifier.
+    Forgotten,
 }
 
 impl ExitReason {
@@ -101,6 +109,8 @@ impl ExitReason {
             ExitReason::Cap => "cap",
             ExitReason::Changed => "changed",
             ExitReason::Parted => "parted",
+            ExitReason::Erased => "erased",
+            ExitReason::Forgotten => "forgotten",
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Persons who turn out to be one in an epoch, or not to be: worked on together, change by change.
 
+use super::farewell::Forgotten;
 use super::turn::{Frame, Tally};
 use super::{Effect, Person};
 use crate::event::{Event, leaf_hash};
-use crate::identity::{Change, Script, when};
+use crate::identity::{Change, Ending, Script, when};
 use crate::person::keyed::Emit;
 use compact_str::CompactString;
 use hashbrown::HashMap;
@@ -25,6 +26,8 @@ pub(super) struct Group {
     persons: BTreeMap<CompactString, Person>,
     /// To whom each leaf belongs now.
     owners: BTreeMap<CompactString, CompactString>,
+    /// Instants before which nothing happens any more under leaves of somebody who was there until then.
+    ended: BTreeMap<CompactString, i64>,
     pub(super) events: Vec<Event>,
     effects: BTreeMap<CompactString, Vec<Effect>>,
 }
@@ -42,6 +45,7 @@ impl Groups {
                 ids,
                 script,
                 persons: BTreeMap::new(),
+                ended: BTreeMap::new(),
                 events: Vec::new(),
                 effects: BTreeMap::new(),
             });
@@ -84,7 +88,7 @@ impl Group {
         let person = change.survivor();
         let nobody = |change: &Change| match change {
             Change::Join { into, from } => into == person && !is_there(from),
-            Change::Part { .. } => false,
+            Change::Part { .. } | Change::End { .. } => false,
         };
         self.persons.is_empty()
             && self.script.changes.iter().all(|(_, change)| nobody(change))
@@ -102,7 +106,7 @@ impl Group {
             let (before, later) = rest.split_at(rest.partition_point(|event| key(event) < at));
             rest = later;
             self.run(&frame.until(at.0), before, &mut tally);
-            self.change(frame, at.0, change);
+            self.change(frame, at.0, change, &mut tally);
         }
         self.run(frame, rest, &mut tally);
         for (id, effects) in &mut self.effects {
@@ -121,22 +125,38 @@ impl Group {
         for id in own.keys() {
             self.there(frame, id);
         }
+        let mut nobody = Vec::new();
         for (id, person) in &mut self.persons {
             let events = own.remove(id).unwrap_or_default();
-            let effects = self.effects.entry(id.clone()).or_default();
-            let more = person.run(frame, &events, effects);
-            tally.add(more);
+            let mut rest = events.as_slice();
+            loop {
+                let effects = self.effects.entry(id.clone()).or_default();
+                let (more, forgotten) = person.run_answered(frame, &[], rest, effects);
+                tally.add(more);
+                let Some(Forgotten { after, at, names }) = forgotten else { break };
+                for name in names {
+                    self.effects.entry(name).or_default().push(Effect::Gone { time: at });
+                }
+                rest = &rest[after..];
+                *person = Person { plan: frame.plan.version, ..Person::new(id.clone()) };
+                if rest.is_empty() {
+                    nobody.push(id.clone());
+                }
+            }
         }
+        self.persons.retain(|id, _| !nobody.contains(id));
     }
 
     /// The person, made if there is none.
     fn there(&mut self, frame: &Frame, id: &CompactString) {
-        self.persons
-            .entry(id.clone())
-            .or_insert_with(|| Person { plan: frame.plan.version, ..Person::new(id.clone()) });
+        let now = self.ended.get(id).copied();
+        self.persons.entry(id.clone()).or_insert_with(|| {
+            let new = Person::new(id.clone());
+            Person { plan: frame.plan.version, now: now.unwrap_or(new.now), ..new }
+        });
     }
 
-    fn change(&mut self, frame: &Frame, at: i64, change: Change) {
+    fn change(&mut self, frame: &Frame, at: i64, change: Change, tally: &mut Tally) {
         match change {
             Change::Join { into, from } => {
                 // Nobody may be there yet, under an identifier that has not come with an event of its own.
@@ -170,6 +190,44 @@ impl Group {
                     self.owners.insert(leaf, into.clone());
                 }
             }
+            Change::End { person, leaves, why } => {
+                self.end(frame, at, &person, why, leaves.clone(), tally);
+                for leaf in leaves {
+                    self.owners.insert(leaf.clone(), leaf);
+                }
+            }
+        }
+    }
+
+    /// Nothing is known any more of a person.
+    fn end(
+        &mut self,
+        frame: &Frame,
+        at: i64,
+        person: &CompactString,
+        why: Ending,
+        mut names: Vec<CompactString>,
+        tally: &mut Tally,
+    ) {
+        let mut time = at;
+        if let Some(mut ended) = self.persons.remove(person) {
+            let effects = self.effects.entry(person.clone()).or_default();
+            names.extend(ended.leave_everything(frame.plan, at, why, effects));
+            time = ended.now;
+            match why {
+                Ending::Erased => tally.erased += 1,
+                Ending::Forgotten => tally.forgotten += 1,
+            }
+        } else if why == Ending::Forgotten {
+            // It has said so itself.
+            return;
+        }
+        names.sort();
+        names.dedup();
+        for name in names {
+            self.effects.entry(name.clone()).or_default().push(Effect::Gone { time });
+            // At the live edge a person can be ahead of the events that are yet to come.
+            self.ended.insert(name, time);
         }
     }
 }

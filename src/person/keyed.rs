@@ -2,6 +2,7 @@
 //! [`super::operator`] drives it.
 
 mod compared;
+mod ended;
 mod relations;
 
 use super::group::{Group, Groups};
@@ -12,6 +13,7 @@ use super::{Effect, Person, Said, Timers, facts, lists, ranks};
 use crate::define::plan::Plan;
 use crate::epoch::Span;
 use crate::event::{Call, Event, leaf_hash};
+use crate::identity::Erased;
 use crate::limits::{PERSONS_IN_MEMORY_MAX, TIMERS_PER_GROUP_AND_EPOCH};
 use crate::store::{Persons as Stored, Record, Shelf};
 use crate::time::{HOUR, NEVER};
@@ -33,6 +35,11 @@ pub struct Counts {
     pub late: u64,
     pub timers: u64,
     pub persons: u64,
+    /// Persons erased, and persons forgotten.
+    pub erased: u64,
+    pub forgotten: u64,
+    /// Events of identifiers that had been erased after them.
+    pub dropped: u64,
 }
 
 impl Counts {
@@ -43,6 +50,9 @@ impl Counts {
         self.late += other.late;
         self.timers += other.timers;
         self.persons += other.persons;
+        self.erased += other.erased;
+        self.forgotten += other.forgotten;
+        self.dropped += other.dropped;
     }
 }
 
@@ -77,6 +87,8 @@ pub struct Keyed {
     relations: Relations,
     /// Which worker this is, of how many.
     place: (usize, usize),
+    /// Who was erased, where every identifier is a person.
+    erased: Erased,
 }
 
 impl Keyed {
@@ -103,6 +115,7 @@ impl Keyed {
             compared: Compared::default(),
             relations: Relations::default(),
             place: (0, 1),
+            erased: Erased::default(),
         }
     }
 
@@ -219,7 +232,7 @@ impl Keyed {
                 continue;
             }
             let id = own[0].person();
-            if groups.take(id, own) {
+            if self.ends(&frame, own, emit) || groups.take(id, own) {
                 continue;
             }
             let slot = self.table.find_or_add(id, own[0].hash, &plan);
@@ -244,8 +257,15 @@ impl Keyed {
         self.relations.take_records(&plan, &records);
     }
 
-    /// One person's part of an epoch; `popped` if the person's entry was taken out of the timers.
-    fn step(&mut self, frame: &Frame, slot: u32, events: &[Event], popped: bool, emit: &mut Emit) {
+    /// One person's part of an epoch, up to where the person is forgotten; then the slot of the next one, and how many events came before.
+    fn step_once(
+        &mut self,
+        frame: &Frame,
+        slot: u32,
+        events: &[Event],
+        popped: bool,
+        emit: &mut Emit,
+    ) -> Option<(u32, usize)> {
         self.touch(slot);
         if popped {
             self.table.slot_mut(slot).armed = NEVER;
@@ -253,8 +273,12 @@ impl Keyed {
         let mut person = self.table.take(slot);
         let answers = self.compared.take(slot);
         let recheck = person.recheck;
-        let tally = person.run_answered(frame, &answers, events, &mut self.effects);
+        let (tally, forgotten) = person.run_answered(frame, &answers, events, &mut self.effects);
         self.count(tally);
+        if let Some(forgotten) = forgotten {
+            let more = forgotten.after < events.len();
+            return self.forget(frame, slot, person, &forgotten, more, emit);
+        }
         // As of the end of the epoch, before which a window may still lose something.
         let end = frame.next_watermark.saturating_sub(1);
         self.compared.say(&mut person, slot, frame.plan, end);
@@ -268,6 +292,7 @@ impl Keyed {
             self.effects.clear();
         }
         self.show_and_put_back(frame, slot, person);
+        None
     }
 
     /// Puts a person back after a step, for those who only look too.
@@ -357,6 +382,8 @@ impl Keyed {
         self.counts.duplicates += tally.duplicates;
         self.counts.late += tally.late;
         self.counts.timers += tally.timers;
+        self.counts.erased += tally.erased;
+        self.counts.forgotten += tally.forgotten;
     }
 
     /// Before a person changes: what the checkpoint under way must keep is written first.
@@ -370,14 +397,6 @@ impl Keyed {
         if !self.table.slot(slot).dirty {
             self.table.slot_mut(slot).dirty = true;
             self.dirty.push(slot);
-        }
-    }
-
-    /// What identity has to keep with the state after this epoch.
-    pub fn keep_links(&mut self, records: impl IntoIterator<Item = (CompactString, Vec<u8>)>) {
-        if self.tracked {
-            let record = |(leaf, bytes)| (CompactString::clone(&leaf), Record::link(&leaf, bytes));
-            self.links.extend(records.into_iter().map(record));
         }
     }
 

@@ -82,9 +82,14 @@ impl Person {
             // Time goes on only as far as the next event, because more of this leaf may come.
             let frame = later.first().map_or(*frame, |next| frame.until(next.taken));
             let alone = self.leaf_mut(&first.leaf, frame.plan);
-            alone.run(&frame, own, &mut effects);
+            alone.run_alone(&frame, own, &mut effects);
             effects.clear();
         }
+    }
+
+    /// The names of its leaves; none if it has only one.
+    pub(super) fn leaf_names(&self) -> Vec<CompactString> {
+        self.leaves.iter().map(|leaf| leaf.alone.id.clone()).collect()
     }
 
     fn leaf_mut(&mut self, id: &CompactString, plan: &Plan) -> &mut Person {
@@ -233,7 +238,7 @@ impl Person {
         let mut unheard = Vec::new();
         let mut all = self.take_leaves();
         for leaf in &mut all {
-            leaf.alone.run(&until, &[], &mut unheard);
+            leaf.alone.run_alone(&until, &[], &mut unheard);
             unheard.clear();
         }
         let (gone, kept): (Vec<Leaf>, Vec<Leaf>) =
@@ -353,7 +358,7 @@ fn is_same(plan: &Plan, one: &Instance, other: &Instance) -> bool {
     first(one) == first(other) && one.key == other.key
 }
 
-fn told(time: i64, instance: &Instance, change: Change) -> Effect {
+pub(super) fn told(time: i64, instance: &Instance, change: Change) -> Effect {
     let Instance { journey, number, .. } = *instance;
     Effect::Journey { time, journey, key: instance.key.clone(), number, change }
 }

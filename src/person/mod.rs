@@ -9,6 +9,7 @@ mod dedup;
 mod effect;
 mod eval;
 pub mod facts;
+mod farewell;
 pub mod feedback;
 pub mod group;
 mod instance;
@@ -101,6 +102,11 @@ impl Person {
 
     /// The next deadline of any of the person's timers; [`NEVER`] if there is none.
     pub fn next_deadline(&self, plan: &Plan) -> i64 {
+        self.next_timer(plan).min(self.forget_at(plan))
+    }
+
+    /// The same without the one at which the person is forgotten.
+    fn next_timer(&self, plan: &Plan) -> i64 {
         let sessions =
             plan.sessions.as_ref().map_or(NEVER, |plan| self.sessions.deadline(plan.gap));
         let instances = self.instances.iter().map(Instance::deadline).min().unwrap_or(NEVER);

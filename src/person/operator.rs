@@ -18,8 +18,10 @@ use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
 use crate::epoch::{Epochs, Placed};
 use crate::event::{Event, key_group, leaf_hash};
+use crate::identity::erased::hash_of;
 use crate::identity::operator::{Order, Resolved, Told};
 use crate::sink::{Batch, Formatter};
+use crate::store::Record;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -115,7 +117,8 @@ pub fn persons<'scope>(
     let mut events = builder.new_input(events, route);
     let to_worker = Exchange::new(|(_, told): &(u64, Told)| match told {
         Told::Script(worker, _) => *worker as u64,
-        Told::Link(leaf, _) => key_group(leaf_hash(leaf)) as u64,
+        Told::Link(leaf, _) | Told::Unlink(leaf) => key_group(leaf_hash(leaf)) as u64,
+        Told::Erased(key, _) => key_group(hash_of(*key)) as u64,
     });
     let mut told = told.map(|told| builder.new_input(told, to_worker));
     let to_worker = Exchange::new(|(_, worker, _): &Moving| *worker as u64);
@@ -392,7 +395,9 @@ impl Stage {
         for told in told {
             match told {
                 Told::Script(_, script) => scripts.push(script),
-                Told::Link(leaf, bytes) => links.push((leaf, bytes)),
+                Told::Link(leaf, bytes) => links.push(Record::link(&leaf, bytes)),
+                Told::Unlink(leaf) => links.push(Record::unlink(&leaf)),
+                Told::Erased(key, at) => links.push(Record::erased(key, at)),
             }
         }
         let mut groups = Groups::new(scripts);

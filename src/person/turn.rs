@@ -5,11 +5,13 @@
 
 use super::effect::{Cause, Change, Effect, ExitReason, Outcome, Reason};
 use super::eval::Cx;
+use super::farewell::Forgotten;
 use super::instance::Phase;
 use super::{Person, adopt, dates, facts, journey, policy, ranks, segment};
 use crate::catalogue::Catalogue;
 use crate::define::plan::{JourneyId, Op, Plan, RankId, SegmentSet, SendId};
 use crate::event::{Call, Event, leaf_hash};
+use crate::identity::Ending;
 use crate::limits::{EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX};
 use crate::time::NEVER;
 use std::cmp::Reverse;
@@ -44,6 +46,9 @@ pub struct Tally {
     pub duplicates: u64,
     pub late: u64,
     pub timers: u64,
+    /// Persons erased, and persons forgotten.
+    pub erased: u64,
+    pub forgotten: u64,
 }
 
 impl Tally {
@@ -52,6 +57,8 @@ impl Tally {
         self.duplicates += other.duplicates;
         self.late += other.late;
         self.timers += other.timers;
+        self.erased += other.erased;
+        self.forgotten += other.forgotten;
     }
 }
 
@@ -76,25 +83,49 @@ pub(super) struct Turn<'a> {
 impl Person {
     /// Takes in events (all of this person, sorted by time and arrival) and lets timers before the next watermark fire.
     pub fn run(&mut self, frame: &Frame, events: &[Event], effects: &mut Vec<Effect>) -> Tally {
-        self.run_answered(frame, &[], events, effects)
+        let (mut tally, mut rest) = (Tally::default(), events);
+        loop {
+            let (more, forgotten) = self.run_answered(frame, &[], rest, effects);
+            tally.add(more);
+            let Some(Forgotten { after, .. }) = forgotten else { return tally };
+            rest = &rest[after..];
+            // Whoever comes next is somebody new.
+            *self = Person { plan: frame.plan.version, ..Person::new(self.id.clone()) };
+        }
+    }
+
+    /// The same of what is only kept beside a person, and not forgotten without it.
+    pub(super) fn run_alone(&mut self, frame: &Frame, events: &[Event], effects: &mut Vec<Effect>) {
+        self.run_through(frame, &[], events, effects, false);
     }
 
     /// The same, with answers about the person's place among all others. They are taken in when the epoch begins, after what is
-    /// overdue by then and before any event.
+    /// overdue by then and before any event. Ends early if the person is forgotten on the way.
     pub(super) fn run_answered(
+        &mut self,
+        frame: &Frame,
+        answers: &[(RankId, bool)],
+        events: &[Event],
+        effects: &mut Vec<Effect>,
+    ) -> (Tally, Option<Forgotten>) {
+        self.run_through(frame, answers, events, effects, true)
+    }
+
+    fn run_through(
         &mut self,
         frame: &Frame,
         mut answers: &[(RankId, bool)],
         events: &[Event],
         effects: &mut Vec<Effect>,
-    ) -> Tally {
+        forgets: bool,
+    ) -> (Tally, Option<Forgotten>) {
         self.run_leaves(frame, events);
         let mut tally = Tally::default();
         let mut rest = events;
         loop {
             let taken = |event: &Event| event.taken.max(frame.watermark);
             let event_at = rest.first().map_or(NEVER, taken);
-            let deadline = self.next_deadline(frame.plan);
+            let deadline = self.next_timer(frame.plan);
             let timer_at =
                 if deadline < frame.next_watermark { deadline.max(self.now) } else { NEVER };
             let adopts = self.plan != frame.plan.version;
@@ -105,15 +136,25 @@ impl Person {
             let begin = frame.watermark.max(self.now);
             let answers_at = if answers.is_empty() { NEVER } else { begin };
             let now = event_at.min(timer_at).min(plan_at).min(answers_at);
+            // Everything at the deadline comes before it.
+            let forget_at = if forgets { self.forget_at(frame.plan) } else { NEVER };
+            if forget_at < frame.next_watermark && forget_at.max(self.now) < now {
+                let (plan, why) = (frame.plan, Ending::Forgotten);
+                let names = self.leave_everything(plan, forget_at, why, effects);
+                tally.timers += 1;
+                tally.forgotten += 1;
+                let after = events.len() - rest.len();
+                return (tally, Some(Forgotten { after, at: self.now, names }));
+            }
             if now == NEVER {
-                return tally;
+                return (tally, None);
             }
             self.now = self.now.max(now);
             let count = rest.iter().take_while(|event| taken(event) <= now).count();
-            let (events, later) = rest.split_at(count);
+            let (taken_in, later) = rest.split_at(count);
             rest = later;
             let is_late = |event: &&Event| event.time < taken(event) && !event.is_inside();
-            tally.late += events.iter().filter(is_late).count() as u64;
+            tally.late += taken_in.iter().filter(is_late).count() as u64;
             let mut turn = Turn::new(frame, self, effects);
             if adopts {
                 adopt::adopt(&mut turn);
@@ -121,7 +162,7 @@ impl Person {
             if answers_at <= now {
                 turn.answered(std::mem::take(&mut answers));
             }
-            tally.duplicates += turn.instant(events, frame);
+            tally.duplicates += turn.instant(taken_in, frame);
             tally.timers += u64::from(timer_at <= now);
         }
     }
@@ -164,8 +205,11 @@ impl Turn<'_> {
         }
         let mut duplicates = 0;
         for event in events {
-            if self.person.message_ids.is_new(&event.message_id, now, frame.dedup_horizon) {
+            // What the person hears is no sign of life.
+            if event.call != Call::Notice {
                 self.person.last_seen = now;
+            }
+            if self.person.message_ids.is_new(&event.message_id, now, frame.dedup_horizon) {
                 self.take(event);
             } else {
                 duplicates += 1;

@@ -175,8 +175,7 @@ impl Stage {
         loop {
             let span = Span { begin: self.watermark, end: until, clock: i64::MIN };
             let resolver = self.resolver.as_mut();
-            let scripts =
-                resolver.map(|it| it.resolve(&mut events, span.begin)).unwrap_or_default();
+            let scripts = resolver.map(|it| it.resolve(&mut events, span)).unwrap_or_default();
             let groups = Groups::new(scripts);
             self.keyed.epoch_with(&mut events, groups, span, &mut |person, hash, out| {
                 for (at, effect) in out.drain(..).enumerate() {

@@ -8,6 +8,7 @@ use crate::define::plan::{FactId, JourneyId, Op, Plan};
 use crate::event::{Reject, Value};
 use crate::person::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 use crate::time;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -86,11 +87,27 @@ impl Formatter {
                 }
                 // Of no concern to anybody outside.
                 Effect::Forward(_) => {}
+                Effect::Gone { time } => {
+                    for name in self.segment_names() {
+                        batch.add(place(*time), Stream::Segments, 0, |out| {
+                            let id = [person, "segment", name, "gone", &time.to_string()];
+                            envelope(out, head::GONE, &id, *time, person);
+                            text_field(out, "segment", name);
+                            text_field(out, "change", "gone");
+                            close(out);
+                        });
+                    }
+                }
                 Effect::Decision(decision) => {
                     self.decision(place(decision.time), person, decision, batch);
                 }
             }
         }
+    }
+
+    /// Every segment that a person can ever have been in: somebody may have kept the latest word on it.
+    fn segment_names(&self) -> BTreeSet<&str> {
+        self.plan.segments.iter().map(|segment| segment.name.as_str()).collect()
     }
 
     fn journey(&self, out: &mut Vec<u8>, time: i64, about: &About, change: &Change) {

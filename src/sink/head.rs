@@ -12,6 +12,9 @@ const BEFORE_TIME: &[u8] = b"\",\"time\":\"";
 const BEFORE_SUBJECT: &[u8] = b"\",\"subject\":";
 const BEFORE_DATA: &[u8] = b",\"datacontenttype\":\"application/json\",\"data\":";
 
+/// The type of a line that says that nothing is known any more; on a compacted topic it is a tombstone.
+pub(super) const GONE: &str = "segment.gone";
+
 /// The source of everything that goes out.
 pub(super) const SOURCE: &[u8] = b"kairos";
 
@@ -53,6 +56,13 @@ pub(super) fn read(line: &[u8]) -> Option<Head<'_>> {
 /// What is before the next quotation mark, and what is from there on.
 fn until_quote(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     memchr(b'"', bytes).map(|at| bytes.split_at(at))
+}
+
+impl Head<'_> {
+    /// Whether it takes back what was kept under its key.
+    pub(super) fn is_gone(&self) -> bool {
+        self.kind.strip_prefix(b"kairos.") == Some(GONE.as_bytes())
+    }
 }
 
 /// A JSON text at the beginning of bytes, and what follows it. Most have no escapes.

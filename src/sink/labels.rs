@@ -36,8 +36,18 @@ const REASONS: [crate::event::Reason; 12] = {
 
 const SESSION: u32 = 1;
 const REJECTS: u32 = 2;
-const CHANGES: [&str; 8] =
-    ["entered", "finished", "exit", "goal", "cap", "regret", "changed", "parted"];
+const CHANGES: [&str; 10] = [
+    "entered",
+    "finished",
+    "exit",
+    "goal",
+    "cap",
+    "regret",
+    "changed",
+    "parted",
+    "erased",
+    "forgotten",
+];
 
 impl Labels {
     /// The labels of everything that this plan can count.
@@ -95,6 +105,8 @@ impl Labels {
             Change::Regret { .. } => 5,
             Change::Exited { reason: ExitReason::Changed, .. } => 6,
             Change::Exited { reason: ExitReason::Parted, .. } => 7,
+            Change::Exited { reason: ExitReason::Erased, .. } => 8,
+            Change::Exited { reason: ExitReason::Forgotten, .. } => 9,
             _ => return 0,
         };
         self.journeys + CHANGES.len() as u32 * u32::from(journey.0) + which

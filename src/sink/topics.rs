@@ -77,7 +77,8 @@ impl Outlet {
         };
         if stream == Stream::Segments {
             let key = self.segment_key(&head);
-            return producer.send(Message { key: Some(key), ..message });
+            let payload = message.payload.filter(|_| !head.is_gone());
+            return producer.send(Message { key: Some(key), payload, ..message });
         }
         if stream == Stream::Triggers && topics.per_channel {
             let topic = self.channel_topic(topic, &head);

@@ -1,7 +1,8 @@
 //! Checkpoints in an embedded LSM tree (`fjall`).
 //!
 //! Keyspace `persons`: key group (one byte) and identifier → checksum, deadline, person. Keyspace `links`: leaf → checksum,
-//! what identity knows of it. Keyspace `kept`: what else there is, such as records of products → checksum, it. Keyspace `meta`: the checkpoint itself. A checkpoint is one atomic batch over all, made durable
+//! what identity knows of it. Keyspace `erased`: key of an identifier → checksum, instant. Keyspace `kept`: what else there is, such
+//! as records of products → checksum, it. Keyspace `meta`: the checkpoint itself. A checkpoint is one atomic batch over all, made durable
 //! before it counts.
 
 use super::{Checkpoint, Persons, Record, RunKey, Shelf, Store, StoreError};
@@ -24,6 +25,7 @@ pub struct Disk {
     persons: Keyspace,
     links: Keyspace,
     kept: Keyspace,
+    erased: Keyspace,
     meta: Keyspace,
 }
 
@@ -46,8 +48,10 @@ impl Disk {
         let persons = database.keyspace("persons", KeyspaceCreateOptions::default).map_err(fail)?;
         let links = database.keyspace("links", KeyspaceCreateOptions::default).map_err(fail)?;
         let kept = database.keyspace("kept", KeyspaceCreateOptions::default).map_err(fail)?;
+        let erased = database.keyspace("erased", KeyspaceCreateOptions::default).map_err(fail)?;
         let meta = database.keyspace("meta", KeyspaceCreateOptions::default).map_err(fail)?;
-        let disk = Disk { path: path.to_owned(), database, persons, links, kept, meta };
+        let path = path.to_owned();
+        let disk = Disk { path, database, persons, links, kept, erased, meta };
         let checkpoint = disk.read_checkpoint()?;
         Ok((disk, checkpoint))
     }
@@ -157,6 +161,20 @@ impl Store for Disk {
         Ok(())
     }
 
+    fn each_erased(&self, visit: &mut dyn FnMut(u128, i64)) -> Result<(), StoreError> {
+        for entry in self.erased.iter() {
+            let (key, value) =
+                entry.into_inner().map_err(|source| StoreError::storage(&self.path, source))?;
+            let id = std::str::from_utf8(&key).unwrap_or_default();
+            let Some((key, at)) = checked(&value).and_then(|it| Record::read_erased(id, it)) else {
+                let what = format!("the checksum of the erased identifier {id} is wrong");
+                return Err(StoreError::Damaged { path: self.path.display().to_string(), what });
+            };
+            visit(key, at);
+        }
+        Ok(())
+    }
+
     fn commit(&self, checkpoint: &Checkpoint, records: Vec<Record>) -> Result<(), StoreError> {
         let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
         for record in records {
@@ -173,6 +191,10 @@ impl Store for Disk {
                 }
                 Shelf::Links => {
                     batch.insert(&self.links, record.id.as_str(), with_checksum(&record.person));
+                }
+                Shelf::Unlinked => batch.remove(&self.links, record.id.as_str()),
+                Shelf::Erased => {
+                    batch.insert(&self.erased, record.id.as_str(), with_checksum(&record.person));
                 }
             }
         }

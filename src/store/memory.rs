@@ -26,6 +26,7 @@ struct Held {
     persons: BTreeMap<String, Record>,
     links: BTreeMap<String, Record>,
     kept: BTreeMap<String, Record>,
+    erased: BTreeMap<String, Record>,
     commits: u64,
     planted: Option<(u64, Fault)>,
 }
@@ -82,6 +83,14 @@ impl Store for Memory {
         Ok(())
     }
 
+    fn each_erased(&self, visit: &mut dyn FnMut(u128, i64)) -> Result<(), StoreError> {
+        let held = self.lock();
+        let all = held.erased.values();
+        all.filter_map(|it| Record::read_erased(&it.id, &it.person))
+            .for_each(|(k, at)| visit(k, at));
+        Ok(())
+    }
+
     fn commit(&self, checkpoint: &Checkpoint, mut records: Vec<Record>) -> Result<(), StoreError> {
         let mut held = self.lock();
         held.commits += 1;
@@ -101,6 +110,8 @@ impl Store for Memory {
                 Shelf::Removed => drop(held.persons.remove(&record.id)),
                 Shelf::Kept => drop(held.kept.insert(record.id.clone(), record)),
                 Shelf::Links => drop(held.links.insert(record.id.clone(), record)),
+                Shelf::Unlinked => drop(held.links.remove(&record.id)),
+                Shelf::Erased => drop(held.erased.insert(record.id.clone(), record)),
             }
         }
         held.checkpoint = Some(checkpoint.clone());

@@ -30,6 +30,10 @@ pub enum Shelf {
     Links,
     /// What is kept beside persons and links: of the catalogue, and what was under way.
     Kept,
+    /// A leaf of which identity knows nothing any more.
+    Unlinked,
+    /// An identifier that was erased, by its key, and when.
+    Erased,
 }
 
 /// One person to be written, or what identity knows of a leaf.
@@ -59,6 +63,23 @@ impl Record {
     /// What identity knows of a leaf.
     pub fn link(leaf: &str, bytes: Vec<u8>) -> Record {
         Record { shelf: Shelf::Links, person: bytes, ..Record::removal(leaf) }
+    }
+
+    /// That identity knows nothing of a leaf any more.
+    pub fn unlink(leaf: &str) -> Record {
+        Record { shelf: Shelf::Unlinked, ..Record::removal(leaf) }
+    }
+
+    /// That the identifier of this key was erased at an instant.
+    pub fn erased(key: u128, at: i64) -> Record {
+        let id = format!("{key:032x}");
+        Record { shelf: Shelf::Erased, person: at.to_le_bytes().to_vec(), ..Record::removal(&id) }
+    }
+
+    /// The key and the instant again; none if it is something else.
+    fn read_erased(id: &str, bytes: &[u8]) -> Option<(u128, i64)> {
+        let at = i64::from_le_bytes(bytes.try_into().ok()?);
+        Some((u128::from_str_radix(id, 16).ok()?, at))
     }
 }
 
@@ -156,6 +177,11 @@ pub trait Store: Persons {
     /// # Errors
     /// A store that cannot be read or is damaged.
     fn each_kept(&self, visit: &mut dyn FnMut(&str, &[u8])) -> Result<(), StoreError>;
+    /// Calls `visit` with the key of every identifier that was erased, and the instant.
+    ///
+    /// # Errors
+    /// A store that cannot be read or is damaged.
+    fn each_erased(&self, visit: &mut dyn FnMut(u128, i64)) -> Result<(), StoreError>;
 
     /// Writes a checkpoint and its records, all or none.
     ///

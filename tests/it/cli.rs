@@ -41,6 +41,27 @@ fn fails(folder: &Path, code: i32, line: &str) -> String {
     said
 }
 
+/// An operator's request is an event, and whom nobody can mean is named.
+#[test]
+fn somebody_is_erased() {
+    let folder = tempfile::tempdir().unwrap();
+    let help = well(folder.path(), "erase --help");
+    assert!(
+        help.contains("kairos erase user:42 --config") && help.contains("tombstones"),
+        "{help}"
+    );
+    let said = fails(folder.path(), 2, "erase anna");
+    assert!(said.contains("anna does not say which kind of identifier it is"), "{said}");
+    assert!(said.contains("write user:anna"), "{said}");
+    fails(folder.path(), 2, "erase email:");
+    let event: serde_json::Value =
+        serde_json::from_str(&well(folder.path(), "erase user:42")).unwrap();
+    assert_eq!((&event["event"], &event["userId"]), (&"Person Erased".into(), &"42".into()));
+    assert_eq!(event["properties"]["identifier"], "user:42");
+    let event = well(folder.path(), "erase email:anna@example.com");
+    assert!(event.contains("email:anna@example.com") && !event.contains("userId"), "{event}");
+}
+
 /// A folder with `events.jsonl`.
 fn with_events(events: u32) -> TempDir {
     let dir = tempfile::tempdir().unwrap();

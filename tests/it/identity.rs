@@ -13,11 +13,11 @@ use kairos::sim::world::{Cut, Ending, Stop, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
-const IDENTITY: &str =
+pub const IDENTITY: &str =
     "identity: { identifiers: [user, email, anonymous], max_owners: 9, max_identifiers: 9 }\n";
 
 /// Facts of every sort, and conditions on them.
-const FACTS: &str = r#"
+pub const FACTS: &str = r#"
 sessions: { gap: 30m }
 facts:
   views:    { count: Product Viewed }
@@ -46,7 +46,7 @@ segments:
   first3:   rank(views) <= 3
 "#;
 
-const JOURNEYS: &str = r#"
+pub const JOURNEYS: &str = r#"
 journeys:
   cart:
     enter: { on: Product Added, per: cart_id }
@@ -69,24 +69,24 @@ policy:
 
 /// One event of a stream.
 #[derive(Clone, Debug)]
-struct Event {
-    time: i64,
-    name: &'static str,
+pub struct Event {
+    pub time: i64,
+    pub name: &'static str,
     /// Kind and text, strongest first.
-    ids: Vec<String>,
+    pub ids: Vec<String>,
     /// Of an alias: the other identifier.
-    other: Option<String>,
-    properties: String,
+    pub other: Option<String>,
+    pub properties: String,
 }
 
-const START: i64 = 1_780_000_000_000;
+pub const START: i64 = 1_780_000_000_000;
 
 fn stream(rng: &mut Rng, events: usize) -> Vec<Event> {
     let mut time = START;
     (0..events).map(|_| event(rng, &mut time)).collect()
 }
 
-fn event(rng: &mut Rng, time: &mut i64) -> Event {
+pub fn event(rng: &mut Rng, time: &mut i64) -> Event {
     *time += 1 + rng.below(3_600_000) as i64;
     let user = format!("user:u{}", rng.below(4));
     let email = format!("email:e{}@x.pl", rng.below(3));
@@ -124,7 +124,7 @@ fn event(rng: &mut Rng, time: &mut i64) -> Event {
     Event { time: *time, name, ids, other, properties }
 }
 
-fn line(event: &Event) -> Vec<u8> {
+pub fn line(event: &Event) -> Vec<u8> {
     let mut line = format!(r#"{{"timestamp":{},"context":{{}}"#, event.time);
     let id = |kind: &str| event.ids.iter().find_map(|id| id.strip_prefix(kind));
     if let Some(user) = id("user:") {
@@ -152,18 +152,18 @@ fn line(event: &Event) -> Vec<u8> {
 
 /// Who is who, from the list of links.
 #[derive(Default)]
-struct Who {
-    links: Vec<(String, String)>,
-    severed: BTreeSet<(String, String)>,
-    generations: BTreeMap<String, u32>,
+pub struct Who {
+    pub links: Vec<(String, String)>,
+    pub severed: BTreeSet<(String, String)>,
+    pub generations: BTreeMap<String, u32>,
 }
 
 impl Who {
-    fn leaf(&self, id: &str) -> String {
+    pub fn leaf(&self, id: &str) -> String {
         self.generations.get(id).map_or(id.to_owned(), |generation| format!("{id}#{generation}"))
     }
 
-    fn person(&self, leaf: &str) -> BTreeSet<String> {
+    pub fn person(&self, leaf: &str) -> BTreeSet<String> {
         let mut all = BTreeSet::from([leaf.to_owned()]);
         loop {
             let before = all.len();
@@ -179,7 +179,7 @@ impl Who {
     }
 
     /// The strongest leaf.
-    fn name(&self, leaf: &str) -> String {
+    pub fn name(&self, leaf: &str) -> String {
         let rank = |leaf: &String| {
             ["user:", "email:", "anonymous:"].iter().position(|kind| leaf.starts_with(kind))
         };
@@ -251,7 +251,7 @@ impl Who {
         }
     }
 
-    fn take(&mut self, event: &Event) {
+    pub fn take(&mut self, event: &Event) {
         match (event.name, &event.other) {
             ("alias", Some(other)) => {
                 let (a, b) = (self.leaf(&event.ids[0]), self.leaf(other));
@@ -286,7 +286,11 @@ fn resolved(events: &[Event]) -> Vec<Event> {
 }
 
 /// Facts and segments of everybody, in words.
-fn told(plan: &Plan, persons: &[Person], end: i64) -> BTreeMap<String, BTreeMap<String, String>> {
+pub fn told(
+    plan: &Plan,
+    persons: &[Person],
+    end: i64,
+) -> BTreeMap<String, BTreeMap<String, String>> {
     let of = |person: &Person| {
         let mut told = BTreeMap::new();
         for name in [
@@ -338,15 +342,15 @@ fn told(plan: &Plan, persons: &[Person], end: i64) -> BTreeMap<String, BTreeMap<
     persons.iter().map(|person| (name(person), of(person))).collect()
 }
 
-fn world(text: &str, events: &[Event]) -> World {
+pub fn world(text: &str, events: &[Event]) -> World {
     World::new(text, vec![events.iter().map(line).collect()]).expect("a sound pack")
 }
 
-fn play(world: &World, history: &[Cut]) -> Ending {
+pub fn play(world: &World, history: &[Cut]) -> Ending {
     world.play(history, None).expect("the last run of a history is not stopped")
 }
 
-fn seeds(most: u64) -> std::ops::Range<u64> {
+pub fn seeds(most: u64) -> std::ops::Range<u64> {
     let Ok(text) = std::env::var("SIM_SEEDS") else { return 0..most };
     let (from, to) = text.split_once("..").expect("SIM_SEEDS=from..to");
     from.parse().expect("a number")..to.parse().expect("a number")

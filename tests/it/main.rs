@@ -13,6 +13,8 @@ mod cli;
 mod contract;
 mod definitions;
 mod engine;
+mod erasure;
+mod erasure_live;
 mod identity;
 mod kill;
 mod language_examples;

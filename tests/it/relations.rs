@@ -78,7 +78,7 @@ pub fn stream(rng: &mut Rng, persons: u64, length: usize) -> Vec<Event> {
     let mut at = START;
     let mut event = || {
         at += [0, 1, 700, 3_000, 15_000, 60_000][rng.below(6) as usize];
-        let mut some = |rng: &mut Rng| -> Vec<u64> {
+        let some = |rng: &mut Rng| -> Vec<u64> {
             (0..1 + rng.below(3)).map(|_| rng.below(PRODUCTS)).collect()
         };
         let what = match rng.below(16) {
@@ -242,11 +242,10 @@ fn expected(events: &[Event], persons: u64) -> Vec<String> {
         for person in 0..persons {
             let who = format!("user:u{person}");
             let [viewed, wished, _] = lists(events, person, told);
-            if now.price < before.price && (viewed.contains(product) || wished.contains(product)) {
-                if now.price.is_some() {
-                    let with = json!({ "price": now.price, "was": before.price });
-                    send(who.clone(), "cheaper", with);
-                }
+            let has = viewed.contains(product) || wished.contains(product);
+            if has && now.price.is_some() && now.price < before.price {
+                let with = json!({ "price": now.price, "was": before.price });
+                send(who.clone(), "cheaper", with);
             }
             if now.stock > Some(0) && before.stock == Some(0) && wished.contains(product) {
                 send(who, "back", json!({ "stock": now.stock }));

@@ -52,17 +52,23 @@ fn through_stops(seed: u64) {
     }
     model.set_piece(None);
     model.plant_commit(None);
-    for workers in [2, 1] {
-        let run = start(world.job(&model, &world.clock(), workers, kept)).expect("it starts again");
+    // What comes of the last epoch of a run is said with the next start.
+    let mut said = seen(&model);
+    for start_again in 0..6 {
+        let job = world.job(&model, &world.clock(), 1 + start_again % 2, kept);
+        let run = start(job).expect("it starts again");
         settle(&world, run).unwrap_or_else(|error| panic!("SIM_SEEDS={seed}: {error}"));
+        let before = std::mem::replace(&mut said, seen(&model));
+        if start_again > 1 && before == said {
+            break;
+        }
     }
-    let said = seen(&model);
     assert!(format!("{said:?}").contains("cheaper"), "SIM_SEEDS={seed}: nothing was told");
     let job = world.job(&model, &world.clock(), 1, None);
     let run = start(LiveJob { definitions: None, ..job }).expect("it starts from the log");
     let ended = settle(&world, run);
     ended.unwrap_or_else(|error| panic!("SIM_SEEDS={seed}, from the log: {error}"));
-    assert_eq!(seen(&model), said, "SIM_SEEDS={seed}: everything had been said");
+    assert!(seen(&model) == said, "SIM_SEEDS={seed}: everything had been said");
     chain(&model);
 }
 

@@ -32,7 +32,7 @@ journeys:
 const KEEN: &str = "\"template\":\"keen\"";
 
 /// An operator's word, through the instance's own configuration.
-fn operator(instance: &Instance, arguments: &[&str]) {
+pub fn operator(instance: &Instance, arguments: &[&str]) {
     let said = Command::new(KAIROS)
         .args(arguments)
         .arg("--config")
@@ -44,7 +44,7 @@ fn operator(instance: &Instance, arguments: &[&str]) {
 }
 
 /// Each of these accounts looks at something once.
-fn look_once(servers: &str, topic: &str, accounts: &[&str]) {
+pub fn look_once(servers: &str, topic: &str, accounts: &[&str]) {
     let brokers = ("bootstrap.servers".to_owned(), servers.to_owned());
     let producer = PlainProducer::new(&[brokers]).unwrap();
     let now = System::new().wall();
@@ -57,7 +57,7 @@ fn look_once(servers: &str, topic: &str, accounts: &[&str]) {
     assert_eq!(producer.flush(Duration::from_secs(10)), 0);
 }
 
-fn wait(instance: &mut Instance, outputs: &mut Outputs, until: impl Fn(&Outputs) -> bool) {
+pub fn wait(instance: &mut Instance, outputs: &mut Outputs, until: impl Fn(&Outputs) -> bool) {
     let clock = System::new();
     while !until(outputs) {
         assert!(clock.now() < PATIENCE, "{}", instance.log());

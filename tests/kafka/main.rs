@@ -9,6 +9,7 @@ mod cluster;
 mod contract;
 mod definitions;
 mod end_to_end;
+mod erasure;
 mod faults;
 mod headers;
 mod identity;

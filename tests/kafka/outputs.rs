@@ -49,7 +49,9 @@ impl Line {
             found.value.map(|value| String::from_utf8(value.to_vec()).unwrap())
         };
         let text = |name: &str| header(name).unwrap_or_default();
-        let mut data: Value = serde_json::from_slice(record.payload().unwrap()).unwrap();
+        // A tombstone has none.
+        let data = record.payload().unwrap_or(b"null");
+        let mut data: Value = serde_json::from_slice(data).unwrap();
         strip(&mut data);
         let (id, time, subject) = (text("ce_id"), text("ce_time"), text("ce_subject"));
         Line { id, kind: text("ce_type"), time, subject, data: data.to_string() }

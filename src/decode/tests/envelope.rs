@@ -2,6 +2,44 @@
 
 use super::*;
 
+/// Who asks for it, or whoever is named; whom nobody can mean is nobody.
+#[test]
+fn requests_for_erasure() {
+    const ASKED: &str = r#""type":"track","event":"Person Erased""#;
+    let nobody =
+        "no identifier: `identifier` is not written with a kind that the pack knows, as in user:42";
+    members(&[
+        (ASKED, "user:u Person Erased {}"),
+        (r#""type":"delete""#, "user:u Person Erased {}"),
+    ]);
+    properties(
+        ASKED,
+        &[
+            (r#"{"identifier":"user:7"}"#, "user:7 Person Erased {identifier: \"user:7\"}"),
+            (
+                r#"{"identifier":" anonymous:a "}"#,
+                "anonymous:a Person Erased {identifier: \" anonymous:a \"}",
+            ),
+            (r#"{"identifier":"u7"}"#, nobody),
+            (r#"{"identifier":"user:"}"#, nobody),
+            (r#"{"identifier":"user:null"}"#, nobody),
+            (r#"{"identifier":"email:a@b.pl"}"#, nobody),
+            (r#"{"identifier":7}"#, nobody),
+        ],
+    );
+    let (decoder, _) = decoder_of("identity: { identifiers: [user, email, anonymous] }");
+    let named = |id: &str| {
+        let line = format!(
+            r#"{{"event":"Person Erased","timestamp":"2026-03-02T09:00:00Z","properties":{{"identifier":"{id}"}}}}"#
+        );
+        decoder.decode(line.as_bytes(), Origin::default()).map(|event| (event.leaf, event.says))
+    };
+    let erased = |id: &str| Ok((id.into(), crate::event::Says::Erased));
+    assert_eq!(named("email: Anna@B.pl"), erased("email:anna@b.pl"), "one spelling");
+    assert_eq!(named("anonymous:a"), erased("anonymous:a"));
+    assert!(named("email:anna").is_err() && named("card:7").is_err());
+}
+
 #[test]
 fn calls_and_kinds() {
     members(&[

@@ -9,6 +9,9 @@ use crate::define::plan::{
 /// The event that takes an identifier from its person.
 pub const APART: &str = "Identifiers Unlinked";
 
+/// The event that asks for a person to be erased.
+pub const ERASED: &str = "Person Erased";
+
 /// Identifiers that a person may have if nothing is said.
 const MOST_IDENTIFIERS: usize = 50;
 
@@ -49,7 +52,8 @@ impl Compiler<'_> {
             let known = base.inputs.identity.clone();
             let made = self.identity();
             let same = known.as_ref().zip(made.as_ref()).is_some_and(|(a, b)| {
-                (&a.kinds, a.strong, a.most_moves) == (&b.kinds, b.strong, b.most_moves)
+                (&a.kinds, a.strong, a.most_moves, a.forget_after)
+                    == (&b.kinds, b.strong, b.most_moves, b.forget_after)
             });
             if !same {
                 self.identity_changed(Some(written));
@@ -62,8 +66,16 @@ impl Compiler<'_> {
         let nowhere = ast::Span { file: 0, line: 1, col: 1, len: 1 };
         let span = written.map_or(nowhere, |written| written.span);
         let message = "who is who cannot be decided by other rules while it runs".to_owned();
-        let hint = "keep `identity` as it was, or start with an empty state".to_owned();
+        let hint = "keep `identity` and `forget_after` as they were, or start with an empty state"
+            .to_owned();
         self.mistake(span, message, Some(hint));
+    }
+
+    /// What the decoder has to find of requests for erasure, in any pack.
+    pub(super) fn erasure(&mut self) {
+        self.inputs.erased = self.kind(ERASED);
+        self.inputs.erased_slot = self.slot(Consumer::Event, &["identifier".into()]);
+        self.want(self.inputs.erased, self.inputs.erased_slot);
     }
 
     /// The rules, with slots for what the decoder has to find.
@@ -82,6 +94,7 @@ impl Compiler<'_> {
                 .map_or(MOST_IDENTIFIERS, |most| most.node as usize),
             most_moves: written.most_owners.as_ref().map_or(MOST_MOVES, |most| most.node),
             placeholders: written.placeholders.iter().map(|name| name.node.clone()).collect(),
+            forget_after: pack.forget_after.as_ref().map(|after| after.node),
             apart,
             apart_slot,
         })

@@ -28,7 +28,7 @@ use super::plan::{
 use crate::event::{Kind, Num};
 use crate::time::zone::Zone;
 use expression::{Checker, Scope};
-pub use identity::APART;
+pub use identity::{APART, ERASED};
 use relations::Owner;
 use std::collections::{BTreeMap, BTreeSet};
 use types::Type;
@@ -340,6 +340,7 @@ impl<'a> Compiler<'a> {
         let sessions = self.sessions();
         self.declare_inputs();
         self.inputs.identity = self.identity();
+        self.erasure();
         self.inputs.ignored = self.pack.ignore.iter().map(|name| name.node.clone()).collect();
         for kind in 0..self.inputs.kinds.len() {
             let slots = self.inputs.everywhere.clone();
@@ -392,6 +393,7 @@ impl<'a> Compiler<'a> {
             sends: self.sends,
             sessions,
             policy,
+            forget_after: self.pack.forget_after.as_ref().map(|after| after.node),
             exit_kinds,
             exit_kinds_asked,
             tests: self.pack.tests.clone(),

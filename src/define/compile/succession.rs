@@ -278,6 +278,7 @@ impl Compiler<'_> {
         moved
             || sessions != base.sessions.as_ref()
             || policy.zone != base.policy.zone
+            || self.pack.forget_after.as_ref().map(|after| after.node) != base.forget_after
             || added.iter().any(|journey| journey.follow || watched(journey))
             || (self.journeys.iter().zip(&base.journeys))
                 .any(|(now, then)| watched(now) && now.standing != then.standing)

@@ -48,6 +48,7 @@ const PACK: Shape = Shape {
         "identity",
         "groups",
         "catalogue",
+        "forget_after",
         "facts",
         "segments",
         "journeys",
@@ -156,7 +157,9 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             r.error_hint(at, format!("nothing is written for \"{key}\""), "delete the key");
             continue;
         }
-        if ["currency", "sessions", "identity", "catalogue", "policy"].contains(key) {
+        const ONCE: [&str; 6] =
+            ["currency", "sessions", "identity", "forget_after", "catalogue", "policy"];
+        if ONCE.contains(key) {
             r.define("key", key, at);
         }
         match *key {
@@ -169,6 +172,7 @@ fn read_file(r: &mut Reader, root: &Node, pack: &mut Pack) {
             "catalogue" => {
                 pack.catalogue = relations::catalogue(r, node, at).or(pack.catalogue.take());
             }
+            "forget_after" => pack.forget_after = r.duration(node).or(pack.forget_after.take()),
             "facts" => pack.facts.extend(facts::facts(r, node)),
             "segments" => pack.segments.extend(facts::segments(r, node)),
             "journeys" => pack.journeys.extend(journeys::journeys(r, node)),

@@ -49,6 +49,8 @@ pub struct IdentityPlan {
     pub most_moves: u32,
     /// Identifiers, as written with their kind, that identify nobody.
     pub placeholders: Vec<String>,
+    /// Milliseconds after which a person without a strong identifier is forgotten.
+    pub forget_after: Option<i64>,
     /// An event that takes an identifier from its person, and the slot of which one.
     pub apart: Kind,
     pub apart_slot: u16,

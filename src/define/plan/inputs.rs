@@ -21,6 +21,9 @@ pub struct Inputs {
     pub currency: Option<Rates>,
     /// Leaves whose events do not count, such as `anonymous:bot-7`.
     pub ignored: Vec<String>,
+    /// The event that asks for a person to be erased, and the slot of which one.
+    pub erased: Kind,
+    pub erased_slot: u16,
     /// Which identifiers there are, if several can be one person.
     pub identity: Option<super::IdentityPlan>,
     /// The kind of the records of products, and the slot of the property that names the product.

@@ -103,6 +103,8 @@ pub struct Plan {
     pub sends: Vec<SendPlan>,
     pub sessions: Option<SessionPlan>,
     pub policy: PolicyPlan,
+    /// Milliseconds after which a person without a strong identifier is forgotten.
+    pub forget_after: Option<i64>,
     /// Kinds of events for which an exit waits.
     pub exit_kinds: Kinds,
     /// Those of them of which an exit asks more than that there was one.
@@ -120,6 +122,17 @@ impl Plan {
     /// Whether persons hear, one epoch later, of what others have said or done.
     pub fn feeds_back(&self) -> bool {
         !self.ranks.is_empty() || !self.groups.is_empty() || self.catalogue.is_some()
+    }
+
+    /// Whether an identifier is a strong one: without `identity` that is a `userId`. Groups are nobody who passes by.
+    pub fn is_strong(&self, identifier: &str) -> bool {
+        if self.groups.iter().any(|group| identifier.starts_with(&group.prefix)) {
+            return true;
+        }
+        match &self.inputs.identity {
+            Some(rules) => rules.is_strong(rules.rank(identifier)),
+            None => identifier.starts_with("user:"),
+        }
     }
 
     /// The fact of this name in the pack in effect.

@@ -203,7 +203,7 @@ impl Relations {
                     known => format_compact!("{known}#{at}"),
                 },
                 values: values.collect(),
-                call: Call::Inside,
+                call: Call::Notice,
                 ..Event::plain(notice.kind, record.time, origin)
             };
             self.walks.extend(notice.to.iter().map(|fact| Walk {
