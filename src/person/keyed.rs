@@ -3,6 +3,7 @@
 
 mod compared;
 mod relations;
+mod reported;
 
 use super::group::{Group, Groups};
 use super::table::{Table, pack};
@@ -18,6 +19,7 @@ use crate::time::{HOUR, NEVER};
 use compact_str::CompactString;
 use compared::Compared;
 use relations::Relations;
+use reported::Reported;
 pub use relations::Unpaired;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -75,6 +77,7 @@ pub struct Keyed {
     shown: bool,
     compared: Compared,
     relations: Relations,
+    reported: Reported,
     /// Which worker this is, of how many.
     place: (usize, usize),
 }
@@ -84,6 +87,7 @@ impl Keyed {
     pub fn new(plan: Arc<Plan>, dedup_horizon: i64, store: Option<Arc<dyn Stored>>) -> Keyed {
         Keyed {
             idle: idle(&plan, dedup_horizon),
+            reported: Reported::new(&plan),
             plan,
             dedup_horizon,
             most_held: PERSONS_IN_MEMORY_MAX,
@@ -117,6 +121,7 @@ impl Keyed {
             self.say_all(&plan, begin);
         }
         self.compared.announce(&plan);
+        self.reported.switch(&plan);
         if plan.concerns_everybody() {
             for slot in self.table.taken().collect::<Vec<u32>>() {
                 // A restart has to know of it.
@@ -248,8 +253,10 @@ impl Keyed {
         }
         let mut person = self.table.take(slot);
         let answers = self.compared.take(slot);
+        self.reported.before(&person);
         let tally = person.run_answered(frame, &answers, events, &mut self.effects);
         self.count(tally);
+        self.reported.after(&person, &self.effects);
         // As of the end of the epoch, before which a window may still lose something.
         let end = frame.next_watermark.saturating_sub(1);
         self.compared.say(&mut person, slot, frame.plan, end);
@@ -311,8 +318,9 @@ impl Keyed {
                 group.bring(person);
             }
         }
-        let relations = &mut self.relations;
+        let (relations, reported) = (&mut self.relations, &mut self.reported);
         let (persons, tally) = group.play(frame, &mut |id, hash, effects| {
+            reported.hear(effects);
             relations.keep_forwards(frame.plan, effects);
             emit(id, hash, effects);
         });
@@ -333,12 +341,14 @@ impl Keyed {
             keeper.stale(id);
         }
         let mut person = self.table.remove(slot);
+        self.reported.came(&person, false);
         let unsaid = self.compared.move_away(&mut person, slot);
         let unpaired = self.relations.move_away(&mut person, slot);
         Some((*person, unsaid, unpaired))
     }
 
     fn take_in(&mut self, frame: &Frame, person: Person) {
+        self.reported.came(&person, true);
         let slot = self.table.insert(Box::new(person));
         self.touch(slot);
         let mut person = self.table.take(slot);
@@ -398,6 +408,7 @@ impl Keyed {
         self.written.extend(std::mem::take(&mut self.links).into_values());
         if self.tracked {
             self.relations.freeze(epoch, self.place, &mut self.written);
+            self.reported.freeze(epoch, self.place.0, &mut self.written);
         }
     }
 

@@ -29,6 +29,7 @@ mod places;
 mod ranks;
 mod ranks_live;
 mod recovery;
+mod reports;
 mod serve;
 mod simulator;
 mod sources;

@@ -4,6 +4,7 @@
 mod changes;
 pub mod expr;
 mod identity;
+mod gate;
 mod inputs;
 mod journeys;
 mod ranks;
@@ -13,9 +14,10 @@ mod set;
 pub use changes::{Changed, Difference};
 pub use expr::Expr;
 pub use identity::{IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan};
+pub use gate::Reason;
 pub use inputs::{Consumer, Inputs, PropertyPath, Rates};
 pub use journeys::{
-    Arm, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, Order, SendPlan,
+    Arm, ArmId, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, Order, SendPlan,
 };
 pub use ranks::{RankId, RankPlan, RankTest, RankedFact, RankedValues, WHOLE};
 pub use relations::{CataloguePlan, GroupPlan, NoticePlan, Relation};

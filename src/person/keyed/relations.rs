@@ -353,7 +353,9 @@ impl Keyed {
 
     /// Takes in what the store has kept beside persons and links, as of the epoch of its checkpoint.
     pub fn restore(&mut self, epoch: u64, id: &str, bytes: &[u8]) {
-        self.relations.restore(&self.plan, epoch, self.place, id, bytes);
+        if !self.reported.restore(epoch, self.place.0, id, bytes) {
+            self.relations.restore(&self.plan, epoch, self.place, id, bytes);
+        }
     }
 
     /// What is to be said to other workers after an epoch: what members have done, and names of products.
