@@ -14,12 +14,15 @@ pub(super) struct Reported {
     counts: Counts,
     /// What the person in the middle of a step was announced to be in before it.
     before: SegmentSet,
+    /// The last run before this one that has left counts in the store.
+    run: u64,
 }
 
-/// What the store keeps of a worker's counts. It is written with every checkpoint: that of another epoch is of a worker that
-/// there is not any more.
+/// What the store keeps of a worker's counts, with every checkpoint. That of another epoch, or of an earlier run, is of a
+/// worker that has counted nothing since, or is not there any more: two runs can take checkpoints after one epoch.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
+    run: u64,
     epoch: u64,
     counts: Counts,
 }
@@ -32,6 +35,7 @@ impl Reported {
             shape: Shape::default(),
             counts: Counts::default(),
             before: SegmentSet::default(),
+            run: 0,
         };
         reported.switch(plan);
         reported
@@ -103,7 +107,7 @@ impl Reported {
     /// What the store has to keep of it after an epoch.
     pub(super) fn freeze(&self, epoch: u64, worker: usize, records: &mut Vec<Record>) {
         if !self.counts.is_empty() {
-            let kept = Kept { epoch, counts: self.counts.clone() };
+            let kept = Kept { run: self.run + 1, epoch, counts: self.counts.clone() };
             let bytes = postcard::to_stdvec(&kept).expect("plain data");
             records.push(Record::kept(&format!("{REPORT}{worker}"), bytes));
         }
@@ -114,12 +118,17 @@ impl Reported {
         if !id.starts_with(REPORT) {
             return false;
         }
+        const WHOLE: &str = "a store checks what it reads";
+        let ((run, of), _) = postcard::take_from_bytes::<(u64, u64)>(bytes).expect(WHOLE);
+        if run > self.run {
+            self.run = run;
+            self.counts = Counts::default();
+            self.counts.fit(&self.shape);
+        }
         // Only sums say something, so that it does not matter who has them.
-        if worker == 0 {
-            let kept: Kept = postcard::from_bytes(bytes).expect("a store checks what it reads");
-            if kept.epoch == epoch {
-                self.counts.add(&kept.counts);
-            }
+        if worker == 0 && (run, of) == (self.run, epoch) {
+            let kept: Kept = postcard::from_bytes(bytes).expect(WHOLE);
+            self.counts.add(&kept.counts);
         }
         true
     }
