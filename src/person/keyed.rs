@@ -19,8 +19,8 @@ use crate::time::{HOUR, NEVER};
 use compact_str::CompactString;
 use compared::Compared;
 use relations::Relations;
-use reported::Reported;
 pub use relations::Unpaired;
+use reported::Reported;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

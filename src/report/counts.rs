@@ -114,11 +114,7 @@ mod pairs {
     }
 }
 
-fn add_to<T: Copy + Default>(
-    sums: &mut Vec<T>,
-    others: &[T],
-    mut add: impl FnMut(&mut T, &T),
-) {
+fn add_to<T: Copy + Default>(sums: &mut Vec<T>, others: &[T], mut add: impl FnMut(&mut T, &T)) {
     if sums.len() < others.len() {
         sums.resize(others.len(), T::default());
     }
@@ -230,7 +226,8 @@ impl Counts {
 
     /// Every two segments that have somebody in common, and how many.
     pub(super) fn overlaps(&self) -> impl Iterator<Item = (usize, usize, i64)> + '_ {
-        let both = |(pair, count): (&u32, &i64)| ((pair >> 16) as usize, (pair & 0xFFFF) as usize, *count);
+        let both =
+            |(pair, count): (&u32, &i64)| ((pair >> 16) as usize, (pair & 0xFFFF) as usize, *count);
         self.overlaps.iter().map(both)
     }
 

@@ -182,7 +182,8 @@ fn reported(report: &Value) -> Figures {
         }
         for split in each(&journey["splits"]) {
             for arm in each(&split["arms"]) {
-                let of = ["arm", name, split["step"].as_str().unwrap(), arm["name"].as_str().unwrap()];
+                let of =
+                    ["arm", name, split["step"].as_str().unwrap(), arm["name"].as_str().unwrap()];
                 for what in ["assigned", "open", "converted"] {
                     sums.count(&[&of[..], &[what]].concat(), number(&arm[what]));
                 }
@@ -199,9 +200,7 @@ fn check(world: &World, ending: &Ending) -> Result<Figures, String> {
     names.sort();
     let different = names.into_iter().find(|name| wanted.get(*name) != found.get(*name));
     match different {
-        Some(name) => {
-            Err(format!("{name}: {:?} and not {:?}", found.get(name), wanted.get(name)))
-        }
+        Some(name) => Err(format!("{name}: {:?} and not {:?}", found.get(name), wanted.get(name))),
         None => Ok(found),
     }
 }
@@ -265,7 +264,8 @@ fn the_report_is_what_can_be_counted_from_scratch() {
         let (text, lines) = world(&mut rng);
         let world = World::new(&text, vec![lines.clone()]).expect("a sound pack");
         let plain = world.play(&[Cut::plain()], None).expect("nothing is planted");
-        let figures = check(&world, &plain).unwrap_or_else(|why| panic!("seed {seed}: {why}\n{text}"));
+        let figures =
+            check(&world, &plain).unwrap_or_else(|why| panic!("seed {seed}: {why}\n{text}"));
         for what in ["segment", "overlap", "journey", "reached", "message", "arm"] {
             let of = figures.keys().filter(|name| name.split(' ').next() == Some(what));
             *met.entry(what).or_default() += of.count() as u64;
@@ -279,7 +279,8 @@ fn the_report_is_what_can_be_counted_from_scratch() {
             let some = lines[..lines.len() * part / 4].to_vec();
             let world = World::new(&text, vec![some]).expect("a sound pack");
             let ending = world.play(&[Cut::plain()], None).expect("nothing is planted");
-            check(&world, &ending).unwrap_or_else(|why| panic!("seed {seed}, {part}/4: {why}\n{text}"));
+            check(&world, &ending)
+                .unwrap_or_else(|why| panic!("seed {seed}, {part}/4: {why}\n{text}"));
         }
         // However it is cut.
         for workers in [1, 2, 4] {

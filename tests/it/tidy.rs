@@ -25,17 +25,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
     ("catalogue", &["limits", "time", "event", "define"]),
     (
         "person",
-        &[
-            "limits",
-            "time",
-            "event",
-            "define",
-            "epoch",
-            "store",
-            "report",
-            "identity",
-            "catalogue",
-        ],
+        &["limits", "time", "event", "define", "epoch", "store", "report", "identity", "catalogue"],
     ),
     ("audience", &["limits", "time", "event", "define", "epoch", "catalogue", "person"]),
     ("sink", &["limits", "time", "event", "define", "broker", "person"]),

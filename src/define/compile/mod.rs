@@ -328,7 +328,8 @@ impl<'a> Compiler<'a> {
     /// A segment that is about others than what names it is a mistake. Lists are about nobody in particular.
     fn reads_segment(&mut self, span: Span, name: &str) {
         let Some(owner) = self.segment_owners.get(name).cloned() else { return };
-        let hint = owner.clone().map(|it| format!("write `for: {it}` where the journey is defined"));
+        let hint =
+            owner.clone().map(|it| format!("write `for: {it}` where the journey is defined"));
         if let Err(about) = self.reads_of(owner) {
             self.mistake(span, format!("the segment `{name}` {about}"), hint);
         }

@@ -24,7 +24,9 @@ impl Plan {
             Reason::Expired => "expired".into(),
             Reason::HoldOut => "hold-out".into(),
             Reason::Consent => "consent".into(),
-            Reason::Suppressed(by) => format!("suppressed by {}", self.segments[by.0 as usize].name),
+            Reason::Suppressed(by) => {
+                format!("suppressed by {}", self.segments[by.0 as usize].name)
+            }
             Reason::QuietHours => "quiet hours".into(),
             Reason::Cap(at) => format!("cap {}", self.policy.caps[at as usize].name),
             Reason::Limit => "limit".into(),

@@ -3,8 +3,8 @@
 
 mod changes;
 pub mod expr;
-mod identity;
 mod gate;
+mod identity;
 mod inputs;
 mod journeys;
 mod ranks;
@@ -13,8 +13,8 @@ mod set;
 
 pub use changes::{Changed, Difference};
 pub use expr::Expr;
-pub use identity::{IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan};
 pub use gate::Reason;
+pub use identity::{IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan};
 pub use inputs::{Consumer, Inputs, PropertyPath, Rates};
 pub use journeys::{
     Arm, ArmId, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, Order, SendPlan,
