@@ -51,6 +51,13 @@ impl Board {
         }
     }
 
+    /// A worker's last word: whoever asks later is told how it was at the end.
+    pub fn end(&self, worker: usize, part: Part) {
+        let Some(worker) = self.workers.get(worker) else { return };
+        *lock(&worker.part) = Some(part);
+        worker.answered.store(u64::MAX, Ordering::Release);
+    }
+
     /// Whether all workers have answered a question.
     pub fn is_answered(&self, question: u64) -> bool {
         self.workers.iter().all(|it| it.answered.load(Ordering::Acquire) >= question)

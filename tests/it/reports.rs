@@ -4,6 +4,10 @@
 //!
 //! `SIM_SEEDS=from..to` runs other seeds.
 
+use crate::definitions::{apply, in_effect};
+use crate::live::{World as LiveWorld, settle};
+use kairos::dataflow::RunError;
+use kairos::dataflow::live::{ApplyError, start};
 use kairos::define::plan::Plan;
 use kairos::event::Num;
 use kairos::person::Person;
@@ -11,9 +15,11 @@ use kairos::sim::random::{IDENTITY, mix_identifiers, random_pack, random_stream}
 use kairos::sim::rng::Rng;
 use kairos::sim::world::{Cut, Ending, Stop, World, random_history};
 use kairos::sink::Stream;
+use kairos::store::memory::Memory as Kept;
 use kairos::time::{HOUR, MINUTE};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Figures by what they are of; what is zero is not there.
 type Figures = BTreeMap<String, String>;
@@ -298,4 +304,162 @@ fn the_report_is_what_can_be_counted_from_scratch() {
     }
     let missing: Vec<_> = met.iter().filter(|(_, count)| **count == 0).collect();
     assert!(std::env::var("SIM_SEEDS").is_ok() || missing.is_empty(), "never met: {missing:?}");
+}
+
+/// A run over lines from the beginning to the end of time in it.
+fn played(text: &str, lines: Vec<String>, until: i64) -> (World, Ending) {
+    let lines = lines.into_iter().map(String::into_bytes).collect();
+    let world = World::new(text, vec![lines]).expect("a sound pack");
+    let world = World { until: Some(until), ..world };
+    let ending = world.play(&[Cut::plain()], None).expect("nothing is planted");
+    (world, ending)
+}
+
+const TRIAL: &str = "
+segments:
+  buyers: orders >= 1
+  viewers: views >= 1
+facts:
+  orders: { count: Order Completed }
+  views:  { count: Product Viewed }
+journeys:
+  trial:
+    enter: { on: Product Viewed }
+    exit:
+      - { on: Order Completed, where: has(event.total), goal: true, value: event.total - 1 }
+      - { on: Order Completed }
+    steps:
+      - split:
+          - { name: letter, percent: 50, do: [ { send: { channel: email, template: hello } } ] }
+          - { name: control, percent: 50, hold_out: true }
+      - wait: 7d
+";
+
+const MONDAY: i64 = 1_772_442_000_000;
+
+fn event(name: &str, who: usize, at: i64, properties: &str) -> String {
+    let at = MONDAY + at;
+    format!(
+        r#"{{"type":"track","event":"{name}","userId":"u{who}","messageId":"{name}{who}{at}","timestamp":{at},"properties":{{{properties}}}}}"#
+    )
+}
+
+/// Who gets the letter is a function of the name: it is learnt from a first run, then so many buy for so much.
+#[test]
+fn conversion_and_revenue_by_arm_against_the_hold_out() {
+    let views: Vec<String> =
+        (0..40).map(|who| event("Product Viewed", who, who as i64, "")).collect();
+    let (_, first) = played(TRIAL, views.clone(), MONDAY + HOUR);
+    let mut arms: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for line in lines(&first, Stream::Journeys) {
+        if line["type"] == "kairos.journey.assigned" {
+            assert_eq!(line["data"]["step"], "1");
+            let who = line["subject"].as_str().unwrap().trim_start_matches("user:u").parse();
+            let arm = line["data"]["arm"].as_str().unwrap().to_owned();
+            arms.entry(arm).or_default().push(who.unwrap());
+        }
+    }
+    let (letter, control) = (&arms["letter"], &arms["control"]);
+    assert!(letter.len() + control.len() == 40 && letter.len() > 5 && control.len() > 5);
+    let mut all = views;
+    let mut buy = |who: usize, properties: &str| {
+        all.push(event("Order Completed", who, MINUTE + who as i64, properties));
+    };
+    // Of those with the letter three buy, one of them for an amount that nobody said; of the others one.
+    buy(letter[0], r#""total":100.35"#);
+    buy(letter[1], r#""total":20.7"#);
+    buy(letter[2], "");
+    buy(control[0], r#""total":11"#);
+    let (world, ending) = played(TRIAL, all, MONDAY + HOUR);
+    check(&world, &ending).unwrap();
+    let report = &ending.report["journeys"][0];
+    let [a, c] = [letter.len(), control.len()];
+    assert_eq!((&report["entered"], &report["open"]), (&40.into(), &36.into()));
+    assert_eq!((&report["converted"], &report["exits"]["exit"]), (&3.into(), &1.into()));
+    assert_eq!((&report["conversion"], &report["revenue"]), (&0.075.into(), &"129.05".into()));
+    let arms = &report["splits"][0]["arms"];
+    assert_eq!(arms[0]["assigned"], a);
+    assert_eq!((&arms[0]["converted"], &arms[0]["revenue"]), (&2.into(), &"119.05".into()));
+    assert_eq!((&arms[1]["converted"], &arms[1]["revenue"]), (&1.into(), &"10".into()));
+    assert_eq!((&arms[1]["hold_out"], &arms[1]["uplift"]), (&true.into(), &Value::Null));
+    let close = |value: &Value, wanted: f64| {
+        assert!((value.as_f64().unwrap() - wanted).abs() < 1e-6, "{value}, not {wanted}");
+    };
+    let (ours, theirs) = (2.0 / a as f64, 1.0 / c as f64);
+    close(&arms[0]["conversion"], ours);
+    close(&arms[0]["uplift"]["conversion"], ours - theirs);
+    close(&arms[0]["uplift"]["relative"], ours / theirs - 1.0);
+    let each = |sum: i128, of: usize| Num::mean(sum * 1_000_000, of as u64 * 100).unwrap();
+    let gained = each(11_905, a).checked_sub(each(1_000, c)).unwrap();
+    assert_eq!(arms[0]["uplift"]["revenue_each"], gained.to_string());
+    let sends = &report["sends"][0];
+    assert_eq!((&sends["step"], &sends["sent"]), (&"1.1.1".into(), &a.into()));
+    let overlap = serde_json::json!([{"of": "buyers", "and": "viewers", "members": 4}]);
+    assert_eq!(ending.report["overlaps"], overlap);
+}
+
+#[test]
+fn what_is_no_goal_has_no_value() {
+    for (wrong, why) in [
+        ("- { on: Order Completed, value: event.total }", "no value"),
+        ("- { on: Order Completed, goal: true, value: 'true' }", "number"),
+        ("- { when: orders > 1, goal: true, value: event.total }", "event"),
+    ] {
+        let text = TRIAL.replace("- { on: Order Completed }", wrong);
+        let error = World::new(&text, Vec::new()).err().expect("a mistake");
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+/// Everything that the workers of a live run have laid down at its end.
+fn told_at_the_end(world: &LiveWorld, run: kairos::dataflow::live::LiveRun) -> Value {
+    let board = run.reports();
+    settle(world, run).expect("it ends well");
+    board.view(world.until).expect("all workers have ended").all()
+}
+
+/// Live, however it is stopped and whatever pack follows: what the store and the log give is what the log alone gives.
+#[test]
+fn a_live_report_survives_stops_and_changes() {
+    for seed in 900..912 {
+        let mut rng = Rng::new(seed);
+        let mut world = LiveWorld::of(seed, 120);
+        let model = world.cluster();
+        let kept = Kept::default();
+        for turn in 0..4 {
+            model.set_piece(Some(1 + rng.below(60) as usize));
+            let workers = 1 + rng.below(3) as usize;
+            let job = world.job(&model, &world.clock(), workers, Some(&kept));
+            let run = start(job).expect("it starts");
+            if turn == 2 {
+                let text = format!("{}{}", world.identity, random_pack(&mut rng));
+                match apply(&run, &text) {
+                    Ok(()) => {
+                        in_effect(&run, 1);
+                        world.engine = crate::engine::Engine::of(&text);
+                    }
+                    Err(ApplyError::Busy) => {}
+                    Err(error) => panic!("seed {seed}: {error}"),
+                }
+            }
+            std::thread::sleep(Duration::from_millis(rng.below(12)));
+            match rng.below(2) {
+                0 => run.finish(),
+                _ => run.control.stop(),
+            }
+            match run.join() {
+                Err(RunError::Stopped) | Ok(_) => {}
+                Err(error) => panic!("seed {seed}: {error}"),
+            }
+        }
+        model.set_piece(None);
+        let run =
+            start(world.job(&model, &world.clock(), 2, Some(&kept))).expect("it starts again");
+        let told = told_at_the_end(&world, run);
+        let run =
+            start(world.job(&model, &world.clock(), 1, None)).expect("it starts from the log");
+        assert_eq!(told, told_at_the_end(&world, run), "seed {seed}");
+        let entered = |journey: &Value| journey["entered"].as_u64().unwrap();
+        assert!(told["journeys"].as_array().unwrap().iter().map(entered).sum::<u64>() > 0);
+    }
 }
