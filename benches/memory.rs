@@ -50,7 +50,7 @@ fn main() {
         while begin < end {
             let until = begin + EPOCH;
             let (now, later) = rest.split_at_mut(rest.partition_point(|event| event.time < until));
-            keyed.epoch(now, Span { begin, end: until, clock: i64::MIN }, &mut emit);
+            keyed.epoch(&mut now.to_vec(), Span { begin, end: until, clock: i64::MIN }, &mut emit);
             rest = later;
             begin = until;
         }

@@ -124,7 +124,7 @@ fn persons(count: u64) {
         keyed.epoch(&mut events, span(begin, begin), emit);
         events.clear();
         let start = Instant::now();
-        keyed.epoch(&mut [], span(begin, begin + EPOCH), emit);
+        keyed.epoch(&mut Vec::new(), span(begin, begin + EPOCH), emit);
         firing += start.elapsed().as_secs_f64();
         begin += EPOCH;
     }

@@ -5,7 +5,7 @@
 
 use crate::limits::RELATED_KEPT_MAX;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// That a person has two products by a relation: relation, product, the other one; and whether it is one person more or fewer.
 pub type Pair = ((u8, u64, u64), i32);
@@ -47,7 +47,7 @@ impl Related {
     /// Takes in what was said in one epoch, and gives what goes best with the products for which that has changed, in order.
     pub fn take(&mut self, mut pairs: Vec<Pair>) -> Vec<Best> {
         pairs.sort_unstable();
-        let mut touched: HashSet<(u8, u64)> = HashSet::new();
+        let mut touched: BTreeSet<(u8, u64)> = BTreeSet::new();
         let mut changed = Vec::new();
         for same in pairs.chunk_by(|a, b| a.0 == b.0) {
             let ((relation, product, other), _) = same[0];

@@ -339,3 +339,58 @@ impl Counts {
             && zeros(&self.arms)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::define::ast::SourceFile;
+    use crate::define::compile::{Keep, compile_after};
+    use crate::define::parse::parse;
+    use crate::define::plan::Plan;
+
+    fn plan(text: &str, before: Option<&Plan>) -> Plan {
+        let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        compile_after(&pack, Keep::All, before).expect("a sound pack")
+    }
+
+    fn pack(least: u32, caps: [&str; 2]) -> String {
+        let [a, b] = caps;
+        format!(
+            "facts: {{ n: {{ count: X }} }}\nsegments: {{ some: n >= {least}, all: n >= 0 }}\n\
+             journeys: {{ j: {{ enter: {{ on: X }}, steps: [ send: {{ channel: email, template: t }} ] }} }}\n\
+             policy: {{ caps: [ {{ name: {a}, max: 1, per: day }}, {{ name: {b}, max: 2, per: day }} ] }}\n"
+        )
+    }
+
+    #[test]
+    fn a_name_is_counted_as_one_whatever_its_version() {
+        let first = plan(&pack(1, ["a", "b"]), None);
+        let second = plan(&pack(2, ["b", "a"]), Some(&first));
+        let ids = |plan: &Plan| ["some", "all"].map(|name| plan.segment_named(name).unwrap());
+        let ([old, all], [new, _]) = (ids(&first), ids(&second));
+        assert_ne!(old, new);
+        let (before, after) = (Shape::of(&first), Shape::of(&second));
+        let mut counts = Counts::default();
+        counts.fit(&before);
+        let set = |ids: &[SegmentId]| ids.iter().copied().collect::<SegmentSet>();
+        counts.came(&before, &set(&[old, all]), true);
+        counts.fit(&after);
+        counts.moved(&after, &set(&[old, all]), &set(&[new, all]));
+        let at = |id| after.segment(id);
+        assert_eq!(counts.overlap(at(new), at(new)), 1);
+        assert_eq!(counts.overlap(at(new), at(all)), 1);
+        counts.moved(&after, &set(&[new, all]), &set(&[all]));
+        assert_eq!((counts.overlap(at(old), at(old)), counts.overlap(at(old), at(all))), (0, 0));
+        assert_eq!(counts.overlap(at(all), at(all)), 1);
+        // Another worker has come only under the second plan: its caps have other numbers.
+        let mut other = Counts::default();
+        other.fit(&after);
+        counts.held(&before, SendId(0), Reason::Cap(0), true);
+        other.held(&after, SendId(0), Reason::Cap(1), true);
+        counts.add(&other);
+        let held: Vec<_> = counts.held.iter().collect();
+        assert_eq!(held, [(&(0, Held::Cap(0), true), &2)]);
+        assert_eq!(counts.caps, ["a", "b"]);
+    }
+}

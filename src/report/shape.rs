@@ -1,7 +1,7 @@
 //! Where things of a plan are counted.
 
 use crate::define::plan::{ArmId, JourneyId, Op, Plan, SegmentId, SegmentSet};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 /// Places in arrays, by the plan's numbers. Numbers are never given twice, so that what was counted under an earlier plan
 /// stays where it is.
@@ -25,7 +25,7 @@ impl Shape {
     /// The places under a plan.
     pub fn of(plan: &Plan) -> Shape {
         let mut shape = Shape { sends: plan.sends.len(), ..Shape::default() };
-        let mut first_of: HashMap<&str, u16> = HashMap::new();
+        let mut first_of: BTreeMap<&str, u16> = BTreeMap::new();
         for (at, segment) in plan.segments.iter().enumerate() {
             let first = *first_of.entry(&segment.name).or_insert(at as u16);
             shape.renamed |= usize::from(first) != at;

@@ -8,9 +8,12 @@ use crate::definitions::{apply, in_effect};
 use crate::live::{World as LiveWorld, settle};
 use kairos::dataflow::RunError;
 use kairos::dataflow::live::{ApplyError, start};
+use kairos::decode::Decoder;
 use kairos::define::plan::Plan;
-use kairos::event::Num;
+use kairos::epoch::Span;
+use kairos::event::{Num, Origin};
 use kairos::person::Person;
+use kairos::person::keyed::Keyed;
 use kairos::sim::random::{IDENTITY, mix_identifiers, random_pack, random_stream};
 use kairos::sim::rng::Rng;
 use kairos::sim::world::{Cut, Ending, Stop, World, random_history};
@@ -462,4 +465,26 @@ fn a_live_report_survives_stops_and_changes() {
         let entered = |journey: &Value| journey["entered"].as_u64().unwrap();
         assert!(told["journeys"].as_array().unwrap().iter().map(entered).sum::<u64>() > 0);
     }
+}
+
+/// Ten times as many persons, ten times as long: the counts have more digits, and are no more.
+#[test]
+fn counts_do_not_grow_with_persons_or_time() {
+    let plan = crate::engine::Engine::of(TRIAL).plan;
+    let decoder = Decoder::new(&plan.inputs);
+    let mut keyed = Keyed::new(plan.clone(), 0, None);
+    let mut sizes = Vec::new();
+    for who in 0..10_000 {
+        let begin = MONDAY + who as i64 * MINUTE;
+        let names = ["Product Viewed", "Order Completed"];
+        let lines = names.iter().take(1 + who % 2);
+        let lines = lines.map(|name| event(name, who, who as i64 * MINUTE, r#""total":9.5"#));
+        let decoded = lines.map(|line| decoder.decode(line.as_bytes(), Origin::default()).unwrap());
+        let span = Span { begin, end: begin + MINUTE, clock: i64::MIN };
+        keyed.epoch(&mut decoded.collect(), span, &mut |_, _, effects| effects.clear());
+        if [999, 9_999].contains(&who) {
+            sizes.push(postcard::to_stdvec(&keyed.report().counts).unwrap().len());
+        }
+    }
+    assert!(sizes[1] < sizes[0] * 5 / 4, "{sizes:?}");
 }

@@ -71,7 +71,7 @@ impl Event {
     /// The values of that property: one, or those of a list.
     pub fn keys(&self, property: &str) -> std::collections::BTreeSet<String> {
         let value = self.property(&property.split('.').collect::<Vec<_>>());
-        value.elements().iter().filter_map(|value| value.key()).collect()
+        value.elements().iter().filter_map(Value::key).collect()
     }
 
     /// Whether it is one of these (written with the new or the old name).
