@@ -13,6 +13,9 @@ pub const ENDINGS: [&str; 6] = ["finished", "exit", "goal", "cap", "changed", "p
 /// The way that a goal is.
 pub(super) const GOAL: usize = 2;
 
+/// The way of instances that are not over, but go on elsewhere, if anywhere.
+const PARTED: usize = 5;
+
 /// What held a message, among all policies that there have been.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Held {
@@ -46,6 +49,14 @@ pub(super) struct OfJourney {
     pub(super) regrets: u64,
     /// What goals were worth, in millionths.
     pub(super) revenue: i128,
+}
+
+impl OfJourney {
+    /// Instances that are open or have come to an end: without merges and parts, those that entered.
+    pub(super) fn instances(&self) -> u64 {
+        let ended = self.ended.iter().sum::<u64>() - self.ended[PARTED];
+        self.open.saturating_add_unsigned(ended).max(0).unsigned_abs()
+    }
 }
 
 /// Of one message.
@@ -294,7 +305,7 @@ impl Counts {
         }
         for arm in arms {
             if let Some(arm) = shape.arm(*arm).and_then(|at| self.arms.get_mut(at)) {
-                arm.ended += 1;
+                arm.ended += u64::from(ending != PARTED);
                 arm.converted += u64::from(ending == GOAL);
                 arm.revenue = arm.revenue.saturating_add(value);
             }

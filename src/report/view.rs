@@ -192,7 +192,7 @@ impl View {
             "carried": sum.carried,
             "open": sum.open,
             "converted": sum.ended[GOAL],
-            "conversion": rate(sum.ended[GOAL], sum.entered),
+            "conversion": rate(sum.ended[GOAL], sum.instances()),
             "revenue": money(sum.revenue),
             "exits": exits,
             "regrets": sum.regrets,

@@ -81,7 +81,8 @@ fn counted(plan: &Plan, ending: &Ending) -> Figures {
                 for (step, arm) in data["arms"].as_object().into_iter().flatten() {
                     let arm = ["arm", journey, step, arm.as_str().unwrap()];
                     let of = |what| [&arm[..], &[what]].concat();
-                    sums.count(&of("assigned"), 1);
+                    // It goes on under somebody else, if anywhere.
+                    sums.count(&of("assigned"), i64::from(text("reason") != "parted"));
                     sums.count(&of("converted"), i64::from(what == "goal"));
                     sums.worth(&of("revenue"), value);
                 }
@@ -173,6 +174,7 @@ fn reported(report: &Value) -> Figures {
             sums.count(&["journey", name, reason], number(count));
         }
         assert_eq!(journey["converted"], journey["exits"]["goal"]);
+        assert!(journey["conversion"].as_f64().is_none_or(|share| share <= 1.0), "{journey}");
         sums.worth(&["journey", name, "revenue"], worth(&journey["revenue"]));
         for step in each(&journey["steps"]) {
             let at = step["step"].as_str().unwrap();

@@ -371,7 +371,22 @@ fn audiences_and_reports_are_asked_of_the_workers() {
         let look = get("/v1/reports/look").json();
         let unknown = get("/v1/reports/lock");
         let nobody = get("/v1/audiences/overlap?of=browser&and=picked");
+        let shown = |more: &[&str]| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_kairos"));
+            let url = format!("http://{}", here.server.address());
+            command.env("KAIROS_HTTP_TOKEN", "secret").args(["report", "--url", &url]);
+            let output = command.args(more).output().unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            (output.status.code(), String::from_utf8(said).unwrap())
+        };
+        let (tables, steps, lock) = (shown(&[]), shown(&["look"]), shown(&["lock"]));
         done.store(true, Ordering::Release);
+        for (line, (code, said)) in
+            [("browsers        2 ", tables), ("  1 wait for silence          2", steps)]
+        {
+            assert!(code == Some(0) && said.contains(line), "{line}\n{said}");
+        }
+        assert!(lock.0 == Some(1) && lock.1.contains("did you mean \"look\"?"), "{}", lock.1);
         let minute =
             serde_json::json!({"minute": "2026-03-02T12:00:00.000Z", "entered": 2, "left": 0});
         assert_eq!(audiences["as_of"], "2026-03-02T12:00:01.000Z");
