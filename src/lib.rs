@@ -45,6 +45,9 @@ pub mod epoch;
 // Checkpoints: persons on disk, and where input and outputs stood.
 pub mod store;
 
+// Audiences and reports: counts of what comes out of persons.
+pub mod report;
+
 // Which person an identifier belongs to.
 pub mod identity;
 

@@ -111,6 +111,7 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     ));
     let (applying, shown) = (definers.clone(), outputs_of(&run));
     let shared = Shared::new(metrics.clone(), views, shown)
+        .reporting(run.reports())
         .applying(Box::new(move |files, only_check| applying.apply(files, only_check)));
     let shared = Arc::new(shared);
     let server = serve(&config, shared.clone())?;

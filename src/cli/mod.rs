@@ -17,6 +17,7 @@ mod output;
 mod pack;
 mod packs;
 mod progress;
+mod report;
 mod run;
 mod status;
 mod summary;
@@ -64,6 +65,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Show audiences, and what has come of journeys
+    Report(report::ReportArgs),
     /// Let a pack take effect in a running instance
     Apply(apply::ApplyArgs),
     /// Say that two identifiers are one customer
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
     let result = match &arguments.command {
         Command::Run(args) => run::run(args),
         Command::Status { config } => status::status(config),
+        Command::Report(args) => report::report(args),
         Command::Apply(args) => apply::apply(args),
         Command::Link(args) => link::link(args),
         Command::Unlink(args) => link::unlink(args),

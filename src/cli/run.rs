@@ -28,6 +28,7 @@ Examples:
   kairos generate --events 100000 --out events.jsonl
   kairos run --pack dataflows/retail --in events.jsonl --out out
   kairos run --pack dataflows/retail --in web.jsonl.zst shop.jsonl --out out --facts facts.jsonl
+  kairos run --pack dataflows/retail --in events.jsonl --out out --report report.json
   zcat events.jsonl.gz | kairos run --pack dataflows/retail --in - --out out
 
 With --state the run can be stopped at any time, even killed, and goes on when it is started again; in the end
@@ -71,6 +72,9 @@ pub(super) struct FilesArgs {
     /// Write the facts and segments of every person at the end, one JSON object a line
     #[arg(long, value_name = "FILE")]
     facts: Option<PathBuf>,
+    /// Write audiences and what has come of journeys at the end, for kairos report
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Threads that work side by side; the output does not depend on it [default: cores, at most 8]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=KEY_GROUPS as i64))]
     workers: Option<u16>,
@@ -118,12 +122,17 @@ fn run_over_files(args: &FilesArgs) -> Result<u8, Failure> {
     let job = args.job(plan.clone(), store, checkpoint)?;
     // After the job, which makes the output folder: the facts often go there too.
     let mut facts = args.facts.as_deref().map(create).transpose()?;
+    let mut report = args.report.as_deref().map(create).transpose()?;
     let clock = System::new();
     let run = dataflow::run(job);
     let intake = run.intake.clone();
     let finished = args.wait(run)?;
     if let (Some(path), Some(file)) = (&args.facts, &mut facts) {
         write_facts(file, &plan, &finished).map_err(|e| Failure::writing(path.display(), &e))?;
+    }
+    if let (Some(path), Some(file)) = (&args.report, &mut report) {
+        let written = writeln!(file, "{:#}", finished.report.all()).and_then(|()| file.flush());
+        written.map_err(|error| Failure::writing(path.display(), &error))?;
     }
     let facts = args.facts.as_deref();
     let about = summary::About { intake: &intake, took: clock.now(), out: &args.out, facts };

@@ -1,4 +1,4 @@
-//! Rows of text → aligned columns. Numbers (what begins with a digit) stand to the right.
+//! Rows of text → aligned columns. Numbers (digits, with what belongs to them) stand to the right.
 
 use super::output::bold;
 use std::fmt::{self, Display};
@@ -35,7 +35,7 @@ impl<const N: usize> Table<N> {
 }
 
 fn is_number(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_digit() || byte == b',')
+    text.bytes().all(|byte| byte.is_ascii_digit() || b",.%-+".contains(&byte))
 }
 
 impl<const N: usize> Display for Table<N> {

@@ -12,6 +12,7 @@ use crate::identity::erased::hash_of;
 use crate::identity::{Erased, Graph, Resolver};
 use crate::person::Person;
 use crate::person::keyed::{Counts, Keyed};
+use crate::report::{Part, View};
 use crate::sink::{Formatter, Labels, Sink, SinkError, Sources};
 use crate::source::{Source, SourceError};
 use crate::store::{Checkpoint, RunKey, Store, StoreError};
@@ -185,6 +186,8 @@ pub struct Finished {
     pub end: i64,
     /// Sorted by identifier, if they were wanted.
     pub persons: Vec<Person>,
+    /// Audiences and reports at the end.
+    pub report: View,
 }
 
 impl Run {
@@ -259,6 +262,7 @@ struct WorkerResult {
     counts: Counts,
     records: Vec<crate::store::Record>,
     persons: Vec<Person>,
+    report: Option<Part>,
 }
 
 impl Setup {
@@ -344,7 +348,7 @@ impl Setup {
             records = keyed.write_slice(usize::MAX).unwrap_or_default();
         }
         let persons = if self.keep_persons { keyed.persons().collect() } else { Vec::new() };
-        WorkerResult { counts: keyed.counts(), records, persons }
+        WorkerResult { counts: keyed.counts(), records, persons, report: Some(keyed.report()) }
     }
 
     fn flow(
@@ -384,13 +388,17 @@ impl Setup {
         }
     }
 
-    fn finish(&self, results: Vec<WorkerResult>) -> Result<Finished, RunError> {
+    fn finish(&self, mut results: Vec<WorkerResult>) -> Result<Finished, RunError> {
+        let end = self.intake.end.load(Ordering::Acquire);
+        let parts = results.iter_mut().filter_map(|result| result.report.take());
+        let report = View::of(parts.collect(), end);
         let mut finished = Finished {
             counts: Counts::default(),
             written: self.control.counts(),
             labels: self.labels.clone(),
-            end: self.intake.end.load(Ordering::Acquire),
+            end,
             persons: Vec::new(),
+            report: report.ok_or_else(|| RunError::Worker("nobody has worked".into()))?,
         };
         let mut records = Vec::new();
         for result in results {

@@ -354,6 +354,8 @@ pub struct Exit {
     pub span: Span,
     pub rule: ExitRule,
     pub goal: bool,
+    /// `value: event.total`
+    pub value: Option<Expr>,
 }
 
 /// What ends an instance before its last step.

@@ -2,8 +2,9 @@
 //! numbers; the sink turns it into text.
 
 use super::facts::session::Open;
-use crate::define::plan::{FactId, JourneyId, SegmentId, SendId};
-use crate::event::{Event, Origin, Value};
+pub use crate::define::plan::Reason;
+use crate::define::plan::{ArmId, FactId, JourneyId, SegmentId, SendId};
+use crate::event::{Event, Num, Origin, Value};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
@@ -53,9 +54,17 @@ pub enum Change {
     Reached {
         place: u16,
     },
+    /// It has come to a split, and goes on in one of its arms.
+    Assigned {
+        arm: ArmId,
+    },
     Exited {
         reason: ExitReason,
         place: u16,
+        /// What reaching the goal was worth.
+        value: Option<Num>,
+        /// The arms of splits in which it was.
+        arms: Vec<ArmId>,
     },
     /// It has gone over to another version of the journey, at the step of this operation.
     Moved {
@@ -139,19 +148,4 @@ pub enum Outcome {
     Send,
     Defer { until: i64, reason: Reason },
     Drop { reason: Reason },
-}
-
-/// The gate that held a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
-    Expired,
-    HoldOut,
-    Consent,
-    Suppressed(SegmentId),
-    QuietHours,
-    /// The index of the cap in the policy.
-    Cap(u16),
-    Limit,
-    /// Kairos was behind when the message was due.
-    CatchingUp,
 }

@@ -34,7 +34,8 @@ impl Person {
             Ending::Forgotten => ExitReason::Forgotten,
         };
         for instance in self.instances.drain(..).filter(super::Instance::is_open) {
-            let change = Change::Exited { reason, place: instance.place };
+            let (place, arms) = (instance.place, instance.arms.clone());
+            let change = Change::Exited { reason, place, value: None, arms };
             effects.push(leaves::told(time, &instance, change));
         }
         let mut left: Vec<_> = self.announced.iter().collect();

@@ -1,7 +1,7 @@
 //! An instance: one run through a journey.
 
 use super::effect::Cause;
-use crate::define::plan::{JourneyId, Plan};
+use crate::define::plan::{ArmId, JourneyId, Plan};
 use crate::event::Value;
 use crate::time::NEVER;
 use compact_str::CompactString;
@@ -23,6 +23,8 @@ pub struct Instance {
     pub(super) phase: Phase,
     /// Whether its messages are held out.
     pub(super) hold_out: bool,
+    /// The arms of splits that it has taken, in their order.
+    pub(super) arms: Vec<ArmId>,
     /// What expressions read of the entering event, in the order of the plan's `entry_slots`.
     pub(super) entry: Vec<Value>,
     /// The leaf by which it came about; empty where a person has only one.
@@ -93,6 +95,11 @@ impl Instance {
     /// Whether it belongs to a hold-out share, whose messages are not sent.
     pub fn is_held_out(&self) -> bool {
         self.hold_out
+    }
+
+    /// The arms of splits that it has taken.
+    pub fn arms(&self) -> &[ArmId] {
+        &self.arms
     }
 
     pub(super) fn is_open(&self) -> bool {

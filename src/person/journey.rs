@@ -6,10 +6,10 @@ use super::instance::{History, Instance, Phase};
 use super::turn::{Rank, Turn, cause};
 use super::{dates, facts, segment};
 use crate::define::plan::{
-    Again, EnterTrigger, ExitRule, JourneyId, JourneyPlan, Op, Order, Plan, SegmentId, SendId,
-    Standing,
+    Again, ArmId, EnterTrigger, Exit, ExitRule, Expr, JourneyId, JourneyPlan, Op, Order, Plan,
+    SegmentId, SendId, Standing,
 };
-use crate::event::{Event, Kind, Value};
+use crate::event::{Event, Kind, Num, Value};
 use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
 use crate::time::{DAY, NEVER};
 use compact_str::CompactString;
@@ -46,11 +46,21 @@ pub(super) fn exit_by_event(turn: &mut Turn, event: &Event) {
         });
         let Some(rule) = matching else { continue };
         let sent = instance.last_sent;
+        let value = rule.value.as_ref().and_then(|value| worth(value, &cx));
         if event.time < sent {
             turn.note(at, Change::Regret { sent, by: cause(event) });
         }
+        let goal = rule.goal;
         turn.person.instances[at].moved_by = Some(cause(event));
-        exit(turn, at, if rule.goal { ExitReason::Goal } else { ExitReason::Exit });
+        leave(turn, at, if goal { ExitReason::Goal } else { ExitReason::Exit }, value);
+    }
+}
+
+/// What a goal's expression says that it is worth; nothing if it says nothing.
+fn worth(value: &Expr, cx: &Cx) -> Option<Num> {
+    match eval(value, cx).into_value() {
+        Value::Num(value) => Some(value),
+        _ => None,
     }
 }
 
@@ -86,20 +96,27 @@ pub(super) fn exit_when(turn: &mut Turn, kind: Option<Kind>) {
             ExitRule::When(condition) => cx.holds(condition),
             ExitRule::Event { .. } => false,
         });
-        let (recheck, goal) = (cx.recheck.get(), matching.map(|exit| exit.goal));
+        let recheck = cx.recheck.get();
+        let value = |exit: &Exit| exit.value.as_ref().and_then(|value| worth(value, &cx));
+        let matching = matching.map(|exit| (exit.goal, value(exit)));
         turn.person.instances[at].recheck = recheck;
-        if let Some(goal) = goal {
-            exit(turn, at, if goal { ExitReason::Goal } else { ExitReason::Exit });
+        if let Some((goal, value)) = matching {
+            leave(turn, at, if goal { ExitReason::Goal } else { ExitReason::Exit }, value);
         }
     }
 }
 
 /// Ends an instance at the step where it stands.
 pub(super) fn exit(turn: &mut Turn, at: usize, reason: ExitReason) {
-    let place = turn.person.instances[at].place;
-    turn.person.instances[at].phase = Phase::Done;
-    turn.person.instances[at].recheck = NEVER;
-    turn.note(at, Change::Exited { reason, place });
+    leave(turn, at, reason, None);
+}
+
+fn leave(turn: &mut Turn, at: usize, reason: ExitReason, value: Option<Num>) {
+    let instance = &mut turn.person.instances[at];
+    instance.phase = Phase::Done;
+    instance.recheck = NEVER;
+    let (place, arms) = (instance.place, instance.arms.clone());
+    turn.note(at, Change::Exited { reason, place, value, arms });
 }
 
 /// Who an event moves: first instances whose wait it answers go on, then it makes new ones enter; each by priority,
@@ -233,6 +250,7 @@ pub(super) fn enter(
         place: 0,
         phase: Phase::Running,
         hold_out: false,
+        arms: Vec::new(),
         entry,
         leaf: leaf_of(turn, event),
         entered_by: entered_by.clone(),
@@ -352,11 +370,16 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
         Op::Jump(target) => *target as u16,
         Op::Split { arms } => {
             let share = split_share(turn, at, place);
-            let arm = arms.iter().find(|arm| share < arm.below).or(arms.last());
-            let Some(arm) = arm else {
+            let taken = arms.iter().position(|arm| share < arm.below);
+            let Some(arm) = taken.map_or(arms.last(), |taken| arms.get(taken)) else {
                 return turn.person.instances[at].place += 1;
             };
-            turn.person.instances[at].hold_out |= arm.hold_out;
+            let taken = taken.unwrap_or(arms.len() - 1) as u16;
+            let instance = &mut turn.person.instances[at];
+            let id = ArmId { journey: instance.journey, place, arm: taken };
+            instance.hold_out |= arm.hold_out;
+            instance.arms.push(id);
+            turn.note(at, Change::Assigned { arm: id });
             arm.target as u16
         }
         Op::Emit { kind, with, .. } => {

@@ -4,6 +4,7 @@
 mod compared;
 mod ended;
 mod relations;
+mod reported;
 
 use super::group::{Group, Groups};
 use super::table::{Table, pack};
@@ -21,6 +22,7 @@ use compact_str::CompactString;
 use compared::Compared;
 use relations::Relations;
 pub use relations::Unpaired;
+use reported::Reported;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -85,6 +87,7 @@ pub struct Keyed {
     shown: bool,
     compared: Compared,
     relations: Relations,
+    reported: Reported,
     /// Which worker this is, of how many.
     place: (usize, usize),
     /// Who was erased, where every identifier is a person.
@@ -96,6 +99,7 @@ impl Keyed {
     pub fn new(plan: Arc<Plan>, dedup_horizon: i64, store: Option<Arc<dyn Stored>>) -> Keyed {
         Keyed {
             idle: idle(&plan, dedup_horizon),
+            reported: Reported::new(&plan),
             plan,
             dedup_horizon,
             most_held: PERSONS_IN_MEMORY_MAX,
@@ -130,6 +134,7 @@ impl Keyed {
             self.say_all(&plan, begin);
         }
         self.compared.announce(&plan);
+        self.reported.switch(&plan);
         if plan.concerns_everybody() {
             for slot in self.table.taken().collect::<Vec<u32>>() {
                 // A restart has to know of it.
@@ -273,8 +278,10 @@ impl Keyed {
         let mut person = self.table.take(slot);
         let answers = self.compared.take(slot);
         let recheck = person.recheck;
+        self.reported.before(&person);
         let (tally, forgotten) = person.run_answered(frame, &answers, events, &mut self.effects);
         self.count(tally);
+        self.reported.after(&person, &self.effects);
         if let Some(forgotten) = forgotten {
             let more = forgotten.after < events.len();
             return self.forget(frame, slot, person, &forgotten, more, emit);
@@ -341,8 +348,9 @@ impl Keyed {
                 group.bring(person);
             }
         }
-        let relations = &mut self.relations;
+        let (relations, reported) = (&mut self.relations, &mut self.reported);
         let (persons, tally) = group.play(frame, &mut |id, hash, effects| {
+            reported.hear(effects);
             relations.keep_forwards(frame.plan, effects);
             emit(id, hash, effects);
         });
@@ -363,12 +371,14 @@ impl Keyed {
             keeper.stale(id);
         }
         let mut person = self.table.remove(slot);
+        self.reported.came(&person, false);
         let unsaid = self.compared.move_away(&mut person, slot);
         let unpaired = self.relations.move_away(&mut person, slot);
         Some((*person, unsaid, unpaired))
     }
 
     fn take_in(&mut self, frame: &Frame, person: Person) {
+        self.reported.came(&person, true);
         let slot = self.table.insert(Box::new(person));
         self.touch(slot);
         let mut person = self.table.take(slot);
@@ -422,6 +432,7 @@ impl Keyed {
         self.written.extend(std::mem::take(&mut self.links).into_values());
         if self.tracked {
             self.relations.freeze(epoch, self.place, &mut self.written);
+            self.reported.freeze(epoch, self.place.0, &mut self.written);
         }
     }
 

@@ -325,7 +325,12 @@ impl Person {
             }
         }
         for instance in known.iter().filter(|known| !carried.contains(&known.number)) {
-            let change = Change::Exited { reason: ExitReason::Parted, place: instance.place };
+            let change = Change::Exited {
+                reason: ExitReason::Parted,
+                place: instance.place,
+                value: None,
+                arms: instance.arms.clone(),
+            };
             effects.push(told(time, instance, change));
         }
         self.instances = instances;

@@ -1,4 +1,4 @@
-//! Who may read persons.
+//! Who may read persons, and what a shop earns.
 
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use std::net::{IpAddr, SocketAddr};
@@ -24,19 +24,19 @@ impl Access {
     }
 
     /// # Errors
-    /// The request may not read persons.
+    /// The request may not read persons and reports.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         match &self.token {
             Some(token) => check_token(token, headers),
             None if !self.loopback => Err(Refusal {
                 status: StatusCode::FORBIDDEN,
-                error: "persons are not served on this address without a token",
+                error: "persons and reports are not served on this address without a token",
                 hint: "set a token (KAIROS_HTTP_TOKEN), or listen on a loopback address such as 127.0.0.1",
             }),
             // A page in a browser on this machine can be made to ask under a name of its own that leads here.
             None if !names_this_machine(headers) => Err(Refusal {
                 status: StatusCode::FORBIDDEN,
-                error: "without a token persons are served only under localhost or an IP address",
+                error: "without a token persons and reports are served only under localhost or an IP address",
                 hint: "ask for http://localhost…, or set a token (KAIROS_HTTP_TOKEN)",
             }),
             None => Ok(()),
@@ -55,7 +55,7 @@ fn check_token(token: &str, headers: &HeaderMap) -> Result<(), Refusal> {
     }
     Err(Refusal {
         status: StatusCode::UNAUTHORIZED,
-        error: "reading persons needs the token",
+        error: "reading persons and reports needs the token",
         hint: "send it as `Authorization: Bearer <token>`",
     })
 }

@@ -76,24 +76,7 @@ fn entry(plan: &Plan, journey: &JourneyPlan) -> String {
 fn steps(journey: &JourneyPlan) -> Vec<Value> {
     let mut steps: Vec<(&str, &str)> = Vec::new();
     for op in &journey.program {
-        let kind = match op.op {
-            Op::WaitFor(_)
-            | Op::WaitClock(_)
-            | Op::WaitDay { .. }
-            | Op::WaitFact { .. }
-            | Op::WaitInstant { .. } => "wait",
-            Op::WaitQuiet { .. } => "wait for silence",
-            Op::WaitEvent { .. } => "wait for an event",
-            Op::Unless { .. } => "choose",
-            Op::Split { .. } => "split",
-            Op::Send(_) => "send",
-            Op::Emit { .. } => "emit",
-            Op::Set { .. } => "set",
-            Op::AddTo(_) => "add to",
-            Op::RemoveFrom(_) => "remove from",
-            Op::End => "end",
-            Op::Jump(_) => continue,
-        };
+        let Some(kind) = op.op.kind() else { continue };
         if !steps.iter().any(|(path, _)| *path == op.path) {
             steps.push((&op.path, kind));
         }

@@ -1,4 +1,5 @@
-//! What operators and shops see over HTTP: health, metrics, the live page, journeys and segments, and single persons.
+//! What operators and shops see over HTTP: health, metrics, the live page, journeys and segments, audiences and reports,
+//! and single persons.
 //!
 //! In: what the engine shares in [`Shared`]. Out: answers on one thread of its own. It reads; what it
 //! asks of the engine is to hand over a person for whom there is no view, and to let definitions take effect. It knows nothing of Kafka and of timely.
@@ -8,6 +9,7 @@ mod api;
 mod define;
 mod page;
 mod person;
+mod report;
 mod router;
 
 pub use define::{Applied, Apply};
@@ -15,6 +17,7 @@ pub use define::{Applied, Apply};
 use crate::metrics::Metrics;
 use crate::metrics::outputs::Outputs;
 use crate::person::views::Views;
+use crate::report::Board;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
@@ -72,17 +75,24 @@ pub struct Shared {
     pub views: Arc<Views>,
     outputs: RwLock<Arc<Outputs>>,
     apply: Option<Apply>,
+    reports: Option<Arc<Board>>,
 }
 
 impl Shared {
     /// Puts together what there is to see.
     pub fn new(metrics: Arc<Metrics>, views: Arc<Views>, outputs: Outputs) -> Shared {
-        Shared { metrics, views, outputs: RwLock::new(Arc::new(outputs)), apply: None }
+        let outputs = RwLock::new(Arc::new(outputs));
+        Shared { metrics, views, outputs, apply: None, reports: None }
     }
 
     /// Definitions that are sent take effect by way of `apply`.
     pub fn applying(self, apply: Apply) -> Shared {
         Shared { apply: Some(apply), ..self }
+    }
+
+    /// Workers lay down on `board` what they have counted for audiences and reports.
+    pub fn reporting(self, board: Arc<Board>) -> Shared {
+        Shared { reports: Some(board), ..self }
     }
 
     /// The plan that is running and what has come of it.

@@ -1,6 +1,7 @@
 //! Paths → answers.
 
 use super::access::{Access, Refusal};
+use super::report::{self, Asked, Pair};
 use super::{Shared, api, define, page, person};
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What there is, for those who ask for something else.
-const ENDPOINTS: [(&str, &str); 8] = [
+const ENDPOINTS: [(&str, &str); 12] = [
     ("/", "the figures that matter, for people"),
     ("/healthz", "200 while the process is alive and no thread has failed"),
     ("/readyz", "200 when caught up, else 503 with how far behind"),
@@ -20,6 +21,13 @@ const ENDPOINTS: [(&str, &str); 8] = [
     ("/v1/persons/{identifier}", "facts, segments and open journeys of a person, such as user:42"),
     ("/v1/journeys", "journeys with their steps and counts"),
     ("/v1/segments", "segments with their counts"),
+    ("/v1/audiences", "how many are in each segment, and who entered and left, minute by minute"),
+    (
+        "/v1/audiences/overlap",
+        "how many are in two segments; of one with ?of=a, of two with ?of=a&and=b",
+    ),
+    ("/v1/reports", "what has come of each journey: entered, messages, converted, revenue"),
+    ("/v1/reports/{journey}", "one journey step by step, and by the arms of its splits"),
     (
         "/v1/definitions",
         "POST the files of a pack to let it take effect; with ?check=true to see what would change",
@@ -46,6 +54,10 @@ pub fn router(access: Access, shared: Arc<Shared>) -> Router {
         .route("/v1/persons/{identifier}", get(read_person))
         .route("/v1/journeys", get(journeys))
         .route("/v1/segments", get(segments))
+        .route("/v1/audiences", get(audiences))
+        .route("/v1/audiences/overlap", get(overlap))
+        .route("/v1/reports", get(reports))
+        .route("/v1/reports/{journey}", get(read_report))
         .route("/v1/definitions", post(definitions))
         .fallback(unknown)
         .method_not_allowed_fallback(not_a_get)
@@ -116,6 +128,34 @@ async fn read_person(
 ) -> Response {
     match app.access.check(&headers) {
         Ok(()) => person::read(&app.shared, &identifier).await,
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+async fn audiences(State(app): Here, headers: HeaderMap) -> Response {
+    report(&app, &headers, Asked::Audiences).await
+}
+
+async fn overlap(State(app): Here, headers: HeaderMap, Query(pair): Query<Pair>) -> Response {
+    report(&app, &headers, Asked::Overlap(pair)).await
+}
+
+async fn reports(State(app): Here, headers: HeaderMap) -> Response {
+    report(&app, &headers, Asked::Reports).await
+}
+
+async fn read_report(
+    State(app): Here,
+    headers: HeaderMap,
+    Path(journey): Path<String>,
+) -> Response {
+    report(&app, &headers, Asked::Report(journey)).await
+}
+
+/// What a shop earns is read by those who may read persons.
+async fn report(app: &App, headers: &HeaderMap, asked: Asked) -> Response {
+    match app.access.check(headers) {
+        Ok(()) => report::read(&app.shared, asked).await,
         Err(refusal) => refuse(&refusal),
     }
 }

@@ -16,7 +16,7 @@ use crate::person::feedback::Feedback;
 use crate::person::group::Groups;
 use crate::person::keyed::Keyed;
 use crate::person::{Decision, Effect, Outcome};
-use crate::sink::{reason_text, write_value};
+use crate::sink::write_value;
 use crate::time::{self, DAY, MINUTE, SECOND};
 use serde_json::json;
 use std::sync::Arc;
@@ -411,8 +411,8 @@ fn agree(found: bool, wanted: bool, what: &str) -> Result<(), String> {
 fn outcome(plan: &Plan, outcome: &Outcome) -> (Verdict, Option<String>) {
     match outcome {
         Outcome::Send => (Verdict::Send, None),
-        Outcome::Defer { reason, .. } => (Verdict::Defer, Some(reason_text(plan, *reason))),
-        Outcome::Drop { reason } => (Verdict::Drop, Some(reason_text(plan, *reason))),
+        Outcome::Defer { reason, .. } => (Verdict::Defer, Some(plan.reason(*reason))),
+        Outcome::Drop { reason } => (Verdict::Drop, Some(plan.reason(*reason))),
     }
 }
 

@@ -80,6 +80,8 @@ pub struct Ending {
     pub persons: Vec<Person>,
     /// The instant at which time stands.
     pub end: i64,
+    /// Audiences and reports.
+    pub report: serde_json::Value,
     /// Runs that it took.
     pub runs: usize,
     /// Runs that went on from a checkpoint.
@@ -87,8 +89,8 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// What two endings of one world must have in common is everything: outputs byte for byte, and all that is kept of
-    /// every person.
+    /// What two endings of one world must have in common is everything: outputs byte for byte, all that is kept of every
+    /// person, and the report.
     ///
     /// # Errors
     /// The first difference.
@@ -109,6 +111,9 @@ impl Ending {
         if self.persons.len() != other.persons.len() || self.end != other.end {
             let (ours, theirs) = ((self.persons.len(), self.end), (other.persons.len(), other.end));
             return Err(format!("persons and end {ours:?}, elsewhere {theirs:?}"));
+        }
+        if self.report != other.report {
+            return Err(format!("report {:#}, elsewhere {:#}", self.report, other.report));
         }
         let different =
             |(a, b): &(&Person, &Person)| postcard::to_stdvec(a) != postcard::to_stdvec(b);
@@ -220,9 +225,9 @@ impl World {
             match self.one(cut, &outputs, &store, sabotage) {
                 Err(error) if cut.stop.is_none() => return Err(error),
                 Err(_) => {}
-                Ok(Finished { persons, end, .. }) => {
-                    let outputs = outputs.outputs();
-                    return Ok(Ending { outputs, persons, end, runs: at + 1, resumed });
+                Ok(Finished { persons, end, report, .. }) => {
+                    let (outputs, report) = (outputs.outputs(), report.all());
+                    return Ok(Ending { outputs, persons, end, report, runs: at + 1, resumed });
                 }
             }
         }

@@ -115,6 +115,7 @@ impl Formatter {
         let kind = match change {
             Change::Entered { .. } => "journey.entered",
             Change::Reached { .. } => "journey.reached",
+            Change::Assigned { .. } => "journey.assigned",
             Change::Exited { reason: ExitReason::Goal, .. } => "journey.goal",
             Change::Exited { .. } => "journey.exited",
             Change::Moved { .. } => "journey.moved",
@@ -135,6 +136,7 @@ impl Formatter {
             | Change::Emitted { place, .. }
             | Change::Set { place, .. } => path(*place).unwrap_or(""),
             Change::Added(list) | Change::Removed(list) => segment(*list),
+            Change::Assigned { arm } => path(arm.place).unwrap_or(""),
             Change::Carried { from } => from,
             Change::Regret { by, .. } => &by.message_id,
         };
@@ -147,9 +149,27 @@ impl Formatter {
             Change::Reached { place } | Change::Moved { place } => {
                 optional_field(out, "step", path(*place));
             }
-            Change::Exited { reason, place } => {
+            Change::Assigned { arm } => {
+                optional_field(out, "step", path(arm.place));
+                text_field(out, "arm", self.plan.arm(*arm).1);
+            }
+            Change::Exited { reason, place, value, arms } => {
                 text_field(out, "reason", reason.as_str());
                 optional_field(out, "step", path(*place));
+                if let Some(value) = value {
+                    number_field(out, "value", value);
+                }
+                if !arms.is_empty() {
+                    let arms: Vec<(&str, &str)> =
+                        arms.iter().map(|arm| self.plan.arm(*arm)).collect();
+                    field(out, "arms");
+                    out.push(b'{');
+                    for (step, arm) in arms {
+                        named_field(out, step);
+                        json(out, arm);
+                    }
+                    out.push(b'}');
+                }
             }
             Change::Carried { from } => text_field(out, "from", from),
             Change::Added(list) | Change::Removed(list) => {
@@ -276,7 +296,7 @@ impl Formatter {
 
     /// The reason as people and statistics read it.
     pub fn reason(&self, reason: &Reason) -> String {
-        reason_text(&self.plan, *reason)
+        self.plan.reason(*reason)
     }
 
     fn inputs_field(&self, out: &mut Vec<u8>, inputs: &[&Cause]) {
@@ -336,20 +356,6 @@ impl Formatter {
             }
             out.push(b'}');
         });
-    }
-}
-
-/// The reason as people and statistics read it, such as `cap sms 1 per day`.
-pub fn reason_text(plan: &Plan, reason: Reason) -> String {
-    match reason {
-        Reason::Expired => "expired".into(),
-        Reason::HoldOut => "hold-out".into(),
-        Reason::Consent => "consent".into(),
-        Reason::Suppressed(by) => format!("suppressed by {}", plan.segments[by.0 as usize].name),
-        Reason::QuietHours => "quiet hours".into(),
-        Reason::Cap(at) => format!("cap {}", plan.policy.caps[at as usize].name),
-        Reason::Limit => "limit".into(),
-        Reason::CatchingUp => "catching up".into(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! What the summary counts: a number for each thing that can happen under a plan, so that counting a line costs one
 //! addition, and its words for people.
 
-use super::format::reason_text;
 use crate::define::plan::{JourneyId, Plan, SegmentId};
 use crate::person::{Change, Decision, ExitReason, Outcome, Reason};
 use std::collections::BTreeMap;
@@ -74,7 +73,7 @@ impl Labels {
             names.push(name("decisions", &journey.name, &step, "send"));
             for word in ["defer", "drop"] {
                 for reason in &reasons {
-                    let outcome = format!("{word}: {}", reason_text(plan, *reason));
+                    let outcome = format!("{word}: {}", plan.reason(*reason));
                     names.push(name("decisions", &journey.name, &step, &outcome));
                 }
             }

@@ -9,7 +9,7 @@ pub mod memory;
 mod sources;
 pub mod topics;
 
-pub use format::{Formatter, reason_text, write_value};
+pub use format::{Formatter, write_value};
 pub use labels::Labels;
 pub use sources::Sources;
 

@@ -83,7 +83,8 @@ fn same(a: &[Vec<u8>], b: &[Vec<u8>]) {
 #[test]
 fn every_command_teaches_by_example() {
     let dir = tempfile::tempdir().unwrap();
-    let commands = ["run", "check", "test", "demo", "init", "generate", "import", "schema"];
+    let commands =
+        ["run", "report", "check", "test", "demo", "init", "generate", "import", "schema"];
     for command in commands {
         let help = well(dir.path(), &format!("{command} --help"));
         assert!(help.contains("Examples:\n  kairos "), "{command}:\n{help}");
@@ -481,4 +482,33 @@ fn generating_into_a_topic_asks_for_what_it_needs() {
     let found =
         fails(dir.path(), 3, "generate --to-kafka 127.0.0.1:9 --topic t --kafka-property foo=1");
     assert!(found.contains("foo"), "{found}");
+}
+
+#[test]
+fn a_run_leaves_a_report_that_is_shown() {
+    let dir = with_events(5_000);
+    let folder = dir.path();
+    let line = "run --pack RETAIL --in events.jsonl --out out --report report.json";
+    well(folder, line);
+    let all = well(folder, "report --file report.json");
+    for shown in ["segment ", "and in ", "journey ", "abandoned-cart ", "as of 20"] {
+        assert!(all.contains(shown), "{shown}\n{all}");
+    }
+    let cart = well(folder, "report abandoned-cart --file report.json");
+    for shown in
+        ["abandoned-cart  as of", "entered ", "1 wait for silence", "2 email cart-reminder"]
+    {
+        assert!(cart.contains(shown), "{shown}\n{cart}");
+    }
+    let json = well(folder, "report abandoned-cart --file report.json --json");
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert!(json["entered"].as_u64().unwrap() > 0 && json["converted"].as_u64().unwrap() > 0);
+    assert!(json["revenue"].as_str().unwrap().parse::<f64>().unwrap() > 0.0, "{json}");
+    let said = fails(folder, 1, "report abandoned-card --file report.json");
+    assert!(said.contains("did you mean \"abandoned-cart\"?"), "{said}");
+    let said = fails(folder, 3, "report --file events.jsonl");
+    assert!(said.contains("is no report"), "{said}");
+    fails(folder, 2, "report");
+    let said = fails(folder, 3, "report --url http://127.0.0.1:1");
+    assert!(said.contains("is it running?"), "{said}");
 }

@@ -21,13 +21,13 @@ fn folder(text: &str) -> Definitions {
 }
 
 /// Lets definitions take effect, unless others are about to.
-fn apply(run: &LiveRun, text: &str) -> Result<(), ApplyError> {
+pub fn apply(run: &LiveRun, text: &str) -> Result<(), ApplyError> {
     let definer = run.definer();
     definer.apply(definer.check(folder(text))?)
 }
 
 /// Waits until the definitions are in effect.
-fn in_effect(run: &LiveRun, changes: u16) {
+pub fn in_effect(run: &LiveRun, changes: u16) {
     let begun = Instant::now();
     while run.definer().in_effect().plan.version < changes {
         assert!(begun.elapsed() < Duration::from_secs(20), "they take effect");

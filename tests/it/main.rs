@@ -33,6 +33,7 @@ mod ranks_live;
 mod recovery;
 mod relations;
 mod relations_live;
+mod reports;
 mod serve;
 mod simulator;
 mod sources;

@@ -4,13 +4,16 @@ use crate::engine::Engine;
 use kairos::broker::Partition;
 use kairos::decode::Decoder;
 use kairos::define::plan::Plan;
-use kairos::event::{Origin, leaf_hash};
+use kairos::epoch::Span;
+use kairos::event::{Event, Origin, leaf_hash};
 use kairos::limits::KEY_GROUPS;
 use kairos::metrics::outputs::Outputs;
 use kairos::metrics::table::{ALL, Type};
 use kairos::metrics::{Lag, Metrics};
+use kairos::person::keyed::Keyed;
 use kairos::person::views::{Bounds, Keeper, Views};
 use kairos::person::{Frame, Person};
+use kairos::report::Board;
 use kairos::serve::{ServeConfig, ServeError, Server, Shared};
 use kairos::sink::Labels;
 use kairos::time::clock::System;
@@ -46,6 +49,7 @@ struct Here {
     shared: Arc<Shared>,
     keeper: Keeper,
     plan: Arc<Plan>,
+    board: Arc<Board>,
 }
 
 fn here_with(token: Option<&str>) -> Here {
@@ -56,13 +60,14 @@ fn here_with(token: Option<&str>) -> Here {
     let metrics = Arc::new(Metrics::new(Arc::new(System::new()), 1));
     let views = Arc::new(Views::new(Bounds::default(), 1));
     let keeper = Keeper::new(views.clone(), plan.fingerprint);
-    let shared = Arc::new(Shared::new(metrics, views, outputs));
+    let board = Arc::new(Board::new(1));
+    let shared = Arc::new(Shared::new(metrics, views, outputs).reporting(board.clone()));
     let config = ServeConfig {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         token: token.map(String::from),
     };
     let server = Server::start(config, shared.clone()).unwrap();
-    Here { server, shared, keeper, plan }
+    Here { server, shared, keeper, plan, board }
 }
 
 fn here() -> Here {
@@ -72,12 +77,7 @@ fn here() -> Here {
 impl Here {
     /// A person who looked at one product at noon.
     fn anna(&self, id: &str) -> Person {
-        let decoder = Decoder::new(&self.plan.inputs);
-        let (kind, who) = id.split_once(':').unwrap();
-        let line = format!(
-            r#"{{"type":"track","event":"Product Viewed","{kind}Id":"{who}","timestamp":"2026-03-02T12:00:00Z","properties":{{"product_id":"p9"}}}}"#
-        );
-        let event = decoder.decode(line.as_bytes(), Origin::default()).unwrap();
+        let event = self.look(id);
         let mut person = Person::new(id.into());
         let frame = Frame {
             plan: &self.plan,
@@ -89,6 +89,16 @@ impl Here {
         };
         person.run(&frame, &[event], &mut Vec::new());
         person
+    }
+
+    /// A look at one product at noon.
+    fn look(&self, id: &str) -> Event {
+        let decoder = Decoder::new(&self.plan.inputs);
+        let (kind, who) = id.split_once(':').unwrap();
+        let line = format!(
+            r#"{{"type":"track","event":"Product Viewed","{kind}Id":"{who}","timestamp":"2026-03-02T12:00:00Z","properties":{{"product_id":"p9"}}}}"#
+        );
+        decoder.decode(line.as_bytes(), Origin::default()).unwrap()
     }
 
     fn get(&self, path: &str) -> Answer {
@@ -331,6 +341,72 @@ fn journeys_and_segments_with_their_counts() {
 }
 
 #[test]
+fn audiences_and_reports_are_asked_of_the_workers() {
+    let here = here_with(Some("secret"));
+    let token = ["Authorization: Bearer secret"];
+    let get = |path: &str| here.ask("GET", path, &token);
+    for path in ["/v1/audiences", "/v1/audiences/overlap", "/v1/reports", "/v1/reports/look"] {
+        assert_eq!(here.get(path).status, 401, "{path}");
+        let answer = get(path);
+        assert_eq!(answer.status, 503, "{path}: no worker has answered");
+        assert!(answer.head.contains("retry-after: 1"));
+    }
+    let mut keyed = Keyed::new(here.plan.clone(), 0, None);
+    let mut events = vec![here.look("user:anna"), here.look("user:bert")];
+    let span = Span { begin: NOON, end: NOON + 1_000, clock: i64::MIN };
+    keyed.epoch(&mut events, span, &mut |_, _, effects| effects.clear());
+    here.shared.metrics.set_watermark(NOON + 1_000);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Acquire) {
+                here.board.answer(0, || keyed.report());
+                std::thread::sleep(Duration::from_micros(200));
+            }
+        });
+        let audiences = get("/v1/audiences").json();
+        let overlap = get("/v1/audiences/overlap?of=browsers&and=picked").json();
+        let all = get("/v1/audiences/overlap").json();
+        let reports = get("/v1/reports").json();
+        let look = get("/v1/reports/look").json();
+        let unknown = get("/v1/reports/lock");
+        let nobody = get("/v1/audiences/overlap?of=browser&and=picked");
+        let shown = |more: &[&str]| {
+            let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_kairos"));
+            let url = format!("http://{}", here.server.address());
+            command.env("KAIROS_HTTP_TOKEN", "secret").args(["report", "--url", &url]);
+            let output = command.args(more).output().unwrap();
+            let said = [output.stdout, output.stderr].concat();
+            (output.status.code(), String::from_utf8(said).unwrap())
+        };
+        let (tables, steps, lock) = (shown(&[]), shown(&["look"]), shown(&["lock"]));
+        done.store(true, Ordering::Release);
+        for (line, (code, said)) in
+            [("browsers        2 ", tables), ("  1 wait for silence          2", steps)]
+        {
+            assert!(code == Some(0) && said.contains(line), "{line}\n{said}");
+        }
+        assert!(lock.0 == Some(1) && lock.1.contains("did you mean \"look\"?"), "{}", lock.1);
+        let minute =
+            serde_json::json!({"minute": "2026-03-02T12:00:00.000Z", "entered": 2, "left": 0});
+        assert_eq!(audiences["as_of"], "2026-03-02T12:00:01.000Z");
+        let browsers = &audiences["audiences"][0];
+        assert_eq!((&browsers["name"], &browsers["members"]), (&"browsers".into(), &2.into()));
+        assert_eq!(browsers["per_minute"], serde_json::json!([minute]));
+        assert_eq!((&overlap["members"], &overlap["of"]["members"]), (&0.into(), &2.into()));
+        assert_eq!(all["overlaps"], serde_json::json!([]));
+        assert_eq!(reports["journeys"][0]["entered"], 2);
+        assert_eq!((&look["name"], &look["open"]), (&"look".into(), &2.into()));
+        assert_eq!(look["steps"][0]["reached"], 2);
+        for (answer, meant) in [(unknown, "look"), (nobody, "browsers")] {
+            let said = answer.json();
+            assert_eq!(answer.status, 404);
+            assert!(said["hint"].as_str().unwrap().contains(meant), "{said}");
+        }
+    });
+}
+
+#[test]
 fn the_page_shows_what_matters_and_loads_nothing() {
     let here = here();
     let metrics = &here.shared.metrics;
@@ -364,7 +440,7 @@ fn what_is_not_there_lists_what_is() {
     assert_eq!((answer.status, said["error"].as_str()), (404, Some("there is no /v2/nothing")));
     let paths: Vec<&str> =
         said["endpoints"].as_array().unwrap().iter().map(|e| e["path"].as_str().unwrap()).collect();
-    assert!(paths.contains(&"/v1/persons/{identifier}") && paths.len() == 8, "{paths:?}");
+    assert!(paths.contains(&"/v1/persons/{identifier}") && paths.len() == 12, "{paths:?}");
     assert_eq!(here.ask("POST", "/metrics", &[]).status, 405);
 }
 

@@ -10,7 +10,7 @@ const VOCABULARY: [&str; 3] = ["limits", "time", "event"];
 
 /// Each module, and those that it may name besides itself. The flow goes down: a stage may use the vocabulary, the plan and
 /// what earlier stages give. Nobody but the command line may name `config` and `cli`.
-const MAY_NAME: [(&str, &[&str]); 20] = [
+const MAY_NAME: [(&str, &[&str]); 21] = [
     ("limits", &[]),
     ("time", &["limits"]),
     ("event", &["limits", "time"]),
@@ -20,9 +20,13 @@ const MAY_NAME: [(&str, &[&str]); 20] = [
     ("decode", &["limits", "time", "event", "define", "broker"]),
     ("epoch", &["limits", "time", "event", "define", "broker", "source"]),
     ("store", &["limits", "time", "event", "define", "broker", "epoch"]),
+    ("report", &["limits", "time", "event", "define"]),
     ("identity", &["limits", "time", "event", "define", "epoch"]),
     ("catalogue", &["limits", "time", "event", "define"]),
-    ("person", &["limits", "time", "event", "define", "epoch", "store", "identity", "catalogue"]),
+    (
+        "person",
+        &["limits", "time", "event", "define", "epoch", "store", "report", "identity", "catalogue"],
+    ),
     ("audience", &["limits", "time", "event", "define", "epoch", "catalogue", "person"]),
     ("sink", &["limits", "time", "event", "define", "broker", "person"]),
     ("metrics", &["limits", "time", "event", "define", "broker", "identity", "person", "sink"]),
@@ -30,10 +34,13 @@ const MAY_NAME: [(&str, &[&str]); 20] = [
         "dataflow",
         &[
             "limits", "time", "event", "define", "broker", "source", "decode", "epoch", "store",
-            "identity", "person", "audience", "sink", "metrics",
+            "report", "identity", "person", "audience", "sink", "metrics",
         ],
     ),
-    ("serve", &["limits", "time", "event", "define", "person", "sink", "metrics", "dataflow"]),
+    (
+        "serve",
+        &["limits", "time", "event", "define", "report", "person", "sink", "metrics", "dataflow"],
+    ),
     (
         "sim",
         &[
@@ -62,8 +69,8 @@ const MAY_NAME: [(&str, &[&str]); 20] = [
         "cli",
         &[
             "limits", "time", "event", "define", "broker", "source", "decode", "epoch", "store",
-            "identity", "person", "audience", "sink", "metrics", "dataflow", "serve", "sim",
-            "config",
+            "report", "identity", "person", "audience", "sink", "metrics", "dataflow", "serve",
+            "sim", "config",
         ],
     ),
 ];

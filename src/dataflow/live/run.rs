@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::person::keyed::{Counts, Keyed};
 use crate::person::operator::Means;
 use crate::person::views::{Keeper, Views};
+use crate::report::Board;
 use crate::sink::topics::{Outlet, Topics};
 use crate::sink::{Batch, Formatter, Sources};
 use crate::store::{Checkpoint, Live, Place, RunKey, Store};
@@ -124,6 +125,7 @@ pub struct LiveRun {
     pub control: Arc<Control>,
     shared: Arc<Shared>,
     answers: Arc<AtomicBool>,
+    reports: Arc<Board>,
     thread: JoinHandle<Result<Counts, RunError>>,
 }
 
@@ -141,6 +143,11 @@ impl LiveRun {
     /// Through which definitions change while the run goes on.
     pub fn definer(&self) -> Definer {
         Definer::new(self.shared.clone())
+    }
+
+    /// Where its workers lay down what they have counted for audiences and reports.
+    pub fn reports(&self) -> Arc<Board> {
+        self.reports.clone()
     }
 
     /// Whether everything has been read that was there a moment ago.
@@ -233,6 +240,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         turn: 0,
         outlet: Outlet::default(),
     };
+    let reports = Arc::new(Board::new(job.workers));
     let setup = Setup {
         key: job.key(&version.plan),
         opener: job.opener(),
@@ -256,9 +264,10 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
         control: control.clone(),
         coordinator,
         answers: answers.clone(),
+        reports: reports.clone(),
     };
     let thread = std::thread::spawn(move || setup.run(committer));
-    let run = LiveRun { control, shared, answers, thread };
+    let run = LiveRun { control, shared, answers, reports, thread };
     run.definer().follow(job.definitions)?;
     Ok(run)
 }
@@ -290,6 +299,7 @@ struct Setup {
     control: Arc<Control>,
     coordinator: Arc<Coordinator>,
     answers: Arc<AtomicBool>,
+    reports: Arc<Board>,
 }
 
 impl Setup {
@@ -443,6 +453,7 @@ impl Setup {
             if !wanted.is_empty() {
                 keyed.answer(wanted, self.shared.watermark.load(Ordering::Acquire));
             }
+            self.reports.answer(index, || keyed.report());
             self.metrics.workers[index].note(&keyed.counts(), keyed.timers());
             let earliest = if keyed.is_waiting() { i64::MIN } else { keyed.earliest_timer() };
             self.shared.timers[index].store(earliest, Ordering::Release);
@@ -450,6 +461,7 @@ impl Setup {
             live.persons.store(keyed.counts().persons, Ordering::Relaxed);
             live.timers.store(keyed.timers() as u64, Ordering::Relaxed);
         }
+        self.reports.end(index, keyed.borrow().report());
         keyed.borrow().counts()
     }
 

@@ -146,10 +146,15 @@ impl<'a> Compiler<'a> {
     }
 
     fn exit(&mut self, exit: &'a ast::Exit, inside: &Scope) -> Option<Exit> {
-        let rule = match &exit.rule {
+        let value = |compiler: &mut Compiler<'a>, scope: &Scope| match &exit.value {
+            Some(written) => compiler.expression(written, scope, &Type::Number).map(Some),
+            None => Some(None),
+        };
+        let (rule, value) = match &exit.rule {
             ast::ExitRule::When(written) => {
                 let scope = Scope { followed: true, ..inside.clone() };
-                ExitRule::When(self.expression(written, &scope, &Type::Bool)?)
+                let rule = ExitRule::When(self.expression(written, &scope, &Type::Bool)?);
+                (rule, value(self, inside)?)
             }
             ast::ExitRule::Event { on, condition } => {
                 let kinds = self.kinds(on);
@@ -158,10 +163,11 @@ impl<'a> Compiler<'a> {
                     Some(written) => Some(self.expression(written, &scope, &Type::Bool)?),
                     None => None,
                 };
-                ExitRule::Event { on: kinds.into_iter().collect(), condition }
+                let value = value(self, &scope)?;
+                (ExitRule::Event { on: kinds.into_iter().collect(), condition }, value)
             }
         };
-        Some(Exit { rule, goal: exit.goal })
+        Some(Exit { rule, goal: exit.goal, value })
     }
 
     /// A fact that holds a date or a time, and whether it is a date.

@@ -407,7 +407,7 @@ impl<'a> Compiler<'a> {
             for exit in &journey.exits {
                 if let super::plan::ExitRule::Event { on, condition } = &exit.rule {
                     all.extend(on);
-                    if condition.is_some() || journey.enter.per.is_some() {
+                    if condition.is_some() || exit.value.is_some() || journey.enter.per.is_some() {
                         asked.extend(on);
                     }
                 }

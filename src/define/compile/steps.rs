@@ -202,7 +202,8 @@ impl<'a> Compiler<'a> {
         let (mut compiled, mut jumps, mut below) = (Vec::new(), Vec::new(), 0);
         for (at, arm) in arms.iter().enumerate() {
             below += u64::from(arm.share.node);
-            compiled.push(Arm { below, target: program.next(), hold_out: arm.hold_out });
+            let (name, target) = (arm.name.node.clone(), program.next());
+            compiled.push(Arm { name, below, target, hold_out: arm.hold_out });
             self.steps(program, &arm.steps, &format!("{path}.{}.", at + 1));
             jumps.push(program.push(path, Op::Jump(0)));
         }

@@ -208,6 +208,7 @@ impl Compiler<'_> {
     /// What instances that have entered read until they are over.
     fn needs_of_instances(&self, journey: &JourneyPlan, needs: &mut Needs) {
         for exit in &journey.exits {
+            exit.value.iter().for_each(|value| needs.add(value));
             match &exit.rule {
                 ExitRule::When(condition) => needs.add(condition),
                 ExitRule::Event { condition, .. } => {

@@ -76,13 +76,17 @@ const ENTRIES: [(&str, &Shape); 5] = [
 
 pub(super) const EXIT_ON: Shape = Shape {
     what: "an exit on event",
-    keys: &["on", "where", "goal"],
+    keys: &["on", "where", "goal", "value"],
     required: &[],
     excludes: &[],
 };
 
-pub(super) const EXIT_WHEN: Shape =
-    Shape { what: "an exit on condition", keys: &["when", "goal"], required: &[], excludes: &[] };
+pub(super) const EXIT_WHEN: Shape = Shape {
+    what: "an exit on condition",
+    keys: &["when", "goal", "value"],
+    required: &[],
+    excludes: &[],
+};
 
 pub(super) fn journeys(r: &mut Reader, node: &Node) -> Vec<JourneyDef> {
     let mut journeys = Vec::new();
@@ -334,5 +338,11 @@ fn exit(r: &mut Reader, node: &Node) -> Option<Exit> {
             return None;
         }
     };
-    Some(Exit { span: node.span, rule, goal })
+    let value = fields.get("value").and_then(|n| {
+        if !goal {
+            r.error_hint(n.span, "an exit that is not the goal has no value", "add \"goal: true\"");
+        }
+        r.expression(n)
+    });
+    Some(Exit { span: node.span, rule, goal, value })
 }

@@ -44,6 +44,44 @@ impl JourneyPlan {
     }
 }
 
+impl super::Plan {
+    /// The path of an arm's split, and the arm's name; of one that there is not, nothing.
+    pub fn arm(&self, id: ArmId) -> (&str, &str) {
+        let program = self.journeys.get(usize::from(id.journey.0)).map(|it| &it.program);
+        match program.and_then(|program| program.get(usize::from(id.place))) {
+            Some(OpAt { path, op: Op::Split { arms } }) => {
+                let arm = arms.get(usize::from(id.arm));
+                (path, arm.map_or("", |arm| &arm.name))
+            }
+            _ => ("", ""),
+        }
+    }
+}
+
+impl Op {
+    /// What kind of step it is, in the words of packs; nothing for what no step is.
+    pub fn kind(&self) -> Option<&'static str> {
+        Some(match self {
+            Op::WaitFor(_)
+            | Op::WaitClock(_)
+            | Op::WaitDay { .. }
+            | Op::WaitFact { .. }
+            | Op::WaitInstant { .. } => "wait",
+            Op::WaitQuiet { .. } => "wait for silence",
+            Op::WaitEvent { .. } => "wait for an event",
+            Op::Unless { .. } => "choose",
+            Op::Split { .. } => "split",
+            Op::Send(_) => "send",
+            Op::Emit { .. } => "emit",
+            Op::Set { .. } => "set",
+            Op::AddTo(_) => "add to",
+            Op::RemoveFrom(_) => "remove from",
+            Op::End => "end",
+            Op::Jump(_) => return None,
+        })
+    }
+}
+
 /// Who enters, and how often.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Enter {
@@ -69,6 +107,8 @@ pub enum EnterTrigger {
 pub struct Exit {
     pub rule: ExitRule,
     pub goal: bool,
+    /// What reaching the goal is worth.
+    pub value: Option<Expr>,
 }
 
 /// What makes an instance exit: an event, or a condition over facts.
@@ -142,10 +182,19 @@ pub enum Op {
 /// One arm of a split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Arm {
+    pub name: String,
     /// Upper end (not included) of its share, in ten-thousandths.
     pub below: u64,
     pub target: usize,
     pub hold_out: bool,
+}
+
+/// One arm of one split: the journey, the operation in its program, and which of its arms from 0 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct ArmId {
+    pub journey: JourneyId,
+    pub place: u16,
+    pub arm: u16,
 }
 
 /// Everything that is known of a message before it is sent.

@@ -3,6 +3,7 @@
 
 mod changes;
 pub mod expr;
+mod gate;
 mod identity;
 mod inputs;
 mod journeys;
@@ -12,10 +13,11 @@ mod set;
 
 pub use changes::{Changed, Difference};
 pub use expr::Expr;
+pub use gate::Reason;
 pub use identity::{IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan};
 pub use inputs::{Consumer, Inputs, PropertyPath, Rates};
 pub use journeys::{
-    Arm, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, Order, SendPlan,
+    Arm, ArmId, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, Order, SendPlan,
 };
 pub use ranks::{RankId, RankPlan, RankTest, RankedFact, RankedValues, WHOLE};
 pub use relations::{CataloguePlan, GroupPlan, NoticePlan, Relation};

@@ -42,6 +42,8 @@ pub(super) struct Relations {
     outbox: (u64, Vec<Event>),
     /// What members have done in the last epoch, for groups of this worker.
     happened: Vec<Event>,
+    /// The last run before this one that has left something under way.
+    run: u64,
     /// Products whose record has changed since the last checkpoint.
     changed: BTreeSet<CompactString>,
 }
@@ -59,6 +61,8 @@ struct Walk {
 /// What a worker still has to do after a checkpoint's epoch.
 #[derive(Debug, Serialize, Deserialize)]
 struct Pending {
+    /// The run that has left it: two runs can take checkpoints after one epoch, with other workers.
+    run: u64,
     epoch: u64,
     walks: Vec<Walk>,
     forwards: Vec<Event>,
@@ -272,8 +276,11 @@ impl Relations {
         let mut forwards = if *said == epoch { forwards.clone() } else { Vec::new() };
         // Of the same epoch too: nobody is past an epoch of which not all has been said.
         forwards.extend(self.forwards.iter().cloned());
+        // And what the last run left that has not been taken in yet.
+        forwards.extend(self.happened.iter().cloned());
         if !self.walks.is_empty() || !forwards.is_empty() {
-            let pending = Pending { epoch, walks: self.walks.clone(), forwards };
+            let (run, walks) = (self.run + 1, self.walks.clone());
+            let pending = Pending { run, epoch, walks, forwards };
             let bytes = postcard::to_stdvec(&pending).expect("plain data");
             records.push(Record::kept(&format!("{PENDING}{worker}"), bytes));
         }
@@ -302,7 +309,12 @@ impl Relations {
         } else if id.starts_with(PENDING) {
             let pending: Pending = postcard::from_bytes(bytes).expect(WHOLE);
             // What an earlier checkpoint had to do is done.
-            if pending.epoch == epoch {
+            if pending.epoch == epoch && pending.run >= self.run {
+                if pending.run > self.run {
+                    self.run = pending.run;
+                    self.happened.clear();
+                    self.walks.clear();
+                }
                 let mine = |hash: u64| worker_of(hash, workers) == worker;
                 self.happened.extend(pending.forwards.into_iter().filter(|event| mine(event.hash)));
                 pending.walks.into_iter().for_each(|walk| self.go_on_with(walk, worker, workers));
@@ -358,7 +370,9 @@ impl Keyed {
 
     /// Takes in what the store has kept beside persons and links, as of the epoch of its checkpoint.
     pub fn restore(&mut self, epoch: u64, id: &str, bytes: &[u8]) {
-        self.relations.restore(&self.plan, epoch, self.place, id, bytes);
+        if !self.reported.restore(epoch, self.place.0, id, bytes) {
+            self.relations.restore(&self.plan, epoch, self.place, id, bytes);
+        }
     }
 
     /// What is to be said to other workers after an epoch: what members have done, and names of products.

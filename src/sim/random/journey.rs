@@ -136,7 +136,11 @@ fn exit(rng: &mut Rng, outline: &Outline) -> String {
     } else {
         format!("when: '{}'", condition(rng, outline.names, sight, 1))
     };
-    let goal = one(rng, &["", "", ", goal: true"]);
+    let goal = match (one(rng, &["", "", ", goal: true"]), rule.starts_with("on:")) {
+        ("", _) => "",
+        (_, true) => ", goal: true, value: event.total",
+        (_, false) => ", goal: true, value: 2.5",
+    };
     format!("      - {{ {rule}{goal} }}\n")
 }
 
