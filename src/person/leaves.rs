@@ -301,13 +301,16 @@ impl Person {
         let plan = frame.plan;
         segment::follow_all(self, plan);
         let time = self.now;
+        self.announced = SegmentSet::default();
+        // Nobody stays of whom there is nothing, not in a segment either.
+        let somebody = !self.is_nobody();
         for &segment in &plan.segments_by_name {
-            let member = self.is_member(segment);
+            let member = somebody && self.is_member(segment);
             if announced.has(segment) != member {
                 effects.push(Effect::Segment { time, segment, entered: member });
             }
+            self.announced.set(segment, member);
         }
-        self.announced.clone_from(&self.member);
         let known = open.unwrap_or_default();
         let mut carried = Vec::new();
         let mut instances = std::mem::take(&mut self.instances);

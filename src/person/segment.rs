@@ -56,6 +56,7 @@ pub(super) fn announce(person: &mut Person, plan: &Plan) -> Vec<(SegmentId, bool
         .map(|&segment| (segment, person.is_member(segment)))
         .filter(|&(segment, member)| person.announced.has(segment) != member)
         .collect();
-    person.announced.clone_from(&person.member);
+    // Segments that only earlier definitions have are followed, and not announced.
+    changes.iter().for_each(|&(segment, member)| person.announced.set(segment, member));
     changes
 }
