@@ -13,6 +13,7 @@
 //! the number of persons. The arrangement stays with the worker that has the persons; only counts and cut-offs travel.
 
 mod alone;
+mod by_epoch;
 mod counts;
 mod members;
 mod operators;

@@ -1,5 +1,6 @@
 //! The timely operators: counts on the workers that own the facts, members on the workers that have the persons.
 
+use super::by_epoch::by_epoch;
 use super::{Change, Counts, CutOff, Members, Values};
 use crate::define::plan::{FactId, Plan, RankId};
 use crate::epoch::Epochs;
@@ -67,35 +68,21 @@ fn cut_offs<'scope>(
     mut plans: Plans,
 ) -> Stream<'scope, u64, Vec<Moved>> {
     let (index, peers) = (said.scope().index() as u64, said.scope().peers() as u64);
-    let route = Exchange::new(|((fact, ..), ..): &Said| u64::from(*fact));
-    said.unary_frontier::<CapacityContainerBuilder<Vec<Moved>>, _, _, _>(
-        route,
+    let mut counts = Counts::default();
+    by_epoch(
+        said,
+        |((fact, ..), ..): &Said| u64::from(*fact),
         "CutOffs",
-        move |_, _| {
-            let mut counts = Counts::default();
-            let mut stash: BTreeMap<u64, (Capability<u64>, Vec<Said>)> = BTreeMap::new();
-            move |(input, frontier), output| {
-                input.for_each(|capability, said| {
-                    let Some(capability) = capability.retain_least(0) else { return };
-                    let held = stash.entry(*capability.time());
-                    held.or_insert_with(|| (capability, Vec::new())).1.append(said);
-                });
-                while let Some(first) = stash.first_entry()
-                    && !frontier.less_equal(first.key())
-                {
-                    let (epoch, (capability, said)) = first.remove_entry();
-                    let plan = plans.at(epoch);
-                    for ((fact, value, _), _, more) in said {
-                        counts.add(fact, value, more);
-                    }
-                    let mine = |fact: FactId| u64::from(fact.0) % peers == index;
-                    let moved = counts.moved(plan, mine);
-                    let everywhere = moved.into_iter().flat_map(|(rank, cut_off)| {
-                        (0..peers).map(move |worker| (worker, rank, cut_off))
-                    });
-                    output.session(&capability).give_iterator(everywhere);
-                }
+        move |epoch, said| {
+            let plan = plans.at(epoch);
+            for ((fact, value, _), _, more) in said {
+                counts.add(fact, value, more);
             }
+            let mine = |fact: FactId| u64::from(fact.0) % peers == index;
+            let moved = counts.moved(plan, mine);
+            moved.into_iter().flat_map(move |(rank, cut_off)| {
+                (0..peers).map(move |worker| (worker, rank, cut_off))
+            })
         },
     )
 }

@@ -53,16 +53,6 @@ pub fn field(fields: &Fields, slot: u16) -> &Value {
 }
 
 impl Catalogue {
-    /// How many products have a record.
-    pub fn len(&self) -> usize {
-        self.products.len()
-    }
-
-    /// Whether there is no record at all.
-    pub fn is_empty(&self) -> bool {
-        self.products.is_empty()
-    }
-
     /// Takes in a record: what it does not say stays as it was. One that is older than the latest changes nothing.
     pub fn take(&mut self, plan: &CataloguePlan, event: &Event) -> Option<Update> {
         let id = event.value(plan.product).key()?;

@@ -74,14 +74,4 @@ impl Related {
         }
         Some((relation, product, best))
     }
-
-    /// How many pairs are counted.
-    pub fn len(&self) -> usize {
-        self.products.values().map(|neighbours| neighbours.counts.len()).sum()
-    }
-
-    /// Whether nothing is counted.
-    pub fn is_empty(&self) -> bool {
-        self.products.is_empty()
-    }
 }

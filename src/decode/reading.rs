@@ -128,14 +128,12 @@ impl<'d, 'a> Reading<'d, 'a> {
             Call::Group => [("groupId", self.envelope.group_id), ("", None)],
             _ => [("", None); 2],
         };
-        {
-            for (name, text) in members {
-                if let Some(text) = text
-                    && let Some((_, child)) = node.child(name)
-                    && !self.own.has_any(&child.below)
-                {
-                    self.own.value(&mut Cursor::new(text), child, false);
-                }
+        for (name, text) in members {
+            if let Some(text) = text
+                && let Some((_, child)) = node.child(name)
+                && !self.own.has_any(&child.below)
+            {
+                self.own.value(&mut Cursor::new(text), child, false);
             }
         }
         decoder.money.convert(kind, &mut self.own);

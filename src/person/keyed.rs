@@ -11,6 +11,7 @@ use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
 use super::views::{Keeper, Wanted};
 use super::{Effect, Person, Said, Timers, facts, lists, ranks};
+use crate::catalogue::related::Pair;
 use crate::define::plan::Plan;
 use crate::epoch::Span;
 use crate::event::{Call, Event, leaf_hash};
@@ -21,7 +22,6 @@ use crate::time::{HOUR, NEVER};
 use compact_str::CompactString;
 use compared::Compared;
 use relations::Relations;
-pub use relations::Unpaired;
 use reported::Reported;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -56,6 +56,13 @@ impl Counts {
         self.forgotten += other.forgotten;
         self.dropped += other.dropped;
     }
+}
+
+/// What a person who goes away had said, to be taken back in the epoch in which it does.
+#[derive(Debug, Default)]
+pub struct Unsaid {
+    said: Vec<Said>,
+    pairs: Vec<Pair>,
 }
 
 /// Persons, timers, and the checkpoint under way.
@@ -342,9 +349,8 @@ impl Keyed {
             return;
         }
         for id in std::mem::take(&mut group.ids) {
-            if let Some((person, unsaid, unpaired)) = self.take_out(&id) {
+            if let Some((person, unsaid)) = self.take_out(&id) {
                 self.unsay(unsaid);
-                self.unpair(unpaired);
                 group.bring(person);
             }
         }
@@ -361,7 +367,7 @@ impl Keyed {
     }
 
     /// Takes somebody out who will be in another place, with what was said here and is to be taken back.
-    pub fn take_out(&mut self, id: &str) -> Option<(Person, Vec<Said>, Unpaired)> {
+    pub fn take_out(&mut self, id: &str) -> Option<(Person, Unsaid)> {
         let slot = self.table.find(id, leaf_hash(id))?;
         self.touch(slot);
         if self.tracked {
@@ -372,9 +378,9 @@ impl Keyed {
         }
         let mut person = self.table.remove(slot);
         self.reported.came(&person, false);
-        let unsaid = self.compared.move_away(&mut person, slot);
-        let unpaired = self.relations.move_away(&mut person, slot);
-        Some((*person, unsaid, unpaired))
+        let said = self.compared.move_away(&mut person, slot);
+        let pairs = self.relations.move_away(&mut person, slot);
+        Some((*person, Unsaid { said, pairs }))
     }
 
     fn take_in(&mut self, frame: &Frame, person: Person) {

@@ -10,7 +10,7 @@
 
 use super::feedback::{Addressed, Feedback};
 use super::group::Groups;
-use super::keyed::{Keyed, Unpaired};
+use super::keyed::{Keyed, Unsaid};
 use super::table::{pack, unpack};
 use super::{Person, Said};
 use crate::catalogue::related::Pair;
@@ -67,8 +67,7 @@ struct Arrived {
     told: Vec<Told>,
     persons: Vec<Person>,
     /// What persons who have gone to other workers had said here.
-    unsaid: Vec<Said>,
-    unpaired: Vec<Unpaired>,
+    unsaid: Vec<Unsaid>,
 }
 
 /// A person on the way to a worker, packed, for an epoch.
@@ -352,10 +351,8 @@ impl Stage {
     /// Takes out a person that is wanted on another worker.
     fn depart(&mut self, order: &Order) -> Option<Moving> {
         self.begin(order.epoch);
-        let (person, unsaid, unpaired) = self.keyed.borrow_mut().take_out(&order.person)?;
-        let arrived = self.arrived(order.epoch);
-        arrived.unsaid.extend(unsaid);
-        arrived.unpaired.push(unpaired);
+        let (person, unsaid) = self.keyed.borrow_mut().take_out(&order.person)?;
+        self.arrived(order.epoch).unsaid.push(unsaid);
         Some((order.epoch, order.to, pack(&person)))
     }
 
@@ -376,7 +373,7 @@ impl Stage {
     }
 
     fn happen(&mut self, epoch: u64, batch: &mut Batch) {
-        let Arrived { mut events, told, persons, unsaid, unpaired } =
+        let Arrived { mut events, told, persons, unsaid } =
             self.stash.remove(&epoch).unwrap_or_default();
         let span = self.epochs.span(epoch);
         if let Some((at, plan)) = self.epochs.switch(epoch)
@@ -405,8 +402,7 @@ impl Stage {
         let formatter = &self.formatter;
         batch.stirred.push(epoch);
         let mut keyed = self.keyed.borrow_mut();
-        keyed.unsay(unsaid);
-        unpaired.into_iter().for_each(|unpaired| keyed.unpair(unpaired));
+        unsaid.into_iter().for_each(|unsaid| keyed.unsay(unsaid));
         keyed.keep_links(links);
         keyed.epoch_with(&mut events, groups, span, &mut |person, hash, effects| {
             formatter.effects(epoch, person, hash, effects, batch);

@@ -1,9 +1,10 @@
 //! Definitions that change while Kairos runs: at one epoch for everybody, the same whenever it is repeated.
 
 use crate::engine::Engine;
+use crate::histories::{ended, no_trouble, trouble};
 use crate::live::{World, chain, seen, settle, topics};
 use crate::simulator::seeds;
-use kairos::broker::model::{CommitFault, Committed, Model};
+use kairos::broker::model::{Committed, Model};
 use kairos::dataflow::RunError;
 use kairos::dataflow::live::{ApplyError, LiveJob, LiveRun, start};
 use kairos::define::ast::SourceFile;
@@ -59,9 +60,7 @@ fn packs_that_follow_one_another_are_repeated_the_same() {
         let kept = (rng.below(3) > 0).then_some(&kept);
         let lines: Vec<Vec<u8>> = world.lines.iter().flatten().cloned().collect();
         for _ in 0..5 {
-            model.set_piece(Some(1 + rng.below(40) as usize));
-            let fault = *rng.pick(&[CommitFault::Before, CommitFault::After]);
-            model.plant_commit((rng.below(2) > 0).then_some((1 + rng.below(9), fault)));
+            trouble(&model, &mut rng);
             let workers = 1 + rng.below(3) as usize;
             let run = start(world.job(&model, &world.clock(), workers, kept)).expect("it starts");
             for _ in 0..2 {
@@ -77,13 +76,9 @@ fn packs_that_follow_one_another_are_repeated_the_same() {
             }
             std::thread::sleep(Duration::from_millis(rng.below(8)));
             run.control.stop();
-            match run.join() {
-                Err(RunError::Stopped) | Ok(_) => {}
-                Err(error) => panic!("SIM_SEEDS={seed}: {error}"),
-            }
+            ended(run, seed);
         }
-        model.set_piece(None);
-        model.plant_commit(None);
+        no_trouble(&model);
         let run = start(world.job(&model, &world.clock(), 2, kept)).expect("it starts again");
         settle(&world, run).unwrap_or_else(|error| panic!("SIM_SEEDS={seed}: {error}"));
         let said = seen(&model);

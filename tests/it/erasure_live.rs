@@ -2,11 +2,11 @@
 
 use crate::engine::Engine;
 use crate::erasure::{SILENCE, forgets, stream};
+use crate::histories::{cut_short, no_trouble, trouble};
 use crate::identity::{FACTS, IDENTITY, line};
 use crate::live::{World, chain, same, seen, settle, topics};
 use crate::simulator::seeds;
-use kairos::broker::model::{CommitFault, Model};
-use kairos::dataflow::RunError;
+use kairos::broker::model::Model;
 use kairos::dataflow::live::{LiveRun, start};
 use kairos::decode::Decoder;
 use kairos::person::views::Views;
@@ -66,24 +66,11 @@ fn stopped_anywhere_and_started_again_the_erased_stay_away() {
         let kept = Kept::default();
         let kept = (!seed.is_multiple_of(4)).then_some(&kept);
         for _ in 0..5 {
-            model.set_piece(Some(1 + rng.below(40) as usize));
-            let fault = *rng.pick(&[CommitFault::Before, CommitFault::After]);
-            model.plant_commit((rng.below(2) > 0).then_some((1 + rng.below(9), fault)));
+            trouble(&model, &mut rng);
             let job = world.job(&model, &world.clock(), 1 + rng.below(2) as usize, kept);
-            let run = start(job).expect("it starts again");
-            let sooner = rng.below(12);
-            std::thread::sleep(Duration::from_millis(sooner));
-            match rng.below(3) {
-                0 => run.finish(),
-                _ => run.control.stop(),
-            }
-            match run.join() {
-                Err(RunError::Stopped) | Ok(_) => {}
-                Err(error) => panic!("SIM_SEEDS={seed}: {error}"),
-            }
+            cut_short(start(job).expect("it starts again"), &mut rng, 12, seed);
         }
-        model.set_piece(None);
-        model.plant_commit(None);
+        no_trouble(&model);
         let run = start(world.job(&model, &world.clock(), 2, kept)).expect("it starts again");
         settle(&world, run).unwrap_or_else(|error| panic!("SIM_SEEDS={seed}: {error}"));
         same(seed, &seen(&model), &wanted);

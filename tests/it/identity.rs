@@ -6,10 +6,12 @@
 //!
 //! `SIM_SEEDS=from..to` runs other seeds.
 
+use crate::histories::{self, Told, play, smallest};
+use crate::simulator::seeds;
 use kairos::define::plan::Plan;
 use kairos::person::Person;
 use kairos::sim::rng::Rng;
-use kairos::sim::world::{Cut, Ending, Stop, World};
+use kairos::sim::world::{Cut, Stop, World};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
@@ -286,11 +288,7 @@ fn resolved(events: &[Event]) -> Vec<Event> {
 }
 
 /// Facts and segments of everybody, in words.
-pub fn told(
-    plan: &Plan,
-    persons: &[Person],
-    end: i64,
-) -> BTreeMap<String, BTreeMap<String, String>> {
+pub fn told(plan: &Plan, persons: &[Person], end: i64) -> Told {
     let of = |person: &Person| {
         let mut told = BTreeMap::new();
         for name in [
@@ -346,16 +344,6 @@ pub fn world(text: &str, events: &[Event]) -> World {
     World::new(text, vec![events.iter().map(line).collect()]).expect("a sound pack")
 }
 
-pub fn play(world: &World, history: &[Cut]) -> Ending {
-    world.play(history, None).expect("the last run of a history is not stopped")
-}
-
-pub fn seeds(most: u64) -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("SIM_SEEDS") else { return 0..most };
-    let (from, to) = text.split_once("..").expect("SIM_SEEDS=from..to");
-    from.parse().expect("a number")..to.parse().expect("a number")
-}
-
 /// What differs between a run with identities and one in which everybody had one identifier from the start.
 fn difference(events: &[Event]) -> Option<String> {
     let linked = world(&format!("{IDENTITY}{FACTS}"), events);
@@ -363,35 +351,16 @@ fn difference(events: &[Event]) -> Option<String> {
     let (found, wanted) = (play(&linked, &[Cut::plain()]), play(&plain, &[Cut::plain()]));
     let found = told(&linked.plan, &found.persons, found.end);
     let wanted = told(&plain.plan, &wanted.persons, wanted.end);
-    for (person, wanted) in &wanted {
-        let Some(found) = found.get(person) else { return Some(format!("{person} is not there")) };
-        for (name, wanted) in wanted {
-            if found.get(name) != Some(wanted) {
-                return Some(format!("{name} of {person}: {:?} and not {wanted}", found.get(name)));
-            }
-        }
-    }
-    let more: Vec<_> = found.keys().filter(|person| !wanted.contains_key(*person)).collect();
-    (!more.is_empty()).then(|| format!("{more:?} should not be there"))
+    histories::difference(&found, &wanted)
 }
 
 #[test]
 fn facts_and_segments_are_those_of_one_identifier_from_the_start() {
-    for seed in seeds(120) {
+    for seed in seeds(0..120) {
         let mut rng = Rng::new(seed);
         let length = 5 + rng.below(60) as usize;
-        let mut events = stream(&mut rng, length);
-        let Some(mut why) = difference(&events) else { continue };
-        // The smallest stream that still shows it.
-        let mut at = 0;
-        while at < events.len() {
-            let mut fewer = events.clone();
-            fewer.remove(at);
-            match difference(&fewer) {
-                Some(reason) => (events, why) = (fewer, reason),
-                None => at += 1,
-            }
-        }
+        let events = stream(&mut rng, length);
+        let Some((events, why)) = smallest(events, difference) else { continue };
         let lines: Vec<_> =
             events.iter().map(|event| String::from_utf8(line(event)).unwrap()).collect();
         panic!("seed {seed}: {why}\n{}", lines.join("\n"));
@@ -401,7 +370,7 @@ fn facts_and_segments_are_those_of_one_identifier_from_the_start() {
 /// Any number of workers, and stops anywhere: the same bytes.
 #[test]
 fn the_outputs_are_the_same_for_any_number_of_workers_and_stops() {
-    for seed in seeds(40) {
+    for seed in seeds(0..40) {
         let mut rng = Rng::new(1_000 + seed);
         let events = stream(&mut rng, 60);
         let world = world(&format!("{IDENTITY}{FACTS}{JOURNEYS}"), &events);

@@ -1,6 +1,7 @@
 //! Live runs on the cluster in memory: the same decisions as a run over files, whatever is killed, and each once.
 
 use crate::engine::Engine;
+use crate::histories::{cut_short, no_trouble, trouble};
 use crate::places::strip;
 use crate::simulator::seeds;
 use kairos::broker::model::{Call, CommitFault, Model};
@@ -262,28 +263,16 @@ fn stopped_anywhere_and_started_again_it_says_everything_once() {
         let with_store = rng.below(3) > 0;
         let kept = with_store.then_some(&kept);
         for _ in 0..6 {
-            model.set_piece(Some(1 + rng.below(40) as usize));
             model.set_marker_lag(*rng.pick(&[0, 3, 40]));
-            let fault = *rng.pick(&[CommitFault::Before, CommitFault::After]);
-            model.plant_commit((rng.below(2) > 0).then_some((1 + rng.below(9), fault)));
+            trouble(&model, &mut rng);
             let job = world.job(&model, &world.clock(), 1 + rng.below(2) as usize, kept);
             let run = start(job).expect("it starts again");
-            let sooner = rng.below(12);
-            std::thread::sleep(Duration::from_millis(sooner));
-            // Killed, or asked to end: also where what was left over is just being read again.
-            match rng.below(3) {
-                0 => run.finish(),
-                _ => run.control.stop(),
-            }
-            match run.join() {
-                Err(RunError::Stopped) | Ok(_) => stops += 1,
-                Err(error) => panic!("SIM_SEEDS={seed}: {error}"),
-            }
+            cut_short(run, &mut rng, 12, seed);
+            stops += 1;
             replayed += u32::from(!model.committed(&topics().log).is_empty());
         }
-        model.set_piece(None);
         model.set_marker_lag(0);
-        model.plant_commit(None);
+        no_trouble(&model);
         let run = start(world.job(&model, &world.clock(), 2, kept)).expect("it starts again");
         settle(&world, run).unwrap_or_else(|error| panic!("SIM_SEEDS={seed}: {error}"));
         same(seed, &seen(&model), &wanted);

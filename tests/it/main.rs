@@ -15,6 +15,7 @@ mod definitions;
 mod engine;
 mod erasure;
 mod erasure_live;
+mod histories;
 mod identity;
 mod kill;
 mod language_examples;

@@ -1,10 +1,10 @@
 //! Persons compared with one another: as a plain sort says, the same for any number of workers, through stops and starts.
 
 use crate::engine::{Cut, Engine, records_of};
+use crate::histories::{play, through_stops};
 use kairos::define::plan::Plan;
 use kairos::sim::rng::Rng;
-use kairos::sim::world::{self, Ending, Stop, World};
-use kairos::store::memory::Fault;
+use kairos::sim::world::{self, World};
 use kairos::time;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -181,10 +181,6 @@ fn moving(seed: u64) -> World {
     World::new(MOVING, vec![lines]).expect("a pack without mistakes")
 }
 
-fn play(world: &World, history: &[world::Cut]) -> Ending {
-    world.play(history, None).expect("the last run is not stopped")
-}
-
 #[test]
 fn persons_who_move_one_another_are_moved_the_same_through_stops_and_starts() {
     const OFTEN: world::Cut = world::Cut { workers: 1, chunk: 1, checkpoint: 1, stop: None };
@@ -198,23 +194,7 @@ fn persons_who_move_one_another_are_moved_the_same_through_stops_and_starts() {
             let ending = play(&world, &[world::Cut { workers, ..OFTEN }]);
             ending.same(&plain).unwrap_or_else(|why| panic!("seed {seed}, {workers}: {why}"));
         }
-        for n in (1..60).step_by(9) {
-            let stops = [
-                Stop::Write(n),
-                Stop::Complete(n),
-                Stop::Commit(1 + n / 3, Fault::After),
-                Stop::Commit(1 + n / 3, Fault::Before),
-            ];
-            for (at, stop) in stops.into_iter().enumerate() {
-                let workers = [(1, 2), (2, 1), (2, 2), (3, 1)][at];
-                let first = world::Cut { workers: workers.0, stop: Some(stop), ..OFTEN };
-                let last = world::Cut { workers: workers.1, ..OFTEN };
-                let ending = play(&world, &[first, first, last]);
-                resumed += ending.resumed;
-                let same = ending.same(&plain);
-                same.unwrap_or_else(|why| panic!("seed {seed}, {stop:?}, {workers:?}: {why}"));
-            }
-        }
+        resumed += through_stops(seed, &world, &plain, [(1, 2), (2, 1), (2, 2), (3, 1)], 9);
     }
     assert!(resumed > 20, "{resumed} runs went on from a checkpoint");
 }

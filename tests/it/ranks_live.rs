@@ -1,11 +1,11 @@
 //! Persons compared with one another in live runs: stopped, started and repeated from the log, and while definitions change.
 
 use crate::engine::Engine;
+use crate::histories::{cut_short, no_trouble, trouble};
 use crate::live::{World, chain, seen, settle, topics};
 use crate::ranks::{Event, START, line, stream};
 use crate::simulator::seeds;
-use kairos::broker::model::{CommitFault, Model};
-use kairos::dataflow::RunError;
+use kairos::broker::model::Model;
 use kairos::dataflow::live::{ApplyError, LiveRun, start};
 use kairos::decode::Decoder;
 use kairos::define::ast::SourceFile;
@@ -147,9 +147,7 @@ fn through_stops(seed: u64, changes: bool) {
     let kept = Kept::default();
     let kept = (rng.below(3) > 0).then_some(&kept);
     for _ in 0..5 {
-        model.set_piece(Some(1 + rng.below(40) as usize));
-        let fault = *rng.pick(&[CommitFault::Before, CommitFault::After]);
-        model.plant_commit((rng.below(2) > 0).then_some((1 + rng.below(9), fault)));
+        trouble(&model, &mut rng);
         let workers = 1 + rng.below(3) as usize;
         let run = start(world.job(&model, &world.clock(), workers, kept)).expect("it starts");
         std::thread::sleep(Duration::from_millis(rng.below(12)));
@@ -167,18 +165,9 @@ fn through_stops(seed: u64, changes: bool) {
         events.push(event);
         let partition = rng.below(3) as i32;
         model.append("events", Some(partition), None, None, Some(&line(&event)), &[]);
-        std::thread::sleep(Duration::from_millis(rng.below(12)));
-        match rng.below(3) {
-            0 => run.finish(),
-            _ => run.control.stop(),
-        }
-        match run.join() {
-            Err(RunError::Stopped) | Ok(_) => {}
-            Err(error) => panic!("SIM_SEEDS={seed}: {error}"),
-        }
+        cut_short(run, &mut rng, 12, seed);
     }
-    model.set_piece(None);
-    model.plant_commit(None);
+    no_trouble(&model);
     // What was applied and not logged before the stop was lost: the folder says it again.
     let mut wanted = world.job(&model, &world.clock(), 2, kept);
     wanted.definitions = Some(folder(&format!("{}# the last\n", pack(at))));

@@ -2,9 +2,10 @@
 //! number of workers, through stops and starts.
 
 use crate::engine::{Cut as Cutting, Engine};
+use crate::histories::{play, through_stops};
+use crate::simulator::seeds;
 use kairos::sim::rng::Rng;
-use kairos::sim::world::{Cut, Ending, Stop, World};
-use kairos::store::memory::Fault;
+use kairos::sim::world::{Cut, Stop, World};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -333,16 +334,10 @@ fn sent(outputs: &[Vec<u8>]) -> Vec<String> {
     sends
 }
 
-fn seeds(most: u64) -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("SIM_SEEDS") else { return 0..most };
-    let (from, to) = text.split_once("..").expect("SIM_SEEDS=from..to");
-    from.parse().expect("a number")..to.parse().expect("a number")
-}
-
 #[test]
 fn who_is_told_what_is_as_a_recomputation_after_every_epoch_says() {
     let engine = Engine::of(PACK);
-    for seed in seeds(40) {
+    for seed in seeds(0..40) {
         let mut rng = Rng::new(seed);
         let persons = *rng.pick(&[1, 3, 9]);
         let events = stream(&mut rng, persons, 160);
@@ -367,14 +362,10 @@ fn who_is_told_what_is_as_a_recomputation_after_every_epoch_says() {
     }
 }
 
-fn play(world: &World, history: &[Cut]) -> Ending {
-    world.play(history, None).expect("the last run of a history is not stopped")
-}
-
 #[test]
 fn stops_and_starts_lose_and_repeat_nothing_of_it() {
     let mut resumed = 0;
-    for seed in seeds(4) {
+    for seed in seeds(0..4) {
         let mut rng = Rng::new(500 + seed);
         let linked = rng.below(2) == 0;
         let events = stream(&mut rng, 6, 120);
@@ -390,24 +381,7 @@ fn stops_and_starts_lose_and_repeat_nothing_of_it() {
         let text = if linked { format!("{IDENTITY}{PACK}") } else { PACK.to_owned() };
         let world = World::new(&text, vec![lines]).expect("a sound pack");
         let plain = play(&world, &[Cut::plain()]);
-        let often = Cut { workers: 1, chunk: 1, checkpoint: 1, stop: None };
-        for n in (1..60).step_by(7) {
-            let stops = [
-                Stop::Write(n),
-                Stop::Complete(n),
-                Stop::Commit(1 + n / 3, Fault::After),
-                Stop::Commit(1 + n / 3, Fault::Before),
-            ];
-            for (at, stop) in stops.into_iter().enumerate() {
-                let workers = [(1, 2), (2, 1), (2, 4), (3, 1)][at];
-                let first = Cut { workers: workers.0, stop: Some(stop), ..often };
-                let last = Cut { workers: workers.1, ..often };
-                let ending = play(&world, &[first, first, last]);
-                resumed += ending.resumed;
-                let same = ending.same(&plain);
-                same.unwrap_or_else(|why| panic!("seed {seed}, {stop:?}, {workers:?}: {why}"));
-            }
-        }
+        resumed += through_stops(seed, &world, &plain, [(1, 2), (2, 1), (2, 4), (3, 1)], 7);
     }
     assert!(resumed > 20, "{resumed} runs went on from a checkpoint");
 }

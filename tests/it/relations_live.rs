@@ -1,18 +1,16 @@
 //! Groups, the catalogue and related products in live runs: stopped, started, and repeated from the log.
 
 use crate::engine::Engine;
+use crate::histories::{cut_short, no_trouble, trouble};
 use crate::live::{World, chain, seen, settle};
 use crate::relations::{Event, PACK, START, line, stream};
 use crate::simulator::seeds;
-use kairos::broker::model::CommitFault;
-use kairos::dataflow::RunError;
 use kairos::dataflow::live::{LiveJob, start};
 use kairos::decode::Decoder;
 use kairos::sim::rng::Rng;
 use kairos::store::memory::Memory as Kept;
 use kairos::time::HOUR;
 use serde_json::Value;
-use std::time::Duration;
 
 fn world(events: &[Event]) -> World {
     let engine = Engine::of(PACK);
@@ -35,23 +33,11 @@ fn through_stops(seed: u64) {
     let kept = Kept::default();
     let kept = (rng.below(3) > 0).then_some(&kept);
     for _ in 0..5 {
-        model.set_piece(Some(1 + rng.below(40) as usize));
-        let fault = *rng.pick(&[CommitFault::Before, CommitFault::After]);
-        model.plant_commit((rng.below(2) > 0).then_some((1 + rng.below(9), fault)));
-        let workers = 1 + rng.below(3) as usize;
-        let run = start(world.job(&model, &world.clock(), workers, kept)).expect("it starts");
-        std::thread::sleep(Duration::from_millis(rng.below(25)));
-        match rng.below(3) {
-            0 => run.finish(),
-            _ => run.control.stop(),
-        }
-        match run.join() {
-            Err(RunError::Stopped) | Ok(_) => {}
-            Err(error) => panic!("SIM_SEEDS={seed}: {error}"),
-        }
+        trouble(&model, &mut rng);
+        let job = world.job(&model, &world.clock(), 1 + rng.below(3) as usize, kept);
+        cut_short(start(job).expect("it starts"), &mut rng, 25, seed);
     }
-    model.set_piece(None);
-    model.plant_commit(None);
+    no_trouble(&model);
     // What comes of the last epoch of a run is said with the next start.
     let mut said = seen(&model);
     for start_again in 0..6 {

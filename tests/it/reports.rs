@@ -6,6 +6,7 @@
 
 use crate::definitions::{apply, in_effect};
 use crate::live::{World as LiveWorld, settle};
+use crate::simulator::seeds;
 use kairos::dataflow::RunError;
 use kairos::dataflow::live::{ApplyError, start};
 use kairos::decode::Decoder;
@@ -216,12 +217,6 @@ fn check(world: &World, ending: &Ending) -> Result<Figures, String> {
     }
 }
 
-fn seeds(most: u64) -> std::ops::Range<u64> {
-    let Ok(text) = std::env::var("SIM_SEEDS") else { return 0..most };
-    let (from, to) = text.split_once("..").expect("SIM_SEEDS=from..to");
-    from.parse().expect("a number")..to.parse().expect("a number")
-}
-
 /// Journeys that last, so that much happens to those who are in them.
 const LASTING: &str = r#"
 facts:
@@ -270,7 +265,7 @@ fn world(rng: &mut Rng) -> (String, Vec<Vec<u8>>) {
 #[test]
 fn the_report_is_what_can_be_counted_from_scratch() {
     let mut met: BTreeMap<&str, u64> = BTreeMap::new();
-    for seed in seeds(40) {
+    for seed in seeds(0..40) {
         let mut rng = Rng::new(40_000 + seed);
         let (text, lines) = world(&mut rng);
         let world = World::new(&text, vec![lines.clone()]).expect("a sound pack");

@@ -2,7 +2,7 @@
 
 use super::super::feedback::Feedback;
 use super::super::{Answer, Person, Said, ranks};
-use super::{Frame, Keyed};
+use super::{Frame, Keyed, Unsaid};
 use crate::define::plan::{Plan, RankId, Standing};
 use std::collections::BTreeMap;
 
@@ -92,8 +92,10 @@ impl Keyed {
     }
 
     /// Takes back what those have said who have gone.
-    pub fn unsay(&mut self, unsaid: Vec<Said>) {
-        self.compared.said.extend(unsaid.into_iter().map(|(what, _, more)| (what, more)));
+    pub fn unsay(&mut self, unsaid: Unsaid) {
+        let said = unsaid.said.into_iter();
+        self.compared.said.extend(said.map(|(what, _, more)| (what, more)));
+        self.relations.pairs.extend(unsaid.pairs);
     }
 
     /// Whether somebody is in another slot than before this epoch.

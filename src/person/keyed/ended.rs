@@ -114,9 +114,8 @@ impl Keyed {
         }
         self.effects.clear();
         self.table.put(slot, person, NEVER);
-        if let Some((_, unsaid, unpaired)) = self.take_out(&id) {
+        if let Some((_, unsaid)) = self.take_out(&id) {
             self.unsay(unsaid);
-            self.unpair(unpaired);
         }
         more.then(|| (self.table.find_or_add(&id, leaf_hash(&id), frame.plan), after))
     }

@@ -29,7 +29,7 @@ pub(super) struct Relations {
     /// By fact and product, the persons whom it concerns: place in the order, and slot.
     holders: HashMap<(u16, u64), BTreeSet<(u32, u32)>>,
     /// Pairs of products that persons have said, or taken back, since they were last taken.
-    pairs: Vec<Pair>,
+    pub(super) pairs: Vec<Pair>,
     /// Products whose names everybody knows, or has been told.
     known: HashSet<u64>,
     /// Names that nobody has been told yet, and those that the store does not have yet.
@@ -67,10 +67,6 @@ struct Pending {
     walks: Vec<Walk>,
     forwards: Vec<Event>,
 }
-
-/// What a person who goes away had said, to be taken back when the epoch comes.
-#[derive(Debug, Default)]
-pub struct Unpaired(Vec<Pair>);
 
 /// One person's place in the order in which persons are told: key group, then hash.
 fn place(hash: u64) -> u32 {
@@ -125,12 +121,12 @@ impl Relations {
         }
     }
 
-    /// A person leaves a slot.
-    pub(super) fn move_away(&mut self, person: &mut Person, slot: u32) -> Unpaired {
+    /// A person leaves a slot: gives the pairs that it has said and that are to be taken back.
+    pub(super) fn move_away(&mut self, person: &mut Person, slot: u32) -> Vec<Pair> {
         let before = self.pairs.len();
         let mut saying = self.saying(person, slot);
         lists::take_back(person, &mut saying);
-        Unpaired(self.pairs.split_off(before))
+        self.pairs.split_off(before)
     }
 
     /// Takes out of a step's effects what members have done, for their groups.
@@ -403,11 +399,6 @@ impl Keyed {
     /// Pairs of products that persons have said since they were last taken.
     pub fn take_pairs(&mut self) -> Vec<Pair> {
         std::mem::take(&mut self.relations.pairs)
-    }
-
-    /// Takes back what those have said who have gone.
-    pub fn unpair(&mut self, unpaired: Unpaired) {
-        self.relations.pairs.extend(unpaired.0);
     }
 
     /// Everybody whom the store holds says again which products they have.
