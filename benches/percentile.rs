@@ -120,6 +120,6 @@ fn run(plan: &Arc<Plan>, persons: u64, changes: u64, workers: usize, each: u64) 
         (rounds * each) as f64 / seconds,
         seconds * 1e6 / rounds as f64,
         turned.load(Ordering::Relaxed),
-        held.saturating_sub(before) as f64 / persons as f64,
+        (held - before) as f64 / persons as f64,
     );
 }

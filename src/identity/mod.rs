@@ -44,10 +44,10 @@ pub struct Script {
 
 impl Script {
     /// Everybody who is somebody at some time of the epoch.
-    pub fn persons(&self) -> Vec<CompactString> {
+    pub fn persons(&self) -> Vec<&CompactString> {
         let members = self.members.iter().map(|(_, person)| person);
         let changed = self.changes.iter().flat_map(|(_, change)| change.persons());
-        let mut persons: Vec<CompactString> = members.chain(changed).cloned().collect();
+        let mut persons: Vec<&CompactString> = members.chain(changed).collect();
         persons.sort();
         persons.dedup();
         persons

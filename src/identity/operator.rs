@@ -254,45 +254,31 @@ impl Judge {
         }
         let outcome = self.resolver.epoch(claims, seen, span.end);
         self.figures.note(&outcome, self.resolver.graph().len());
-        let mut assigned: BTreeMap<CompactString, Assigned> =
-            outcome.assigned.into_iter().map(|it| (it.identifier.clone(), it)).collect();
-        // Where those are in this epoch who are worked on together.
+        let mut assigned = outcome.assigned;
+        // Where those are in this epoch who are worked on together, if not where they are after it.
         let mut seats: HashMap<CompactString, usize> = HashMap::default();
         for script in outcome.scripts {
-            let persons = script.persons();
-            let last = script.changes.last().map(|(_, change)| change.survivor().clone());
-            let worker = self.seat(&last.expect("a script has a change"));
-            for person in persons {
-                let from = self.seat(&person);
-                if from != worker {
-                    let person = person.clone();
-                    out.orders.push(Order { epoch, from, to: worker, person });
-                }
-                self.guests.remove(&person);
-                seats.insert(person.clone(), worker);
-                // Whoever has ended and comes again does so at home.
-                let graph = self.resolver.graph();
-                if graph.person_of(&person) != person || !graph.knows(&person) {
-                    continue;
-                }
-                if home(&person, self.peers) != worker {
-                    self.guests.insert(person.clone(), worker);
-                }
-                if self.peers > 1 {
-                    // Where the person is has changed for all its identifiers.
-                    for (identifier, owner) in self.resolver.graph().identifiers_of(&person) {
-                        let earlier = Vec::new();
-                        assigned.entry(identifier.clone()).or_insert(Assigned {
-                            identifier,
-                            earlier,
-                            owner,
-                        });
+            let last = script.changes.last().map(|(_, change)| change.survivor());
+            let worker = self.seat(last.expect("a script has a change"));
+            if self.peers > 1 {
+                let mut moved = Vec::new();
+                for person in script.persons() {
+                    let from = self.seat(person);
+                    if from != worker {
+                        let person = person.clone();
+                        out.orders.push(Order { epoch, from, to: worker, person });
+                    }
+                    if from != worker || self.guests.contains_key(person) {
+                        seats.insert(person.clone(), worker);
+                        moved.push(person);
                     }
                 }
+                moved.into_iter().for_each(|person| self.settle(person, worker, &mut assigned));
             }
             out.told.push((epoch, Told::Script(worker, script)));
         }
-        for record in outcome.records.into_iter().filter(|_| self.kept) {
+        for at in outcome.touched.into_iter().filter(|_| self.kept) {
+            let record = self.resolver.graph().record(at);
             let bytes = postcard::to_stdvec(&record).expect("a record is plain data");
             out.told.push((epoch, Told::Link(record.name, bytes)));
         }
@@ -305,18 +291,38 @@ impl Judge {
         for (identifier, at) in outcome.erased {
             erased.entry(identifier).or_default().push(at);
         }
-        for (identifier, assigned) in assigned {
+        for Assigned { identifier, earlier, owner } in assigned {
             let address = |owner: Owner| Address { worker: self.seat(&owner.person), owner };
             let then = |owner: Owner| match seats.get(&owner.person) {
                 Some(&worker) => Address { worker, owner },
                 None => address(owner),
             };
-            let earlier = assigned.earlier.into_iter();
-            let earlier = earlier.map(|(at, owner)| (at, then(owner))).collect();
-            let address = address(assigned.owner);
+            let earlier = earlier.into_iter().map(|(at, owner)| (at, then(owner))).collect();
+            let address = address(owner);
             let erased = erased.remove(&identifier).unwrap_or_default();
             out.answers.push(Answer { epoch, identifier, earlier, address, erased });
         }
+    }
+
+    /// Somebody was worked on at a worker, and stays there if there is anything left: all its identifiers have to know.
+    fn settle(&mut self, person: &CompactString, worker: usize, assigned: &mut Vec<Assigned>) {
+        self.guests.remove(person);
+        let graph = self.resolver.graph();
+        // Whoever has ended and comes again does so at home.
+        if graph.person_of(person) != *person || !graph.knows(person) {
+            return;
+        }
+        if home(person, self.peers) != worker {
+            self.guests.insert(person.clone(), worker);
+        }
+        // Of some it is said twice, which does no harm.
+        let identifiers = graph.identifiers_of(person).into_iter();
+        let earlier = Vec::new;
+        assigned.extend(identifiers.map(|(identifier, owner)| Assigned {
+            identifier,
+            earlier: earlier(),
+            owner,
+        }));
     }
 }
 

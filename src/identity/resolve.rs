@@ -1,6 +1,6 @@
 //! The claims of one epoch, and what follows from them. Pure: the operators around it only carry things.
 
-use super::graph::{Change, Ended, Ending, Graph, LeafRecord, Owner, Refusal};
+use super::graph::{Change, Ended, Ending, Graph, Owner, Refusal};
 use super::{Erased, Script, When, when};
 use crate::define::plan::IdentityPlan;
 use crate::epoch::Span;
@@ -24,8 +24,9 @@ pub struct Assigned {
 pub struct Outcome {
     pub assigned: Vec<Assigned>,
     pub scripts: Vec<Script>,
-    /// What the store has to keep, and the leaves of which it keeps nothing any more.
-    pub records: Vec<LeafRecord>,
+    /// The places in the graph of leaves of which a store has to keep what they are now, and the leaves of which it keeps
+    /// nothing any more.
+    pub touched: Vec<u32>,
     pub removed: Vec<CompactString>,
     /// Identifiers of those who are erased, and at which place in the order of events.
     pub erased: Vec<(CompactString, When)>,
@@ -193,9 +194,11 @@ impl Resolver {
                 }
                 continue;
             }
-            let touched = self.graph.touched();
             // What is known already says nothing, however epochs are cut.
-            let is_new = !self.graph.is_known(&claim);
+            if self.graph.is_known(&claim) {
+                continue;
+            }
+            let touched = self.graph.touched();
             let owner = |id: &CompactString| (id.clone(), self.graph.owner(id));
             let owners: Vec<(CompactString, Owner)> = claim.identifiers().map(owner).collect();
             for (_, owner) in &owners {
@@ -205,9 +208,7 @@ impl Resolver {
                 outcome.refused.push((refusal, claim));
             }
             for (identifier, before) in owners {
-                if is_new {
-                    self.graph.named(&identifier, when.0);
-                }
+                self.graph.named(&identifier, when.0);
                 if self.graph.owner(&identifier).leaf != before.leaf {
                     earlier.note(identifier, when, before, false);
                 }
@@ -218,8 +219,8 @@ impl Resolver {
         self.forget(end, &mut forgotten, &mut stage, &mut earlier, &mut loose);
         outcome.scripts = stage.scripts();
         outcome.removed = self.graph.take_removed();
-        let (records, mut owners) = self.graph.take_touched();
-        outcome.records = records;
+        let mut owners;
+        (outcome.touched, owners) = self.graph.take_touched();
         loose.retain(|loose| owners.iter().all(|(identifier, _)| identifier != loose));
         let owner = |identifier: CompactString| (self.graph.owner(&identifier), identifier);
         owners.extend(loose.into_iter().map(owner).map(|(owner, identifier)| (identifier, owner)));
@@ -328,58 +329,57 @@ impl Earlier {
 /// The changes of an epoch, and who was who when it began.
 #[derive(Default)]
 struct Stage {
-    members: BTreeMap<CompactString, Vec<CompactString>>,
-    /// Persons that have come about in this epoch.
-    fresh: BTreeSet<CompactString>,
+    groups: Groups,
+    /// The persons of whom something was said, by number, and the leaves that they had.
+    members: Vec<(usize, CompactString, Vec<CompactString>)>,
     changes: Vec<(When, Change)>,
 }
 
 impl Stage {
+    /// Something is said of a person. One that has come about in this epoch has a number by then.
     fn note(&mut self, owner: &Owner, leaves: impl FnOnce() -> Vec<CompactString>) {
-        if !self.fresh.contains(&owner.person) {
-            self.members.entry(owner.person.clone()).or_insert_with(leaves);
+        let (number, is_new) = self.groups.number(&owner.person);
+        if is_new {
+            self.members.push((number, owner.person.clone(), leaves()));
         }
     }
 
     fn add(&mut self, when: When, changes: &mut Vec<Change>) {
         for change in changes.drain(..) {
-            if let Change::Part { into, .. } = &change
-                && !self.members.contains_key(into)
-            {
-                self.fresh.insert(into.clone());
-            }
+            let [one, two] = change.persons();
+            self.groups.unite(one, two);
             self.changes.push((when, change));
         }
     }
 
     fn end(&mut self, when: When, ended: &Ended, why: Ending) {
         let Ended { person, leaves, .. } = ended;
-        let alone = leaves.iter().filter(|leaf| !self.members.contains_key(*leaf));
-        self.fresh.extend(alone.cloned());
+        // Each leaf is somebody of its own from now on.
+        leaves.iter().for_each(|leaf| _ = self.groups.number(leaf));
+        self.groups.unite(person, person);
         let change = Change::End { person: person.clone(), leaves: leaves.clone(), why };
         self.changes.push((when, change));
     }
 
     /// One script for all persons that have to do with one another.
-    fn scripts(self) -> Vec<Script> {
-        let mut groups = Groups::default();
-        for (_, change) in &self.changes {
-            let [one, two] = change.persons();
-            groups.unite(one, two);
+    fn scripts(mut self) -> Vec<Script> {
+        let mut scripts = Vec::new();
+        let mut of: Vec<Option<usize>> = vec![None; self.groups.roots.len()];
+        for (when, change) in self.changes {
+            let (number, _) = self.groups.number(change.survivor());
+            let script = *of[self.groups.root(number)].get_or_insert_with(|| {
+                scripts.push(Script { members: Vec::new(), changes: Vec::new() });
+                scripts.len() - 1
+            });
+            scripts[script].changes.push((when, change));
         }
-        let mut scripts: BTreeMap<usize, Script> = BTreeMap::new();
-        let blank = || Script { members: Vec::new(), changes: Vec::new() };
-        for (person, leaves) in self.members {
-            if let Some(group) = groups.of(&person) {
+        for (number, person, leaves) in self.members {
+            if let Some(script) = of[self.groups.root(number)] {
                 let members = leaves.into_iter().map(|leaf| (leaf, person.clone()));
-                scripts.entry(group).or_insert_with(blank).members.extend(members);
+                scripts[script].members.extend(members);
             }
         }
-        for (when, change) in self.changes {
-            let group = groups.of(change.survivor()).expect("united above");
-            scripts.entry(group).or_insert_with(blank).changes.push((when, change));
-        }
-        scripts.into_values().collect()
+        scripts
     }
 }
 
@@ -391,13 +391,14 @@ struct Groups {
 }
 
 impl Groups {
-    fn number(&mut self, person: &CompactString) -> usize {
-        if let Some(known) = self.numbers.get(person) {
-            return *known;
+    /// The number of a person, and whether it was given just now.
+    fn number(&mut self, person: &CompactString) -> (usize, bool) {
+        let next = self.roots.len();
+        let number = *self.numbers.entry_ref(person).or_insert(next);
+        if number == next {
+            self.roots.push(next);
         }
-        self.roots.push(self.roots.len());
-        self.numbers.insert(person.clone(), self.roots.len() - 1);
-        self.roots.len() - 1
+        (number, number == next)
     }
 
     fn root(&mut self, mut at: usize) -> usize {
@@ -409,13 +410,8 @@ impl Groups {
     }
 
     fn unite(&mut self, one: &CompactString, two: &CompactString) {
-        let (one, two) = (self.number(one), self.number(two));
+        let (one, two) = (self.number(one).0, self.number(two).0);
         let (one, two) = (self.root(one), self.root(two));
         self.roots[one.max(two)] = one.min(two);
-    }
-
-    fn of(&mut self, person: &CompactString) -> Option<usize> {
-        let at = *self.numbers.get(person)?;
-        Some(self.root(at))
     }
 }

@@ -21,7 +21,6 @@ pub struct Groups {
 /// Persons whom one epoch joins or parts, brought together for it.
 pub(super) struct Group {
     script: Script,
-    pub(super) ids: Vec<CompactString>,
     /// Those who are there, by identifier.
     persons: BTreeMap<CompactString, Person>,
     /// To whom each leaf belongs now.
@@ -37,14 +36,12 @@ impl Groups {
     pub fn new(scripts: impl IntoIterator<Item = Script>) -> Groups {
         let mut groups = Groups::default();
         for script in scripts {
-            let ids = script.persons();
             let at = groups.groups.len();
-            groups.of.extend(ids.iter().map(|id| (id.clone(), at)));
+            groups.of.extend(script.persons().into_iter().map(|id| (id.clone(), at)));
             groups.groups.push(Group {
-                owners: script.members.iter().cloned().collect(),
-                ids,
                 script,
                 persons: BTreeMap::new(),
+                owners: BTreeMap::new(),
                 ended: BTreeMap::new(),
                 events: Vec::new(),
                 effects: BTreeMap::new(),
@@ -80,6 +77,11 @@ impl Group {
         self.persons.insert(person.id.clone(), person);
     }
 
+    /// Everybody who is somebody at some time of the epoch.
+    pub(super) fn ids(&self) -> Vec<CompactString> {
+        self.script.persons().into_iter().cloned().collect()
+    }
+
     /// Whether its changes only give identifiers to persons under which nothing has happened yet, and nothing happens before
     /// they do: then everybody's events happen to them as always. Most links are of this kind.
     pub(super) fn only_names(&self, is_there: impl Fn(&str) -> bool, watermark: i64) -> bool {
@@ -97,6 +99,7 @@ impl Group {
 
     /// Lets everything happen: the events of all of them, and in between the changes. Gives who is left.
     pub(super) fn play(&mut self, frame: &Frame, emit: &mut Emit) -> (Vec<Person>, Tally) {
+        self.owners.extend(std::mem::take(&mut self.script.members));
         let key = |event: &Event| when(event, frame.watermark);
         let mut events = std::mem::take(&mut self.events);
         events.sort_by_key(key);

@@ -348,7 +348,7 @@ impl Keyed {
             }
             return;
         }
-        for id in std::mem::take(&mut group.ids) {
+        for id in group.ids() {
             if let Some((person, unsaid)) = self.take_out(&id) {
                 self.unsay(unsaid);
                 group.bring(person);

@@ -24,6 +24,9 @@ impl Graph {
 
     /// The same of all identifiers that were named together.
     pub(in crate::identity) fn named(&mut self, identifier: &str, at: i64) {
+        if self.rules.forget_after.is_none() {
+            return;
+        }
         if let Some(first) = self.find(identifier) {
             self.note_seen(self.current(first), at);
         }

@@ -19,22 +19,23 @@ pub struct LeafRecord {
 }
 
 impl Graph {
-    /// What the store has to keep of the leaves that something has happened to, and the identifiers among them whose events
-    /// come in under these leaves now; forgets which these were.
-    pub fn take_touched(&mut self) -> (Vec<LeafRecord>, Vec<(CompactString, Owner)>) {
+    /// The places of leaves that something has happened to, and the identifiers among them whose events come in under these
+    /// leaves now; forgets which these were.
+    pub fn take_touched(&mut self) -> (Vec<u32>, Vec<(CompactString, Owner)>) {
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
         touched.retain(|at| !self.is_free(*at));
-        let mut kept = std::mem::take(&mut self.noticed);
-        kept.extend(&touched);
-        kept.sort_unstable();
-        kept.dedup();
-        let records = kept.iter().filter(|at| !self.is_free(**at)).map(|&at| self.record(at));
-        let records = records.collect();
         let current = touched.iter().filter(|&&at| self.is_current(at));
         let owner = |&at: &u32| (self.name(self.leaves[at as usize].first), self.owner_of(at));
-        (records, current.map(owner).collect())
+        let owners = current.map(owner).collect();
+        if !self.noticed.is_empty() {
+            touched.append(&mut self.noticed);
+            touched.sort_unstable();
+            touched.dedup();
+            touched.retain(|at| !self.is_free(*at));
+        }
+        (touched, owners)
     }
 
     /// Takes in what a store has kept: all records, then [`Graph::restored`].
@@ -84,7 +85,8 @@ impl Graph {
         self.noticed.clear();
     }
 
-    fn record(&self, at: u32) -> LeafRecord {
+    /// What the store has to keep of the leaf in a place.
+    pub fn record(&self, at: u32) -> LeafRecord {
         let leaf = &self.leaves[at as usize];
         let name = |at: &u32| self.leaves[*at as usize].name.clone();
         let severed = self.severed.get(&at).into_iter().flatten().map(name).collect();

@@ -60,7 +60,7 @@ fn what_a_store_has_kept_is_the_same_again() {
     let apart = Claim::Apart("email:a@b.pl".into(), None);
     graph.take(&apart, &mut Vec::new()).unwrap();
     let mut again = self::graph();
-    graph.take_touched().0.iter().for_each(|record| again.restore(record));
+    graph.take_touched().0.into_iter().for_each(|at| again.restore(&graph.record(at)));
     again.restored();
     let owners = |graph: &Graph| {
         let mut owners: Vec<_> = graph.owners().collect();
