@@ -3,6 +3,13 @@
 //! The tree keeps `Option`s, names and spans; nothing here is resolved or type-checked. [`crate::define::compile`]
 //! turns it into a plan without either. The slow oracle interprets this tree directly.
 
+mod policy;
+
+pub use policy::{
+    Cap, ConsentProof, ConsentRule, Exclusive, Gap, HoldOut, Holiday, LookAhead, OnLimit, Policy,
+    QuietHours, Scope, Suppress, Throttle,
+};
+
 use std::sync::Arc;
 
 /// A place in a pack: which file (index into [`Pack::files`]), line and column (both from 1, in characters), length.
@@ -438,85 +445,9 @@ pub struct Send {
     pub purpose: Option<Name>,
     pub tags: Vec<Name>,
     pub valid_for: Option<Millis>,
+    /// While a segment suppresses it, it waits until that is left; else it is dropped.
+    pub waits_out: bool,
     pub with: Vec<(Name, Expr)>,
-}
-
-/// `policy:`
-#[derive(Clone, Debug, Default)]
-pub struct Policy {
-    pub span: Span,
-    /// IANA name; default UTC.
-    pub time_zone: Option<Name>,
-    pub consent: Vec<ConsentRule>,
-    pub suppress: Vec<Suppress>,
-    pub quiet_hours: Vec<QuietHours>,
-    pub caps: Vec<Cap>,
-}
-
-/// A message of this channel and purpose (absent: any) needs this consent.
-#[derive(Clone, Debug)]
-pub struct ConsentRule {
-    pub span: Span,
-    pub channel: Option<Name>,
-    pub purpose: Option<Name>,
-    pub proof: ConsentProof,
-    /// What holds for a person who has said nothing: `granted` is true, `denied` (the default) false.
-    pub default: bool,
-}
-
-/// Where a person's consent is read.
-#[derive(Clone, Debug)]
-pub enum ConsentProof {
-    /// `category: Advertising`: `context.consent.categoryPreferences` of any event.
-    Category(Name),
-    /// `trait: email_consent`: a boolean trait.
-    Trait(Name),
-}
-
-/// `suppress: [ { while: open-ticket, except: [transactional] } ]`
-#[derive(Clone, Debug)]
-pub struct Suppress {
-    pub segment: Name,
-    pub except: Vec<Name>,
-}
-
-/// `quiet_hours: { from: "21:00", to: "08:00", then: defer, channels: [sms], except: [transactional] }`
-#[derive(Clone, Debug)]
-pub struct QuietHours {
-    pub span: Span,
-    pub from: ClockTime,
-    pub to: ClockTime,
-    /// False: drop.
-    pub defer: bool,
-    /// Empty: all.
-    pub channels: Vec<Name>,
-    /// Tags or purposes.
-    pub except: Vec<Name>,
-}
-
-/// One frequency cap. What is not named matches everything.
-#[derive(Clone, Debug)]
-pub struct Cap {
-    pub span: Span,
-    /// Shown in reasons; default made from what it matches, e.g. `sms 1 per day`.
-    pub name: Option<Name>,
-    pub channel: Option<Name>,
-    pub tag: Option<Name>,
-    pub journey: Option<Name>,
-    pub max: Spanned<u32>,
-    pub window: Spanned<Window>,
-    pub on_limit: OnLimit,
-    /// Tags or purposes that neither count nor are held.
-    pub except: Vec<Name>,
-}
-
-/// `on_limit:`: what becomes of a message beyond a cap.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnLimit {
-    #[default]
-    Drop,
-    Wait,
-    Exit,
 }
 
 /// One entry of `tests:`: a script in the language of `dataflows/README.md`, kept as lines with their places.

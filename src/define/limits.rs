@@ -57,6 +57,9 @@ pub const KEEP_MAX: u32 = 100;
 /// The highest `max` of a cap; every counted send is kept for each person.
 pub const CAP_MAX: u32 = 1_000;
 
+/// The highest `max` of a throttle.
+pub const THROTTLE_MAX: u32 = 1_000_000;
+
 /// Bytes of one line of a test script.
 pub const SCRIPT_LINE_BYTES_MAX: usize = 4_000;
 

@@ -5,6 +5,7 @@
 //!
 //! ```text
 //!  09:00  anna  Order Completed  order_id=o1 total=120      an event
+//!  late 08:50  anna  Product Viewed                         one that comes only now
 //!  +5d                                                      time runs on
 //!  expect anna send email thank-you at day 2 10:00          what must have been decided
 //! ```
@@ -23,6 +24,8 @@ pub enum ScriptLine {
     Blank,
     Event {
         at: When,
+        /// It comes now, and happened at that instant before.
+        late: bool,
         person: String,
         call: Call,
         /// Properties or traits in the order of the line; dotted names nest.
@@ -134,10 +137,17 @@ pub fn parse_line(line: &str) -> Result<ScriptLine, String> {
         words.next();
         return expectation(words).map(ScriptLine::Expect);
     }
+    let late = words.peek() == "late";
+    if late {
+        words.next();
+    }
     let at = when(&mut words)?;
     let person = words.next();
     if person.is_empty() {
-        return Ok(ScriptLine::Run { at });
+        return match late {
+            true => Err("expected a person: only an event can be late".to_owned()),
+            false => Ok(ScriptLine::Run { at }),
+        };
     }
     if person.contains('=') {
         return Err(format!("expected a person after the time, found {person}"));
@@ -148,7 +158,7 @@ pub fn parse_line(line: &str) -> Result<ScriptLine, String> {
     }
     let call = call(person, &name)?;
     let fields = fields(&mut words)?;
-    Ok(ScriptLine::Event { at, person: person.to_owned(), call, fields })
+    Ok(ScriptLine::Event { at, late, person: person.to_owned(), call, fields })
 }
 
 /// The words of a line that are still to be read.
@@ -195,7 +205,7 @@ fn when(words: &mut Words) -> Result<When, String> {
     if dated && let Ok(date) = first.parse::<jiff::civil::Date>() {
         return time_of_day(words.next()).map(|clock| When::Date { date, clock });
     }
-    match nearest(first, ["expect", "day"]) {
+    match nearest(first, ["expect", "day", "late"]) {
         Some(word) => Err(format!("unknown \"{first}\"; did you mean \"{word}\"?")),
         None => Err(format!("{WHEN}, found \"{first}\"")),
     }

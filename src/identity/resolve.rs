@@ -265,7 +265,11 @@ impl Resolver {
     ) -> Ended {
         let owner = Owner { leaf: person.clone(), person: person.clone() };
         stage.note(&owner, || self.graph.members_of(person));
-        let identifiers = self.graph.identifiers_of(person);
+        let mut identifiers = self.graph.identifiers_of(person);
+        if identifiers.is_empty() {
+            // Linked to none, and known by what has happened to it all the same.
+            identifiers.push((person.clone(), owner));
+        }
         let ended = self.graph.end(person);
         earlier.end(&ended);
         for (identifier, owner) in identifiers {
@@ -413,5 +417,30 @@ impl Groups {
         let (one, two) = (self.number(one).0, self.number(two).0);
         let (one, two) = (self.root(one), self.root(two));
         self.roots[one.max(two)] = one.min(two);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::define::ast::SourceFile;
+    use crate::define::compile::{Keep, compile};
+    use crate::define::parse::parse;
+
+    #[test]
+    fn whoever_is_erased_twice_in_an_epoch_was_somebody_in_between() {
+        let text = "identity: { identifiers: [user, anonymous] }";
+        let (pack, _) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
+        let plan = compile(&pack, Keep::Used).unwrap();
+        let mut resolver = Resolver::new(plan.inputs.identity.unwrap());
+        let at = |time| (time, time, Origin { source: 0, position: time as u64 });
+        let both = Claim::Together(vec!["user:u".into(), "anonymous:a".into()]);
+        let erased = |id: &str| Claim::Erased(id.into());
+        let claims = vec![(at(1), both), (at(2), erased("user:u")), (at(3), erased("anonymous:a"))];
+        let outcome = resolver.epoch(claims, Vec::new(), 10);
+        let of = outcome.assigned.iter().find(|it| it.identifier == "anonymous:a").unwrap();
+        let persons: Vec<_> =
+            of.earlier.iter().map(|(until, owner)| (until.0, owner.person.as_str())).collect();
+        assert_eq!(persons, [(2, "user:u"), (3, "anonymous:a")]);
     }
 }

@@ -111,10 +111,6 @@ impl Outputs {
                 .collect(),
             ..Tally::default()
         };
-        let mut decided = 0;
-        let is_decision = |label: &usize| self.labels.name(*label as u32)[0] == "decisions";
-        // Every send has as many labels as every other, one send after the other.
-        let per_send = (0..self.labels.len()).filter(is_decision).count() / plan.sends.len().max(1);
         for (label, &count) in counts.iter().enumerate().take(self.labels.len()) {
             let [section, name, _, what] = self.labels.name(label as u32);
             match section.as_str() {
@@ -123,8 +119,8 @@ impl Outputs {
                 "segments" => tally.segment(name, what, count),
                 "journeys" => tally.journey(name, what, count),
                 "decisions" => {
-                    let channel = &plan.sends[decided / per_send].channel;
-                    decided += 1;
+                    let send = self.labels.send_of(label as u32);
+                    let channel = send.map_or("", |send| &plan.sends[send].channel);
                     tally.decision(name, channel, what, count);
                 }
                 _ => {}

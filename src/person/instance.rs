@@ -55,6 +55,12 @@ pub(super) enum Phase {
     Pending { due: i64 },
     /// At a message that was deferred.
     Deferred { due: i64, until: i64 },
+    /// At a message that waits for something to end, until it is worth nothing any more.
+    Held {
+        due: i64,
+        #[serde(with = "crate::time::instant")]
+        until: i64,
+    },
     /// Over; swept at the end of the instant.
     Done,
 }
@@ -66,7 +72,8 @@ impl Instance {
             Phase::Waiting { until }
             | Phase::Quiet { until }
             | Phase::Listening { until }
-            | Phase::Deferred { until, .. } => until,
+            | Phase::Deferred { until, .. }
+            | Phase::Held { until, .. } => until,
             Phase::Running | Phase::Pending { .. } | Phase::Done => NEVER,
         };
         // An exit that was not asked yet is asked within the instant, not by a timer.
@@ -86,6 +93,7 @@ impl Instance {
             Phase::Waiting { .. } => "waiting",
             Phase::Quiet { .. } => "waiting for silence",
             Phase::Listening { .. } => "waiting for an event",
+            Phase::Held { .. } => "held back",
             Phase::Pending { .. } => "about to send",
             Phase::Deferred { .. } => "message deferred",
             Phase::Done => "done",

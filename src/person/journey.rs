@@ -320,7 +320,7 @@ pub(super) fn wake(turn: &mut Turn, number: u32) {
     };
     let instance = &mut turn.person.instances[at];
     match instance.phase {
-        Phase::Deferred { due, .. } => {
+        Phase::Deferred { due, .. } | Phase::Held { due, .. } => {
             instance.phase = Phase::Pending { due };
             return;
         }

@@ -6,9 +6,10 @@
 
 use super::effect::{Change, Effect, ExitReason};
 use super::instance::{Instance, Phase};
+use super::policy::Sent;
 use super::turn::{Frame, Turn};
 use super::{Person, dates, journey, ranks, segment};
-use crate::define::plan::{Again, Plan, SegmentSet, SendId};
+use crate::define::plan::{Again, Plan, SegmentSet};
 use crate::event::{Event, Kind, Origin};
 use crate::limits::{EXIT_EVENTS_MAX, HISTORY_MAX};
 use compact_str::CompactString;
@@ -21,7 +22,7 @@ pub struct Leaf {
     /// What it would be alone.
     alone: Person,
     /// What was really sent to it before it was linked, oldest first.
-    sent: Vec<(i64, SendId)>,
+    sent: Vec<Sent>,
 }
 
 /// An event for which an exit waits.
@@ -347,10 +348,7 @@ fn bound(heard: &mut Vec<Heard>) {
 }
 
 /// What is left of a list when others are taken out, one for one.
-fn without<'a>(
-    sends: &[(i64, SendId)],
-    others: impl Iterator<Item = &'a (i64, SendId)>,
-) -> Vec<(i64, SendId)> {
+fn without<'a>(sends: &[Sent], others: impl Iterator<Item = &'a Sent>) -> Vec<Sent> {
     let mut left = sends.to_vec();
     for other in others {
         if let Some(at) = left.iter().position(|send| send == other) {

@@ -32,7 +32,7 @@ pub use ranks::{Answer, Said, order};
 pub use timers::{Timers, Worth};
 
 use crate::define::plan::expr::BasketField;
-use crate::define::plan::{FactId, Plan, SegmentId, SegmentSet, SendId};
+use crate::define::plan::{FactId, Plan, SegmentId, SegmentSet};
 use crate::event::Value;
 use crate::time::NEVER;
 use crate::time::zone::Zone;
@@ -72,7 +72,7 @@ pub struct Person {
     entries: u32,
     history: Vec<History>,
     /// Sends that caps count, oldest first.
-    sends: Vec<(i64, SendId)>,
+    sends: Vec<policy::Sent>,
     watches: Vec<dates::Watch>,
     message_ids: MessageIds,
     /// Each as it would be alone, if events have come under more than one identifier.

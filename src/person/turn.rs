@@ -252,6 +252,12 @@ impl Turn<'_> {
         } else {
             self.changed |= segment::follow(self.person, plan, asked);
         }
+        if plan.policy.heard.has(event.kind) {
+            policy::revoke(self.person, plan, event);
+            policy::not_delivered(self.person, plan, event);
+            segment::follow_all(self.person, plan);
+            self.changed = true;
+        }
         self.person.hear_exit(plan, event);
         if !self.person.instances.is_empty() {
             journey::exit_by_event(self, event);
@@ -325,6 +331,7 @@ impl Turn<'_> {
                 | Phase::Quiet { until }
                 | Phase::Listening { until }
                 | Phase::Deferred { until, .. }
+                | Phase::Held { until, .. }
                     if until <= now =>
                 {
                     due.push((until, DueTimer::Instance(instance.number)));
@@ -412,10 +419,29 @@ impl Turn<'_> {
                 journey::enter_by_segments(self, &changes);
                 continue;
             }
+            self.release();
             let Some(at) = self.next_message() else { return };
             messages += 1;
             self.decide(at, messages > MESSAGES_PER_INSTANT_MAX);
         }
+    }
+
+    /// Messages that wait for something to end are asked about again once it has.
+    fn release(&mut self) {
+        for at in 0..self.person.instances.len() {
+            let Phase::Held { due, .. } = self.person.instances[at].phase else { continue };
+            if !self.message(at, due).is_some_and(|message| policy::is_held(&message)) {
+                self.person.instances[at].phase = Phase::Pending { due };
+            }
+        }
+    }
+
+    /// The message at which an instance stands.
+    fn message(&self, at: usize, due: i64) -> Option<policy::Message<'_>> {
+        let instance = &self.person.instances[at];
+        let program = &self.plan.journeys[usize::from(instance.journey.0)].program;
+        let Op::Send(send) = program.get(usize::from(instance.place))?.op else { return None };
+        Some(policy::Message { person: self.person, plan: self.plan, instance, send, due })
     }
 
     /// The pending message of the highest priority.
@@ -433,32 +459,30 @@ impl Turn<'_> {
     }
 
     fn decide(&mut self, at: usize, over_limit: bool) {
-        let plan = self.plan;
-        let instance = &self.person.instances[at];
-        let journey = &plan.journeys[instance.journey.0 as usize];
-        let (Phase::Pending { due }, Op::Send(send)) =
-            (instance.phase, &journey.program[instance.place as usize].op)
-        else {
-            return;
-        };
-        let mut verdict = policy::decide(self.person, plan, instance, *send, due, self.clock);
+        let Phase::Pending { due } = self.person.instances[at].phase else { return };
+        let Some(message) = self.message(at, due) else { return };
+        let send = message.send;
+        let mut verdict = policy::decide(&message, self.clock);
         if over_limit {
             verdict.outcome = Outcome::Drop { reason: Reason::Limit };
         }
-        let decision = journey::decision(self, at, *send, due, verdict.outcome.clone());
+        let decision = journey::decision(self, at, send, due, verdict.outcome.clone());
         self.effects.push(Effect::Decision(Box::new(decision)));
-        self.follow_verdict(at, *send, due, &verdict);
+        self.follow_verdict(at, send, due, &verdict);
     }
 
     fn follow_verdict(&mut self, at: usize, send: SendId, due: i64, verdict: &policy::Verdict) {
         let now = self.person.now;
         match verdict.outcome {
             Outcome::Defer { until, .. } => {
-                self.person.instances[at].phase = Phase::Deferred { due, until };
+                self.person.instances[at].phase = match verdict.held {
+                    true => Phase::Held { due, until },
+                    false => Phase::Deferred { due, until },
+                };
                 return;
             }
             Outcome::Send => {
-                policy::remember(self.person, self.plan, send);
+                policy::remember(self.person, self.plan, send, at);
                 self.person.instances[at].last_sent = now;
             }
             Outcome::Drop { .. } if verdict.exit => {

@@ -24,12 +24,15 @@ pub enum Held {
     HoldOut,
     Consent,
     QuietHours,
-    Limit,
+    TooMany,
     CatchingUp,
     /// The number by which the segment is counted.
     Suppressed(u16),
-    /// The number of the cap's name in [`Counts`].
-    Cap(u16),
+    /// The journey of which the person hears, or whose message is due soon.
+    Excluded(u16),
+    LookAhead(u16),
+    /// A cap, gap or throttle: the number of its words in [`Counts`].
+    Limit(u16),
 }
 
 /// Of one segment.
@@ -93,8 +96,8 @@ pub struct Counts {
     /// Messages by what held them, and whether they were dropped.
     pub(super) held: BTreeMap<(u16, Held, bool), u64>,
     pub(super) arms: Vec<OfArm>,
-    /// The names of caps that have held something.
-    pub(super) caps: Vec<String>,
+    /// Caps, gaps and throttles in the words of reasons.
+    pub(super) limits: Vec<String>,
 }
 
 type Pairs = hashbrown::HashMap<u32, i64, foldhash::fast::FixedState>;
@@ -143,16 +146,16 @@ impl Counts {
         self.reached.resize(grown(self.reached.len(), sizes.places), 0);
         self.arms.resize(grown(self.arms.len(), sizes.arms), OfArm::default());
         self.sends.resize(grown(self.sends.len(), sizes.sends), OfSend::default());
-        for name in shape.caps() {
-            self.cap(name);
+        for name in shape.limits() {
+            self.limit(name);
         }
     }
 
-    fn cap(&mut self, name: &str) -> u16 {
-        let known = self.caps.iter().position(|known| known == name);
+    fn limit(&mut self, name: &str) -> u16 {
+        let known = self.limits.iter().position(|known| known == name);
         known.unwrap_or_else(|| {
-            self.caps.push(name.to_owned());
-            self.caps.len() - 1
+            self.limits.push(name.to_owned());
+            self.limits.len() - 1
         }) as u16
     }
 
@@ -181,10 +184,10 @@ impl Counts {
             a.revenue = a.revenue.saturating_add(b.revenue);
         });
         for ((send, held, dropped), count) in &other.held {
-            // Another worker may have met the caps in another order.
+            // Another worker may have met the limits in another order.
             let held = match held {
-                Held::Cap(at) => {
-                    Held::Cap(self.cap(other.caps.get(usize::from(*at)).map_or("", |it| it)))
+                Held::Limit(at) => {
+                    Held::Limit(self.limit(other.limits.get(usize::from(*at)).map_or("", |it| it)))
                 }
                 held => *held,
             };
@@ -330,10 +333,14 @@ impl Counts {
             Reason::HoldOut => Held::HoldOut,
             Reason::Consent => Held::Consent,
             Reason::QuietHours => Held::QuietHours,
-            Reason::Limit => Held::Limit,
+            Reason::Limit => Held::TooMany,
             Reason::CatchingUp => Held::CatchingUp,
             Reason::Suppressed(id) => Held::Suppressed(shape.segment(id) as u16),
-            Reason::Cap(at) => Held::Cap(self.cap(shape.cap(at))),
+            Reason::Excluded(by) => Held::Excluded(by.0),
+            Reason::LookAhead(to) => Held::LookAhead(to.0),
+            Reason::Cap(_) | Reason::Gap(_) | Reason::Throttle(_) => {
+                Held::Limit(self.limit(shape.limit(by)))
+            }
         };
         *self.held.entry((send.0, held, dropped)).or_default() += 1;
     }
@@ -402,7 +409,7 @@ mod tests {
         other.held(&after, SendId(0), Reason::Cap(1), true);
         counts.add(&other);
         let held: Vec<_> = counts.held.iter().collect();
-        assert_eq!(held, [(&(0, Held::Cap(0), true), &2)]);
-        assert_eq!(counts.caps, ["a", "b"]);
+        assert_eq!(held, [(&(0, Held::Limit(0), true), &2)]);
+        assert_eq!(counts.limits, ["cap a", "cap b"]);
     }
 }

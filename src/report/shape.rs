@@ -1,6 +1,6 @@
 //! Where things of a plan are counted.
 
-use crate::define::plan::{ArmId, JourneyId, Op, Plan, SegmentId, SegmentSet};
+use crate::define::plan::{ArmId, JourneyId, Op, Plan, Reason, SegmentId, SegmentSet};
 use std::collections::BTreeMap;
 
 /// Places in arrays, by the plan's numbers. Numbers are never given twice, so that what was counted under an earlier plan
@@ -17,8 +17,11 @@ pub struct Shape {
     arms: Vec<usize>,
     arm_count: usize,
     sends: usize,
-    /// The names of the policy's caps, whose numbers are another policy's for something else.
-    caps: Vec<String>,
+    /// The policy's caps, gaps and throttles in the words of reasons: their numbers are another policy's for something else.
+    limits: Vec<String>,
+    /// How many of them are caps, and how many gaps.
+    caps: usize,
+    gaps: usize,
 }
 
 impl Shape {
@@ -40,7 +43,14 @@ impl Shape {
                 }
             }
         }
-        shape.caps = plan.policy.caps.iter().map(|cap| cap.name.to_string()).collect();
+        let policy = &plan.policy;
+        (shape.caps, shape.gaps) = (policy.caps.len(), policy.gaps.len());
+        let numbers = |count: usize| (0..count).map(|at| at as u16);
+        let caps = numbers(shape.caps).map(Reason::Cap);
+        let gaps = numbers(shape.gaps).map(Reason::Gap);
+        let throttles = numbers(policy.throttles.len()).map(Reason::Throttle);
+        let limits = caps.chain(gaps).chain(throttles);
+        shape.limits = limits.map(|reason| plan.reason(reason)).collect();
         shape
     }
 
@@ -66,12 +76,19 @@ impl Shape {
         Some(self.arms[place] + usize::from(id.arm)).filter(|at| *at < self.arm_count)
     }
 
-    pub(super) fn cap(&self, cap: u16) -> &str {
-        self.caps.get(usize::from(cap)).map_or("", String::as_str)
+    /// The words for a limit that was reached.
+    pub(super) fn limit(&self, reason: Reason) -> &str {
+        let at = match reason {
+            Reason::Cap(at) => usize::from(at),
+            Reason::Gap(at) => self.caps + usize::from(at),
+            Reason::Throttle(at) => self.caps + self.gaps + usize::from(at),
+            _ => return "",
+        };
+        self.limits.get(at).map_or("", String::as_str)
     }
 
-    pub(super) fn caps(&self) -> &[String] {
-        &self.caps
+    pub(super) fn limits(&self) -> &[String] {
+        &self.limits
     }
 
     pub(super) fn sizes(&self) -> Sizes {

@@ -275,7 +275,8 @@ impl View {
             let (_, sum, held) = &mut sends[at];
             (sum.sent, sum.deferred) = (sum.sent + of.sent, sum.deferred + of.deferred);
             sum.dropped += of.dropped;
-            let (from, to) = ((send.0, Held::Expired, false), (send.0, Held::Cap(u16::MAX), true));
+            let (from, to) =
+                ((send.0, Held::Expired, false), (send.0, Held::Limit(u16::MAX), true));
             for ((_, by, dropped), count) in self.counts.held.range(from..=to) {
                 *held.entry((self.reason(*by), *dropped)).or_default() += count;
             }
@@ -285,18 +286,20 @@ impl View {
 
     /// In the words of decisions.
     fn reason(&self, held: Held) -> String {
-        use crate::define::plan::{Reason, SegmentId};
+        use crate::define::plan::{JourneyId, Reason, SegmentId};
         let reason = match held {
             Held::Expired => Reason::Expired,
             Held::HoldOut => Reason::HoldOut,
             Held::Consent => Reason::Consent,
             Held::QuietHours => Reason::QuietHours,
-            Held::Limit => Reason::Limit,
+            Held::TooMany => Reason::Limit,
             Held::CatchingUp => Reason::CatchingUp,
             Held::Suppressed(at) => Reason::Suppressed(SegmentId(at)),
-            Held::Cap(at) => {
-                let name = self.counts.caps.get(usize::from(at));
-                return format!("cap {}", name.map_or("", |it| it));
+            Held::Excluded(by) => Reason::Excluded(JourneyId(by)),
+            Held::LookAhead(to) => Reason::LookAhead(JourneyId(to)),
+            Held::Limit(at) => {
+                let words = self.counts.limits.get(usize::from(at));
+                return words.cloned().unwrap_or_default();
             }
         };
         self.plan.reason(reason)

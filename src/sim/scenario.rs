@@ -91,9 +91,14 @@ impl Stage {
     fn play(&mut self, line: ScriptLine) -> Result<(), String> {
         match line {
             ScriptLine::Blank => Ok(()),
-            ScriptLine::Event { at, person, call, fields } => {
-                self.go_to(at)?;
-                self.take(&person, &call, &fields)
+            ScriptLine::Event { at, late, person, call, fields } => {
+                let time = self.instant(at);
+                if !late {
+                    self.go_to(at)?;
+                } else if time > self.now {
+                    return Err(format!("this is not late: it is {} yet", self.shown(self.now)));
+                }
+                self.take(&person, &call, &fields, time)
             }
             ScriptLine::Run { at } => {
                 self.go_to(at)?;
@@ -204,6 +209,7 @@ impl Stage {
         person: &str,
         call: &Call,
         fields: &[(String, serde_json::Value)],
+        time: i64,
     ) -> Result<(), String> {
         self.lines += 1;
         let mut properties = json!({});
@@ -212,7 +218,7 @@ impl Stage {
         }
         let context = properties.as_object_mut().and_then(|object| object.remove("context"));
         let mut event = json!({
-            "timestamp": time::format(self.now),
+            "timestamp": time::format(time),
             "messageId": format!("line-{}", self.lines),
             "context": context.unwrap_or(json!({})),
         });

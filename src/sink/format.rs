@@ -4,10 +4,10 @@ use super::head::{self, hex};
 use super::labels::Labels;
 use super::sources::Sources;
 use super::{Batch, Place, Stream};
-use crate::define::plan::{FactId, JourneyId, Op, Plan};
+use crate::define::plan::{FactId, JourneyId, Op, Plan, SEPARATOR};
 use crate::event::{Reject, Value};
 use crate::person::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
-use crate::time;
+use crate::time::{self, NEVER};
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
@@ -222,7 +222,7 @@ impl Formatter {
             text_field(out, "decision", word);
             let reason = reason.map(|reason| self.reason(reason));
             optional_field(out, "reason", reason.as_deref());
-            if let Some(until) = until {
+            if let Some(until) = until.filter(|until| *until != NEVER) {
                 time_field(out, "until", until);
             }
             self.message(out, &about, decision);
@@ -241,18 +241,14 @@ impl Formatter {
         }
     }
 
-    /// A function of what the message is about, so that a replay repeats it. A deferral is not the message's last word
-    /// and has its instant in addition. These are the parts; the id is their hash.
+    /// The parts of which a decision's id is the hash.
     fn decision_id(&self, about: &About, decision: &Decision) -> String {
-        let journey = &self.plan.journeys[about.journey.0 as usize];
-        let step = &journey.program[decision.place as usize].path;
-        let deferred = match decision.outcome {
-            Outcome::Defer { .. } => decision.time.to_string(),
-            _ => String::new(),
-        };
-        let (key, number) = (about.key.unwrap_or(""), about.number.to_string());
-        [about.person, &journey.name, &journey.version, key, step, &number, &deferred]
-            .join(SEPARATOR)
+        let About { person, journey, key, number } = *about;
+        let id = self.plan.decision_id(person, journey, key, number, decision.place);
+        match decision.outcome {
+            Outcome::Defer { .. } => id + &decision.time.to_string(),
+            _ => id,
+        }
     }
 
     fn message(&self, out: &mut Vec<u8>, about: &About, decision: &Decision) {
@@ -365,9 +361,6 @@ struct About<'a> {
     key: Option<&'a str>,
     number: u32,
 }
-
-/// Stands between the parts of an id.
-const SEPARATOR: &str = "\u{1f}";
 
 /// Opens an envelope up to its `data`; the id is a hash of the parts.
 fn envelope(out: &mut Vec<u8>, kind: &str, id: &[&str], at: i64, person: &str) {

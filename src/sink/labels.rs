@@ -1,7 +1,7 @@
 //! What the summary counts: a number for each thing that can happen under a plan, so that counting a line costs one
 //! addition, and its words for people.
 
-use crate::define::plan::{JourneyId, Plan, SegmentId};
+use crate::define::plan::{JourneyId, Op, OpAt, Plan, SegmentId, SendPlan};
 use crate::person::{Change, Decision, ExitReason, Outcome, Reason};
 use std::collections::BTreeMap;
 
@@ -11,8 +11,8 @@ pub struct Labels {
     names: Vec<[String; 4]>,
     segments: u32,
     journeys: u32,
-    sends: u32,
-    reasons: Vec<Reason>,
+    /// For each message its first number, and what can hold it.
+    sends: Vec<(u32, Vec<Reason>)>,
 }
 
 const REASONS: [crate::event::Reason; 12] = {
@@ -63,22 +63,32 @@ impl Labels {
         for journey in &plan.journeys {
             names.extend(CHANGES.map(|change| name("journeys", &journey.name, "", change)));
         }
-        let sends = names.len() as u32;
-        let reasons = reasons(plan);
+        let mut sends = Vec::new();
         for (at, send) in plan.sends.iter().enumerate() {
             let journey = &plan.journeys[send.journey.0 as usize];
-            let is_here = |op: &&crate::define::plan::OpAt| matches!(op.op, crate::define::plan::Op::Send(id) if id.0 as usize == at);
+            let is_here = |op: &&OpAt| matches!(op.op, Op::Send(id) if id.0 as usize == at);
             let path = journey.program.iter().find(is_here).map_or("", |op| op.path.as_str());
             let step = format!("{path} {} {}", send.channel, send.template);
+            let reasons = reasons(plan, send);
+            let first = names.len() as u32;
             names.push(name("decisions", &journey.name, &step, "send"));
             for word in ["defer", "drop"] {
                 for reason in &reasons {
-                    let outcome = format!("{word}: {}", plan.reason(*reason));
-                    names.push(name("decisions", &journey.name, &step, &outcome));
+                    let reason = match reason {
+                        Reason::LookAhead(_) => "waits for another".to_owned(),
+                        reason => plan.reason(*reason),
+                    };
+                    names.push(name(
+                        "decisions",
+                        &journey.name,
+                        &step,
+                        &format!("{word}: {reason}"),
+                    ));
                 }
             }
+            sends.push((first, reasons));
         }
-        Labels { names, segments, journeys, sends, reasons }
+        Labels { names, segments, journeys, sends }
     }
 
     pub(super) fn session(&self) -> u32 {
@@ -112,17 +122,22 @@ impl Labels {
     }
 
     pub(super) fn decision(&self, decision: &Decision) -> u32 {
-        let count = self.reasons.len() as u32;
-        let first = self.sends + (1 + 2 * count) * u32::from(decision.send.0);
-        let at = |reason: &Reason| {
-            let at = self.reasons.iter().position(|known| known == reason);
-            at.expect("all reasons are listed") as u32
+        let (first, reasons) = &self.sends[usize::from(decision.send.0)];
+        let count = reasons.len() as u32;
+        let at = |reason: Reason| {
+            let at = reasons.iter().position(|known| *known == counted(reason));
+            at.expect("everything that can hold the message is listed") as u32
         };
-        match &decision.outcome {
-            Outcome::Send => first,
+        match decision.outcome {
+            Outcome::Send => *first,
             Outcome::Defer { reason, .. } => first + 1 + at(reason),
             Outcome::Drop { reason } => first + 1 + count + at(reason),
         }
+    }
+
+    /// The message that a label of a decision is about.
+    pub fn send_of(&self, label: u32) -> Option<usize> {
+        self.sends.partition_point(|(first, _)| *first <= label).checked_sub(1)
     }
 
     /// The words of a label: section, journey or segment, step, what happened.
@@ -168,16 +183,33 @@ impl Labels {
     }
 }
 
-fn reasons(plan: &Plan) -> Vec<Reason> {
+/// What can hold a message.
+fn reasons(plan: &Plan, send: &SendPlan) -> Vec<Reason> {
     let mut reasons = vec![
         Reason::Expired,
         Reason::HoldOut,
         Reason::Consent,
         Reason::QuietHours,
+        ANOTHER,
         Reason::Limit,
         Reason::CatchingUp,
     ];
-    reasons.extend((0..plan.segments.len()).map(|at| Reason::Suppressed(SegmentId(at as u16))));
-    reasons.extend((0..plan.policy.caps.len()).map(|at| Reason::Cap(at as u16)));
+    let gates = &send.gates;
+    reasons.extend(gates.suppressed_by.iter().map(|segment| Reason::Suppressed(*segment)));
+    reasons.extend(gates.caps.iter().map(|at| Reason::Cap(*at as u16)));
+    reasons.extend(gates.gaps.iter().map(|at| Reason::Gap(*at as u16)));
+    reasons.extend(gates.throttle.map(|at| Reason::Throttle(at as u16)));
+    for at in &gates.exclusive {
+        let journeys = (0..plan.journeys.len()).map(|journey| JourneyId(journey as u16));
+        let members = journeys.filter(|journey| plan.policy.exclusive[*at].has(*journey));
+        reasons.extend(members.map(Reason::Excluded));
+    }
     reasons
+}
+
+/// For whichever journey a message waits, that is counted as one.
+const ANOTHER: Reason = Reason::LookAhead(JourneyId(0));
+
+fn counted(reason: Reason) -> Reason {
+    if matches!(reason, Reason::LookAhead(_)) { ANOTHER } else { reason }
 }

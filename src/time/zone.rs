@@ -158,6 +158,11 @@ pub fn year_of(day: i64) -> i16 {
     date_of(day).map_or(if day < 0 { i16::MIN } else { i16::MAX }, jiff::civil::Date::year)
 }
 
+/// The month and the day of the month; none beyond the calendar.
+pub fn month_and_day(day: i64) -> Option<(i8, i8)> {
+    date_of(day).map(|date| (date.month(), date.day()))
+}
+
 fn first_day(date: Date, period: Period) -> Date {
     match period {
         Period::Day => date,

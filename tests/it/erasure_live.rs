@@ -73,7 +73,7 @@ fn stopped_anywhere_and_started_again_the_erased_stay_away() {
         no_trouble(&model);
         let run = start(world.job(&model, &world.clock(), 2, kept)).expect("it starts again");
         settle(&world, run).unwrap_or_else(|error| panic!("SIM_SEEDS={seed}: {error}"));
-        same(seed, &seen(&model), &wanted);
+        same(&world, seed, &seen(&model), &wanted);
         chain(&model);
     }
 }

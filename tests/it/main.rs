@@ -29,6 +29,7 @@ mod oracle;
 mod packs;
 #[path = "../places/mod.rs"]
 mod places;
+mod policy;
 mod ranks;
 mod ranks_live;
 mod recovery;

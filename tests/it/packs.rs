@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Compiles a pack and runs its tests; gives their number, or what is wrong as a user is told it.
-fn judge(files: &[SourceFile]) -> Result<usize, String> {
+pub fn judge(files: &[SourceFile]) -> Result<usize, String> {
     let (pack, mistakes) = parse(files);
     if !mistakes.is_empty() {
         return Err(render(files, &mistakes));

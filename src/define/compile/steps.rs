@@ -5,6 +5,7 @@ use super::demand::Needs;
 use super::expression::Scope;
 use super::types::Type;
 use crate::define::ast::{self, Spanned, Step, Wait};
+use crate::define::plan::Gates;
 use crate::define::plan::{Arm, FactId, JourneyId, Op, OpAt, SegmentId, SendId, SendPlan};
 use compact_str::{CompactString, format_compact};
 
@@ -231,13 +232,10 @@ impl<'a> Compiler<'a> {
             valid_for: valid_for.map(|length| length.node),
             with,
             causes,
-            consents: Vec::new(),
             suppress_while: program.suppress,
+            waits_out: send.waits_out,
             // The policy's rules are known once all sends are.
-            suppressed_by: Vec::new(),
-            quiet_hours: Vec::new(),
-            caps: Vec::new(),
-            counted: false,
+            gates: Gates::default(),
         });
         program.push(path, Op::Send(id));
         Some(())

@@ -10,7 +10,7 @@ use super::{
     SegmentPlan, SendPlan, SessionPlan, Standing,
 };
 use crate::define::plan::{
-    EnterTrigger, ExitRule, Expr, Op, OpAt, RankId, RankPlan, RankTest, RankedFact, SendId,
+    EnterTrigger, ExitRule, Expr, Gates, Op, OpAt, RankId, RankPlan, RankTest, RankedFact, SendId,
 };
 use std::collections::BTreeSet;
 
@@ -55,10 +55,7 @@ pub(super) fn ranks(base: Option<&Plan>) -> Vec<RankPlan> {
 /// Messages of the plan before, without what another policy said of them.
 pub(super) fn sends(base: Option<&Plan>) -> Vec<SendPlan> {
     let mut sends = base.map_or_else(Vec::new, |base| base.sends.clone());
-    for send in &mut sends {
-        (send.consents, send.suppressed_by) = (Vec::new(), Vec::new());
-        (send.quiet_hours, send.caps, send.counted) = (Vec::new(), Vec::new(), false);
-    }
+    sends.iter_mut().for_each(|send| send.gates = Gates::default());
     sends
 }
 
@@ -140,7 +137,7 @@ impl Compiler<'_> {
         (&a.channel, &a.template, &a.purpose, &a.tags)
             == (&b.channel, &b.template, &b.purpose, &b.tags)
             && (a.valid_for, &a.with, &a.causes) == (b.valid_for, &b.with, &b.causes)
-            && a.suppress_while == b.suppress_while
+            && (a.suppress_while, a.waits_out) == (b.suppress_while, b.waits_out)
     }
 
     /// Says what of earlier packs is still needed, and who follows whom.

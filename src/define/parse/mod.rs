@@ -100,6 +100,11 @@ pub const SHAPES: &[&Shape] = &[
     &policy::SUPPRESS,
     &policy::QUIET_HOURS,
     &policy::CAP,
+    &policy::HOLD_OUT,
+    &policy::EXCLUSIVE,
+    &policy::LOOK_AHEAD,
+    &policy::GAP,
+    &policy::THROTTLE,
     &TEST,
 ];
 

@@ -68,7 +68,7 @@ pub(super) const ARM: Shape = Shape {
 
 pub(super) const SEND: Shape = Shape {
     what: "a send",
-    keys: &["channel", "template", "with", "purpose", "tags", "valid_for"],
+    keys: &["channel", "template", "with", "purpose", "tags", "valid_for", "if_suppressed"],
     required: &["channel", "template"],
     excludes: &[],
 };
@@ -345,7 +345,8 @@ fn arm(r: &mut Reader, node: &Node, level: usize) -> Option<Arm> {
     Some(Arm { name, share: share?, hold_out: hold_out.unwrap_or(false), steps })
 }
 
-fn share(r: &mut Reader, node: &Node) -> Option<Spanned<u32>> {
+/// In hundredths of a per cent.
+pub(super) fn share(r: &mut Reader, node: &Node) -> Option<Spanned<u32>> {
     let text = r.text(node, "a number such as 45")?;
     if let Some(number) = text.strip_suffix('%') {
         let hint = format!("write {}", number.trim());
@@ -368,10 +369,12 @@ fn send(r: &mut Reader, node: &Node, at: Span) -> Option<Send> {
     let purpose = fields.get("purpose").and_then(|n| r.word(n, "a purpose"));
     let tags = fields.get("tags").map(|n| r.words(n, "a tag")).unwrap_or_default();
     let valid_for = fields.get("valid_for").and_then(|n| r.duration(n));
+    let words = [("drop", false), ("wait", true)];
+    let waits_out = fields.get("if_suppressed").and_then(|n| r.choice(n, &words)).unwrap_or(false);
     let with = with(r, &fields);
     let channel = fields.get("channel").and_then(|n| r.word(n, "a channel"));
     let template = fields.get("template").and_then(|n| r.word(n, "a template"));
-    Some(Send { channel: channel?, template: template?, purpose, tags, valid_for, with })
+    Some(Send { channel: channel?, template: template?, purpose, tags, valid_for, waits_out, with })
 }
 
 fn with(r: &mut Reader, fields: &Fields) -> Vec<(Name, Expr)> {

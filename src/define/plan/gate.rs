@@ -1,6 +1,9 @@
 //! What can hold a message, and the words for it.
 
-use super::{Plan, SegmentId};
+use super::{JourneyId, Plan, SegmentId};
+
+/// Stands between the parts of an id.
+pub const SEPARATOR: &str = "\u{1f}";
 
 /// The gate that held a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,9 +12,16 @@ pub enum Reason {
     HoldOut,
     Consent,
     Suppressed(SegmentId),
+    /// The journey of which the person hears.
+    Excluded(JourneyId),
     QuietHours,
-    /// The index of the cap in the policy.
+    /// The journey whose message is due soon.
+    LookAhead(JourneyId),
+    /// The index of the cap in the policy, and of the gap.
     Cap(u16),
+    Gap(u16),
+    /// The index of the throttle.
+    Throttle(u16),
     Limit,
     /// Kairos was behind when the message was due.
     CatchingUp,
@@ -27,10 +37,36 @@ impl Plan {
             Reason::Suppressed(by) => {
                 format!("suppressed by {}", self.segments[by.0 as usize].name)
             }
+            Reason::Excluded(by) => format!("excluded by {}", self.journey_name(by)),
             Reason::QuietHours => "quiet hours".into(),
+            Reason::LookAhead(to) => format!("waits for {}", self.journey_name(to)),
             Reason::Cap(at) => format!("cap {}", self.policy.caps[at as usize].name),
+            Reason::Gap(at) => format!("gap {}", self.policy.gaps[at as usize].name),
+            Reason::Throttle(at) => {
+                format!("throttle {}", self.policy.throttles[at as usize].name)
+            }
             Reason::Limit => "limit".into(),
             Reason::CatchingUp => "catching up".into(),
         }
+    }
+
+    /// What a message is about, so that its id, the hash of this, is the same in a replay. A deferral, which is not the
+    /// message's last word, has its instant in addition.
+    pub fn decision_id(
+        &self,
+        person: &str,
+        journey: JourneyId,
+        key: Option<&str>,
+        number: u32,
+        place: u16,
+    ) -> String {
+        let journey = &self.journeys[usize::from(journey.0)];
+        let step = &journey.program[usize::from(place)].path;
+        let (key, number) = (key.unwrap_or(""), number.to_string());
+        [person, &journey.name, &journey.version, key, step, &number, ""].join(SEPARATOR)
+    }
+
+    fn journey_name(&self, journey: JourneyId) -> &str {
+        &self.journeys[usize::from(journey.0)].name
     }
 }

@@ -1,5 +1,6 @@
 //! Journeys as flat programs: steps are operations with jump targets, so that an instance is a place and a few times.
 
+use super::Gates;
 use super::{Again, Expr, FactId, JourneyId, Kinds, SegmentId, SendId, Standing};
 use crate::event::Kind;
 use compact_str::CompactString;
@@ -211,11 +212,7 @@ pub struct SendPlan {
     pub causes: Vec<FactId>,
     /// The journey's own segment that holds it back.
     pub suppress_while: Option<SegmentId>,
-    /// Indices into the policy's rules, only those that concern this message, in the order of asking.
-    pub consents: Vec<usize>,
-    pub suppressed_by: Vec<SegmentId>,
-    pub quiet_hours: Vec<usize>,
-    pub caps: Vec<usize>,
-    /// Whether any cap counts it.
-    pub counted: bool,
+    /// While a segment suppresses it, it waits until that is left.
+    pub waits_out: bool,
+    pub gates: Gates,
 }

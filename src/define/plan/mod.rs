@@ -7,17 +7,22 @@ mod gate;
 mod identity;
 mod inputs;
 mod journeys;
+mod policy;
 mod ranks;
 mod relations;
 mod set;
 
 pub use changes::{Changed, Difference};
 pub use expr::Expr;
-pub use gate::Reason;
+pub use gate::{Reason, SEPARATOR};
 pub use identity::{IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan};
 pub use inputs::{Consumer, Inputs, PropertyPath, Rates};
 pub use journeys::{
     Arm, ArmId, Enter, EnterTrigger, Exit, ExitRule, JourneyPlan, Op, OpAt, Order, SendPlan,
+};
+pub use policy::{
+    CapPlan, ConsentPlan, ExclusivePlan, GapPlan, Gates, LookAheadPlan, NotDeliveredPlan,
+    PolicyPlan, QuietPlan, RevokePlan, ThrottlePlan,
 };
 pub use ranks::{RankId, RankPlan, RankTest, RankedFact, RankedValues, WHOLE};
 pub use relations::{CataloguePlan, GroupPlan, NoticePlan, Relation};
@@ -25,8 +30,6 @@ pub use set::SegmentSet;
 
 pub use super::ast::{Again, Aggregate, OnLimit, PropertyType, Window};
 use crate::event::Kind;
-use crate::time::zone::Zone;
-use compact_str::CompactString;
 
 /// A fact's number: the index into [`Plan::facts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -303,44 +306,4 @@ pub struct SessionPlan {
     pub path: u16,
     pub context_path: u16,
     pub name: u16,
-}
-
-/// The contact policy.
-#[derive(Debug)]
-pub struct PolicyPlan {
-    pub zone: Zone,
-    pub consents: Vec<ConsentPlan>,
-    pub quiet_hours: Vec<QuietPlan>,
-    pub caps: Vec<CapPlan>,
-    /// How long a send is remembered: the longest window of any cap that counts it.
-    pub memory: i64,
-}
-
-/// One rule of consent.
-#[derive(Debug)]
-pub struct ConsentPlan {
-    /// The hidden trait fact that holds the latest word.
-    pub fact: FactId,
-    pub default: bool,
-}
-
-/// Hours of a local day in which nothing is sent.
-#[derive(Debug)]
-pub struct QuietPlan {
-    /// Minutes after midnight, included.
-    pub from: u16,
-    /// Not included.
-    pub to: u16,
-    pub defer: bool,
-}
-
-/// One frequency cap: at most `max` sends in the window.
-#[derive(Debug)]
-pub struct CapPlan {
-    pub name: CompactString,
-    pub max: usize,
-    pub window: Window,
-    pub on_limit: OnLimit,
-    /// For each [`SendId`] whether it counts in this cap.
-    pub counts: Vec<bool>,
 }

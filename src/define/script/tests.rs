@@ -11,7 +11,7 @@ fn clock_at(minute: u16) -> ClockSeconds {
 
 fn event(at: When, person: &str, call: Call, fields: &[(&str, Value)]) -> ScriptLine {
     let fields = fields.iter().map(|(n, v)| ((*n).to_owned(), v.clone())).collect();
-    ScriptLine::Event { at, person: person.to_owned(), call, fields }
+    ScriptLine::Event { at, late: false, person: person.to_owned(), call, fields }
 }
 
 fn track(name: &str) -> Call {

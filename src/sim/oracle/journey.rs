@@ -39,8 +39,8 @@ pub enum State<'a> {
     Waiting { until: i64 },
     /// A silence.
     Quiet { since: i64, quiet_for: i64, of: &'a [Name] },
-    /// The decision about its message: pending, or deferred.
-    Sending { due: i64, until: Option<i64> },
+    /// The decision about its message: pending, or deferred; held until what holds it ends.
+    Sending { due: i64, until: Option<i64>, held: bool },
 }
 
 impl<'a> Instance<'a> {
@@ -57,16 +57,17 @@ impl<'a> Instance<'a> {
         Some(&step.node)
     }
 
+    /// Whether the step after this one is a message.
+    pub fn is_before_a_message(&self) -> bool {
+        let mut path = self.path.clone();
+        let next = advance(self.journey, &mut path).then(|| path.split_last()).flatten();
+        let step = next.and_then(|(last, parents)| steps_in(self.journey, parents).get(last - 1));
+        step.is_some_and(|step| matches!(step.node, Step::Send(_)))
+    }
+
     /// Goes to the next step, out of branches that end here; false if there is none.
     pub fn advance(&mut self) -> bool {
-        while let Some(last) = self.path.pop() {
-            if last < steps_in(self.journey, &self.path).len() {
-                self.path.push(last + 1);
-                return true;
-            }
-            self.path.pop();
-        }
-        false
+        advance(self.journey, &mut self.path)
     }
 
     /// Goes to the first step of a branch (counted from 1), or behind it if it is empty.
@@ -138,7 +139,8 @@ impl<'a> Person<'a> {
         }
     }
 
-    fn find(&mut self, age: u64) -> Option<&mut Instance<'a>> {
+    /// The instance of an age, if it is still open.
+    pub fn find(&mut self, age: u64) -> Option<&mut Instance<'a>> {
         self.instances.iter_mut().find(|instance| instance.age == age)
     }
 
@@ -309,7 +311,7 @@ impl<'a> Person<'a> {
                 Next::Branch(number)
             }
             Some(Step::Send(_)) => {
-                self.stay(age, State::Sending { due: self.now, until: None });
+                self.stay(age, State::Sending { due: self.now, until: None, held: false });
                 Next::Stay
             }
             Some(Step::Emit { event, with }) => {
@@ -420,6 +422,17 @@ enum Next {
     Advance,
     Branch(usize),
     End,
+}
+
+fn advance(journey: &JourneyDef, path: &mut Vec<usize>) -> bool {
+    while let Some(last) = path.pop() {
+        if last < steps_in(journey, path).len() {
+            path.push(last + 1);
+            return true;
+        }
+        path.pop();
+    }
+    false
 }
 
 fn choose(branches: &[Branch], scope: &Scope) -> Next {

@@ -4,7 +4,7 @@
 use super::calendar;
 use super::line::{Event, typed_trait};
 use super::value::{ONE, Value};
-use crate::define::ast::{ConsentProof, ConsentRule, Pack, PropertyType};
+use crate::define::ast::{ConsentProof, ConsentRule, Name, Pack, PropertyType};
 use jiff::tz::TimeZone;
 use std::collections::BTreeSet;
 
@@ -100,6 +100,12 @@ impl<'a> Known<'a> {
             if let Some(value) = typed_trait(&taken.event.trait_at(&path), of_type) {
                 latest = value;
             }
+            let same =
+                |proof: &ConsentProof| matches!(proof, ConsentProof::Trait(it) if it.node == name);
+            let is_bool = of_type.is_none_or(|of| of == PropertyType::Boolean);
+            if is_bool && self.is_taken_back(same, &taken.event) {
+                latest = Value::Bool(false);
+            }
         }
         latest
     }
@@ -137,6 +143,8 @@ impl<'a> Known<'a> {
                             granted = *said;
                         }
                     }
+                    let same = |proof: &ConsentProof| matches!(proof, ConsentProof::Category(it) if it.node == category.node);
+                    granted &= !self.is_taken_back(same, &taken.event);
                 }
                 granted
             }
@@ -147,6 +155,12 @@ impl<'a> Known<'a> {
                 }
             }
         }
+    }
+
+    /// Whether an event takes back a consent with such a proof.
+    fn is_taken_back(&self, same: impl Fn(&ConsentProof) -> bool, event: &Event) -> bool {
+        let rules = self.pack.policy.iter().flat_map(|policy| &policy.consent);
+        rules.filter(|rule| same(&rule.proof)).any(|rule| revokes(rule, event))
     }
 
     /// The silence after which a session is over.
@@ -194,4 +208,16 @@ impl<'a> Known<'a> {
             _ => Value::Missing,
         }
     }
+}
+
+/// Whether an event takes the consent of a rule back: it names no other channel and no other purpose.
+fn revokes(rule: &ConsentRule, event: &Event) -> bool {
+    let names_other = |of: &Option<Name>, property: &str| match (of, event.property(&[property])) {
+        (Some(of), Value::Text(named)) => of.node != named,
+        _ => false,
+    };
+    event.is_one_of(&rule.revoked_by)
+        && !rule.revoked_by.is_empty()
+        && !names_other(&rule.channel, "channel")
+        && !names_other(&rule.purpose, "purpose")
 }

@@ -149,6 +149,7 @@ impl<'a> Person<'a> {
     /// Takes in one event: facts, exits, answers to waits, entries.
     fn take_in(&mut self, event: Event) {
         self.known.take_in(event.clone(), self.now);
+        self.take_back(&event);
         for age in self.in_order() {
             self.exit_on(age, &event);
         }
@@ -251,7 +252,7 @@ impl<'a> Person<'a> {
     }
 
     /// When an instance goes on by itself.
-    fn deadline(&self, instance: &Instance<'a>) -> Option<i64> {
+    pub fn deadline(&self, instance: &Instance<'a>) -> Option<i64> {
         match &instance.state {
             State::Waiting { until } => Some(*until),
             State::Quiet { since, quiet_for, of } => {

@@ -21,6 +21,8 @@ pub struct Names {
     /// Name, kind, and whether it is one per cart.
     pub facts: Vec<(String, Kind, bool)>,
     pub segments: Vec<String>,
+    /// How many journeys there are: `j1`, `j2`, and so on.
+    pub journeys: i64,
     pub has_sessions: bool,
 }
 

@@ -253,5 +253,8 @@ fn send(rng: &mut Rng) -> String {
     let tags = one(rng, &["", "", ", tags: [offer]", ", tags: [offer, transactional]"]);
     let valid_for = one(rng, &["", "", "", ", valid_for: 1h"]);
     let with = one(rng, &["", "", ", with: { at: now, day: 'weekday(now)' }"]);
-    format!("send: {{ channel: {channel}, template: {template}{purpose}{tags}{valid_for}{with} }}")
+    let held = one(rng, &["", "", ", if_suppressed: wait"]);
+    format!(
+        "send: {{ channel: {channel}, template: {template}{purpose}{tags}{valid_for}{held}{with} }}"
+    )
 }

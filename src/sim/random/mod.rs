@@ -45,7 +45,8 @@ pub fn random_pack(rng: &mut Rng) -> String {
         names.segments.push(format!("s{number}"));
     }
     text.push_str("journeys:\n");
-    for number in 1..=rng.between(1, 4) {
+    names.journeys = rng.between(1, 4);
+    for number in 1..=names.journeys {
         text.push_str(&journey::journey(rng, number, &names));
     }
     if rng.chance(0.8) {

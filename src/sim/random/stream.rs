@@ -135,9 +135,13 @@ fn event(rng: &mut Rng, number: usize, persons: u64, time: i64) -> Value {
                 "Ticket Closed",
                 "Nudge",
                 "Completed Order",
+                "Unsubscribed",
+                "Message Bounced",
             ];
-            put("event", json!(one(rng, &names)));
-            put("properties", properties(rng));
+            let name = one(rng, &names);
+            put("event", json!(name));
+            let about_messages = matches!(name, "Unsubscribed" | "Message Bounced");
+            put("properties", if about_messages { feedback(rng) } else { properties(rng) });
         }
     }
     if rng.chance(0.12) {
@@ -158,6 +162,22 @@ fn timestamp(rng: &mut Rng, ms: i64) -> Value {
         }
         _ => json!(format!("{time:.3}")),
     }
+}
+
+/// What senders say of messages.
+fn feedback(rng: &mut Rng) -> Value {
+    let mut map = Map::new();
+    let candidates = [
+        ("template", json!(one(rng, &["t1", "t2", "t3", "t4"]))),
+        ("channel", json!(one(rng, &["email", "sms", "push"]))),
+        ("purpose", json!(one(rng, &["marketing", "transactional"]))),
+    ];
+    for (name, value) in candidates {
+        if rng.chance(0.6) {
+            map.insert(name.to_string(), value);
+        }
+    }
+    Value::Object(map)
 }
 
 /// Each property is there mostly, and of the right type mostly.
