@@ -118,7 +118,7 @@ fn main() {
         bench.epoch(events);
         views = most;
     }
-    let held = counting::held() - before as f64 / persons as f64;
+    let held = (counting::held() - before) as f64 / persons as f64;
     let mut rng = Rng::new(5);
     let mut order = |bench: &mut Bench, more: Option<Event>| {
         let mut events: Vec<Event> = (0..orders)

@@ -75,7 +75,8 @@ impl<'a> Envelope<'a> {
         match call {
             Call::Track | Call::Page | Call::Screen => self.properties,
             Call::Identify | Call::Group => self.traits,
-            Call::Alias | Call::Product | Call::Inside | Call::Notice => None,
+            Call::Alias | Call::Product => None,
+            Call::Inside | Call::Notice | Call::Asks | Call::Granted => None,
         }
     }
 

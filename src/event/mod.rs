@@ -49,6 +49,9 @@ pub enum Call {
     Inside,
     /// No call: what a person is told of a change of the catalogue.
     Notice,
+    /// No call: a message asks for a place among all that are sent; and is given one.
+    Asks,
+    Granted,
 }
 
 /// Where an input stands: which source (file or partition, in the order of the configuration) and which place in it
@@ -127,7 +130,7 @@ impl Event {
 
     /// Whether it came about inside.
     pub fn is_inside(&self) -> bool {
-        matches!(self.call, Call::Inside | Call::Notice)
+        matches!(self.call, Call::Inside | Call::Notice | Call::Asks | Call::Granted)
     }
 
     /// The identifier by which the person is known to whom it happens.

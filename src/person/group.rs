@@ -115,6 +115,7 @@ impl Group {
         for (id, effects) in &mut self.effects {
             emit(id, leaf_hash(id), effects);
         }
+        self.persons.values_mut().for_each(Person::ask_again);
         (std::mem::take(&mut self.persons).into_values().collect(), tally)
     }
 

@@ -51,8 +51,8 @@ pub(super) enum Phase {
     Quiet { until: i64 },
     /// A wait for an event, or the timeout.
     Listening { until: i64 },
-    /// At a message that is not decided yet.
-    Pending { due: i64 },
+    /// At a message that is not decided yet, and whether it has been given a place among all messages.
+    Pending { due: i64, granted: bool },
     /// At a message that was deferred.
     Deferred { due: i64, until: i64 },
     /// At a message that waits for something to end, until it is worth nothing any more.
@@ -61,6 +61,8 @@ pub(super) enum Phase {
         #[serde(with = "crate::time::instant")]
         until: i64,
     },
+    /// At a message that has asked for a place among all messages.
+    Asking { due: i64 },
     /// Over; swept at the end of the instant.
     Done,
 }
@@ -74,7 +76,7 @@ impl Instance {
             | Phase::Listening { until }
             | Phase::Deferred { until, .. }
             | Phase::Held { until, .. } => until,
-            Phase::Running | Phase::Pending { .. } | Phase::Done => NEVER,
+            Phase::Running | Phase::Pending { .. } | Phase::Asking { .. } | Phase::Done => NEVER,
         };
         // An exit that was not asked yet is asked within the instant, not by a timer.
         if self.recheck == i64::MIN { until } else { until.min(self.recheck) }
@@ -94,6 +96,7 @@ impl Instance {
             Phase::Quiet { .. } => "waiting for silence",
             Phase::Listening { .. } => "waiting for an event",
             Phase::Held { .. } => "held back",
+            Phase::Asking { .. } => "waiting for a place",
             Phase::Pending { .. } => "about to send",
             Phase::Deferred { .. } => "message deferred",
             Phase::Done => "done",

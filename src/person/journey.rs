@@ -321,7 +321,7 @@ pub(super) fn wake(turn: &mut Turn, number: u32) {
     let instance = &mut turn.person.instances[at];
     match instance.phase {
         Phase::Deferred { due, .. } | Phase::Held { due, .. } => {
-            instance.phase = Phase::Pending { due };
+            instance.phase = Phase::Pending { due, granted: false };
             return;
         }
         Phase::Listening { .. } => {
@@ -331,7 +331,7 @@ pub(super) fn wake(turn: &mut Turn, number: u32) {
             }
         }
         Phase::Waiting { .. } | Phase::Quiet { .. } => instance.place += 1,
-        Phase::Running | Phase::Pending { .. } | Phase::Done => return,
+        Phase::Running | Phase::Pending { .. } | Phase::Asking { .. } | Phase::Done => return,
     }
     advance(turn, at);
 }
@@ -445,7 +445,7 @@ pub(super) fn wait(turn: &Turn, at: usize, op: &Op) -> Option<Phase> {
         Op::WaitEvent { timeout, .. } => {
             return Some(Phase::Listening { until: now.saturating_add(*timeout) });
         }
-        Op::Send(_) => return Some(Phase::Pending { due: now }),
+        Op::Send(_) => return Some(Phase::Pending { due: now, granted: false }),
         _ => return None,
     };
     Some(Phase::Waiting { until })

@@ -5,6 +5,7 @@ mod compared;
 mod ended;
 mod relations;
 mod reported;
+mod throttled;
 
 use super::group::{Group, Groups};
 use super::table::{Table, pack};
@@ -25,6 +26,7 @@ use relations::Relations;
 use reported::Reported;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use throttled::Throttles;
 
 /// Takes what comes out of one person's step: identifier, hash, effects.
 pub type Emit<'a> = dyn FnMut(&str, u64, &mut Vec<Effect>) + 'a;
@@ -94,6 +96,7 @@ pub struct Keyed {
     shown: bool,
     compared: Compared,
     relations: Relations,
+    throttles: Throttles,
     reported: Reported,
     /// Which worker this is, of how many.
     place: (usize, usize),
@@ -125,6 +128,7 @@ impl Keyed {
             shown: false,
             compared: Compared::default(),
             relations: Relations::default(),
+            throttles: Throttles::default(),
             place: (0, 1),
             erased: Erased::default(),
         }
@@ -185,7 +189,11 @@ impl Keyed {
 
     /// A time before which no timer is due, and nobody has to be told of anything.
     pub fn earliest_timer(&self) -> i64 {
-        if self.relations.is_telling() { i64::MIN } else { self.timers.earliest() }
+        if self.relations.is_telling() {
+            return i64::MIN;
+        }
+        let places = self.throttles.next(&self.plan);
+        places.map_or(self.timers.earliest(), |at| at.min(self.timers.earliest()))
     }
 
     /// Counts since the start, and how many persons there are.
@@ -224,6 +232,7 @@ impl Keyed {
             next_watermark,
             clock: span.clock,
             catalogue: Some(&catalogue),
+            alone: false,
         };
         // All workers get the records of products; one of them counts them.
         let counts = |event: &&Event| event.call != Call::Product || self.place.0 == 0;
@@ -239,12 +248,25 @@ impl Keyed {
         });
         let mut records: Vec<Event> = Vec::new();
         for own in events.chunk_by(|a, b| a.hash == b.hash && a.person() == b.person()) {
-            if own[0].call == Call::Product {
-                records.extend_from_slice(own);
-                continue;
+            match own[0].call {
+                Call::Product => {
+                    records.extend_from_slice(own);
+                    continue;
+                }
+                Call::Asks => {
+                    self.throttles.take(own);
+                    continue;
+                }
+                _ => {}
             }
             let id = own[0].person();
             if self.ends(&frame, own, emit) || groups.take(id, own) {
+                continue;
+            }
+            // A place is for who is there, on whichever worker that is.
+            if own.iter().all(|event| event.call == Call::Granted)
+                && self.table.find(id, own[0].hash).is_none()
+            {
                 continue;
             }
             let slot = self.table.find_or_add(id, own[0].hash, &plan);
@@ -267,6 +289,7 @@ impl Keyed {
         self.due = due;
         self.relations.catalogue = catalogue;
         self.relations.take_records(&plan, &records);
+        self.relations.grant(self.throttles.give(&plan, span.end));
     }
 
     /// One person's part of an epoch, up to where the person is forgotten; then the slot of the next one, and how many events came before.
@@ -438,6 +461,7 @@ impl Keyed {
         self.written.extend(std::mem::take(&mut self.links).into_values());
         if self.tracked {
             self.relations.freeze(epoch, self.place, &mut self.written);
+            self.throttles.freeze(&mut self.written);
             self.reported.freeze(epoch, self.place.0, &mut self.written);
         }
     }

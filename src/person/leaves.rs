@@ -10,7 +10,7 @@ use super::policy::Sent;
 use super::turn::{Frame, Turn};
 use super::{Person, dates, journey, ranks, segment};
 use crate::define::plan::{Again, Plan, SegmentSet};
-use crate::event::{Event, Kind, Origin};
+use crate::event::{Call, Event, Kind, Origin};
 use crate::limits::{EXIT_EVENTS_MAX, HISTORY_MAX};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -66,6 +66,9 @@ impl Person {
     /// Lets events happen to the leaves under which they came.
     pub(super) fn run_leaves(&mut self, frame: &Frame, events: &[Event]) {
         if frame.plan.inputs.identity.is_none() {
+            return;
+        }
+        if events.iter().all(|event| event.call == Call::Granted) && !events.is_empty() {
             return;
         }
         if self.leaves.is_empty() {
@@ -195,6 +198,15 @@ impl Person {
         segment::follow_all(turn.person, plan);
         turn.changed = true;
         turn.settle_at(frame.next_watermark.min(now));
+    }
+
+    /// What has asked for a place among all messages asks again: the answer may go to who it was before.
+    pub(super) fn ask_again(&mut self) {
+        for instance in &mut self.instances {
+            if let Phase::Asking { due } = instance.phase {
+                instance.phase = Phase::Deferred { due, until: self.now };
+            }
+        }
     }
 
     /// Everything but leaves, instances and announcements.

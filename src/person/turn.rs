@@ -31,6 +31,8 @@ pub struct Frame<'a> {
     pub clock: i64,
     /// What there is to sell, where that is known.
     pub catalogue: Option<&'a Catalogue>,
+    /// Whether what is worked on is only kept beside a person, and sends nothing.
+    pub alone: bool,
 }
 
 impl Frame<'_> {
@@ -71,6 +73,8 @@ pub(super) struct Turn<'a> {
     /// See [`crate::epoch::Span::clock`].
     clock: i64,
     pub(super) catalogue: Option<&'a Catalogue>,
+    /// See [`Frame::alone`].
+    alone: bool,
     pub(super) effects: &'a mut Vec<Effect>,
     /// Events that journeys emitted and that are not taken in yet.
     pub(super) emitted: VecDeque<Event>,
@@ -96,7 +100,7 @@ impl Person {
 
     /// The same of what is only kept beside a person, and not forgotten without it.
     pub(super) fn run_alone(&mut self, frame: &Frame, events: &[Event], effects: &mut Vec<Effect>) {
-        self.run_through(frame, &[], events, effects, false);
+        self.run_through(&Frame { alone: true, ..*frame }, &[], events, effects);
     }
 
     /// The same, with answers about the person's place among all others. They are taken in when the epoch begins, after what is
@@ -108,7 +112,7 @@ impl Person {
         events: &[Event],
         effects: &mut Vec<Effect>,
     ) -> (Tally, Option<Forgotten>) {
-        self.run_through(frame, answers, events, effects, true)
+        self.run_through(frame, answers, events, effects)
     }
 
     fn run_through(
@@ -117,7 +121,6 @@ impl Person {
         mut answers: &[(RankId, bool)],
         events: &[Event],
         effects: &mut Vec<Effect>,
-        forgets: bool,
     ) -> (Tally, Option<Forgotten>) {
         self.run_leaves(frame, events);
         let mut tally = Tally::default();
@@ -137,7 +140,7 @@ impl Person {
             let answers_at = if answers.is_empty() { NEVER } else { begin };
             let now = event_at.min(timer_at).min(plan_at).min(answers_at);
             // Everything at the deadline comes before it.
-            let forget_at = if forgets { self.forget_at(frame.plan) } else { NEVER };
+            let forget_at = if frame.alone { NEVER } else { self.forget_at(frame.plan) };
             if forget_at < frame.next_watermark && forget_at.max(self.now) < now {
                 let (plan, why) = (frame.plan, Ending::Forgotten);
                 let names = self.leave_everything(plan, forget_at, why, effects);
@@ -179,6 +182,7 @@ impl<'a> Turn<'a> {
             watermark: frame.watermark,
             clock: frame.clock,
             catalogue: frame.catalogue,
+            alone: frame.alone,
             person,
             effects,
             emitted: VecDeque::new(),
@@ -205,6 +209,10 @@ impl Turn<'_> {
         }
         let mut duplicates = 0;
         for event in events {
+            if event.call == Call::Granted {
+                self.grant(event);
+                continue;
+            }
             // What the person hears is no sign of life.
             if event.call != Call::Notice {
                 self.person.last_seen = now;
@@ -430,18 +438,29 @@ impl Turn<'_> {
     fn release(&mut self) {
         for at in 0..self.person.instances.len() {
             let Phase::Held { due, .. } = self.person.instances[at].phase else { continue };
-            if !self.message(at, due).is_some_and(|message| policy::is_held(&message)) {
-                self.person.instances[at].phase = Phase::Pending { due };
+            if !self.message(at, due, false).is_some_and(|message| policy::is_held(&message)) {
+                self.person.instances[at].phase = Phase::Pending { due, granted: false };
             }
         }
     }
 
+    /// A message is given a place among all messages.
+    fn grant(&mut self, event: &Event) {
+        let Some(at) = policy::throttle::granted(event).and_then(|it| self.position(it)) else {
+            return;
+        };
+        if let Phase::Asking { due } = self.person.instances[at].phase {
+            self.person.instances[at].phase = Phase::Pending { due, granted: true };
+        }
+    }
+
     /// The message at which an instance stands.
-    fn message(&self, at: usize, due: i64) -> Option<policy::Message<'_>> {
+    fn message(&self, at: usize, due: i64, granted: bool) -> Option<policy::Message<'_>> {
         let instance = &self.person.instances[at];
         let program = &self.plan.journeys[usize::from(instance.journey.0)].program;
         let Op::Send(send) = program.get(usize::from(instance.place))?.op else { return None };
-        Some(policy::Message { person: self.person, plan: self.plan, instance, send, due })
+        let granted = granted || self.alone;
+        Some(policy::Message { person: self.person, plan: self.plan, instance, send, due, granted })
     }
 
     /// The pending message of the highest priority.
@@ -459,12 +478,13 @@ impl Turn<'_> {
     }
 
     fn decide(&mut self, at: usize, over_limit: bool) {
-        let Phase::Pending { due } = self.person.instances[at].phase else { return };
-        let Some(message) = self.message(at, due) else { return };
+        let Phase::Pending { due, granted } = self.person.instances[at].phase else { return };
+        let Some(message) = self.message(at, due, granted) else { return };
         let send = message.send;
         let mut verdict = policy::decide(&message, self.clock);
         if over_limit {
             verdict.outcome = Outcome::Drop { reason: Reason::Limit };
+            verdict.ask = None;
         }
         let decision = journey::decision(self, at, send, due, verdict.outcome.clone());
         self.effects.push(Effect::Decision(Box::new(decision)));
@@ -475,9 +495,13 @@ impl Turn<'_> {
         let now = self.person.now;
         match verdict.outcome {
             Outcome::Defer { until, .. } => {
-                self.person.instances[at].phase = match verdict.held {
-                    true => Phase::Held { due, until },
-                    false => Phase::Deferred { due, until },
+                self.person.instances[at].phase = match &verdict.ask {
+                    Some(ask) => {
+                        self.effects.push(Effect::Forward(ask.clone()));
+                        Phase::Asking { due }
+                    }
+                    None if verdict.held => Phase::Held { due, until },
+                    None => Phase::Deferred { due, until },
                 };
                 return;
             }

@@ -296,7 +296,7 @@ impl Stage {
 
     /// The person that is meant: by any identifier, of which a bare name is a `userId`.
     fn id(&self, name: &str) -> String {
-        let identifier = if name.contains(':') { name.to_owned() } else { format!("user:{name}") };
+        let identifier = identifier(name);
         match &self.resolver {
             Some(resolver) => resolver.graph().owner(&identifier).person.into(),
             None => identifier,
@@ -312,11 +312,12 @@ impl Stage {
         at: Option<i64>,
         because: Option<&str>,
     ) -> Result<(), String> {
-        let person = self.id(person);
+        // What was decided before a link bears the name of then.
+        let (then, person) = (identifier(person), self.id(person));
         let wanted = |(who, decision): &(String, Decision)| {
             let send = &self.plan.sends[decision.send.0 as usize];
             let (word, reason) = outcome(&self.plan, &decision.outcome);
-            *who == person
+            (*who == person || *who == then)
                 && word == verdict
                 && send.channel == channel
                 && send.template == template
@@ -401,6 +402,10 @@ impl Stage {
         };
         if same { Ok(()) } else { Err(format!("{written} is {text}")) }
     }
+}
+
+fn identifier(name: &str) -> String {
+    if name.contains(':') { name.to_owned() } else { format!("user:{name}") }
 }
 
 fn same_number(a: &serde_json::Value, b: &serde_json::Value) -> bool {

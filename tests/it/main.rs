@@ -40,5 +40,6 @@ mod serve;
 mod simulator;
 mod sources;
 mod store;
+mod throttle;
 mod tidy;
 mod timers;

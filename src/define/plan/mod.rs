@@ -126,7 +126,10 @@ impl Plan {
 
     /// Whether persons hear, one epoch later, of what others have said or done.
     pub fn feeds_back(&self) -> bool {
-        !self.ranks.is_empty() || !self.groups.is_empty() || self.catalogue.is_some()
+        !self.ranks.is_empty()
+            || !self.groups.is_empty()
+            || self.catalogue.is_some()
+            || !self.policy.throttles.is_empty()
     }
 
     /// Whether an identifier is a strong one: without `identity` that is a `userId`. Groups are nobody who passes by.

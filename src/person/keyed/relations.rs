@@ -131,7 +131,7 @@ impl Relations {
 
     /// Takes out of a step's effects what members have done, for their groups.
     pub(super) fn keep_forwards(&mut self, plan: &Plan, effects: &mut Vec<Effect>) {
-        if plan.groups.is_empty() {
+        if plan.groups.is_empty() && plan.policy.throttles.is_empty() {
             return;
         }
         effects.retain_mut(|effect| {
@@ -139,6 +139,11 @@ impl Relations {
             self.forwards.push(std::mem::replace(event, Event::plain(event.kind, 0, event.origin)));
             false
         });
+    }
+
+    /// Gives messages their places, for their persons to hear.
+    pub(super) fn grant(&mut self, grants: Vec<Event>) {
+        self.forwards.extend(grants);
     }
 
     /// Takes in feedback.
@@ -366,7 +371,9 @@ impl Keyed {
 
     /// Takes in what the store has kept beside persons and links, as of the epoch of its checkpoint.
     pub fn restore(&mut self, epoch: u64, id: &str, bytes: &[u8]) {
-        if !self.reported.restore(epoch, self.place.0, id, bytes) {
+        if !self.reported.restore(epoch, self.place.0, id, bytes)
+            && !self.restore_throttle(id, bytes)
+        {
             self.relations.restore(&self.plan, epoch, self.place, id, bytes);
         }
     }
@@ -379,8 +386,14 @@ impl Keyed {
         if !relations.forwards.is_empty() {
             let forwards = std::mem::take(&mut relations.forwards);
             for event in &forwards {
-                let worker = worker_of(event.hash, workers) as u64;
-                addressed.push((worker, Feedback::Happened(Box::new(event.clone()))));
+                // A person may be elsewhere than at home.
+                let to = match event.call {
+                    Call::Granted => 0..workers,
+                    _ => worker_of(event.hash, workers)..worker_of(event.hash, workers) + 1,
+                };
+                let happened =
+                    |worker| (worker as u64, Feedback::Happened(Box::new(event.clone())));
+                addressed.extend(to.map(happened));
             }
             relations.outbox = (epoch, forwards);
         }

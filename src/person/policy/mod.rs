@@ -2,6 +2,7 @@
 
 mod hours;
 mod sends;
+pub(super) mod throttle;
 
 pub(super) use sends::{Sent, not_delivered, remember};
 
@@ -22,6 +23,8 @@ pub(super) struct Verdict {
     pub(super) exit: bool,
     /// A deferral may end before its time: with what holds the message.
     pub(super) held: bool,
+    /// What it says to a throttle, from which it waits for a place.
+    pub(super) ask: Option<Event>,
 }
 
 /// A message that has come to be decided.
@@ -33,6 +36,8 @@ pub(super) struct Message<'a> {
     pub(super) send: SendId,
     /// When it first became due.
     pub(super) due: i64,
+    /// Whether it has been given a place among all messages, or needs none.
+    pub(super) granted: bool,
 }
 
 /// Asks every gate; the first that holds is the reason.
@@ -46,8 +51,9 @@ pub(super) fn decide(message: &Message, clock: i64) -> Verdict {
         .or_else(|| look_ahead(message))
         .or_else(|| sends::caps(message))
         .or_else(|| sends::gaps(message))
-        .or_else(|| catching_up(message, clock));
-    held.unwrap_or(Verdict { outcome: Outcome::Send, exit: false, held: false })
+        .or_else(|| catching_up(message, clock))
+        .or_else(|| throttled(message));
+    held.unwrap_or(Verdict { outcome: Outcome::Send, exit: false, held: false, ask: None })
 }
 
 /// Whether what a message waits for has not ended yet.
@@ -73,11 +79,11 @@ impl<'a> Message<'a> {
 }
 
 fn drop(reason: Reason) -> Verdict {
-    Verdict { outcome: Outcome::Drop { reason }, exit: false, held: false }
+    Verdict { outcome: Outcome::Drop { reason }, exit: false, held: false, ask: None }
 }
 
 fn defer(until: i64, reason: Reason) -> Verdict {
-    Verdict { outcome: Outcome::Defer { until, reason }, exit: false, held: false }
+    Verdict { outcome: Outcome::Defer { until, reason }, exit: false, held: false, ask: None }
 }
 
 /// A limit is reached, until an instant.
@@ -112,6 +118,16 @@ fn share(id: &str) -> u64 {
 fn catching_up(message: &Message, clock: i64) -> Option<Verdict> {
     let is_behind = clock.saturating_sub(message.now()) > BEHIND_MAX;
     is_behind.then(|| defer(clock, Reason::CatchingUp))
+}
+
+/// A message that is not known to have a place asks for one.
+fn throttled(message: &Message) -> Option<Verdict> {
+    let Message { plan, person, instance, due, granted, .. } = *message;
+    let at = message.rules().gates.throttle.filter(|_| !granted)?;
+    let name = &plan.policy.throttles[at].name;
+    let priority = plan.journeys[usize::from(instance.journey.0)].priority;
+    let ask = throttle::ask(name, &person.id, priority, due, instance.number);
+    Some(Verdict { ask: Some(ask), ..defer(NEVER, Reason::Throttle(at as u16)) })
 }
 
 fn consent(message: &Message) -> Option<Verdict> {
