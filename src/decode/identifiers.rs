@@ -29,7 +29,8 @@ pub(super) fn find(
     kind: Kind,
     values: &[(u16, Value)],
 ) -> Result<Identifiers, Refused> {
-    let mut found = Vec::new();
+    // One more than most have, so that the first of them can be put in front again.
+    let mut found = Vec::with_capacity(4);
     for kind in &rules.kinds {
         if let Some(id) = of_kind(kind, envelope, values)
             && !rules.placeholders.iter().any(|nobody| *nobody == *id)

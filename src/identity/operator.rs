@@ -484,8 +484,17 @@ fn routed<'scope>(
         let mut learnt: BTreeMap<u64, Vec<Answer>> = BTreeMap::new();
         move |frontiers| {
             input.for_each(|_, batch| {
-                for placed in batch.drain(..) {
-                    stash.entry(placed.0).or_default().push(placed);
+                // A batch is of one epoch, or of few.
+                let first = batch.first().map(|placed| placed.0);
+                let same = batch.last().map(|placed| placed.0) == first;
+                match first.filter(|_| same).map(|epoch| stash.entry(epoch).or_default()) {
+                    Some(known) if known.is_empty() => std::mem::swap(known, batch),
+                    Some(known) => known.append(batch),
+                    None => {
+                        for placed in batch.drain(..) {
+                            stash.entry(placed.0).or_default().push(placed);
+                        }
+                    }
                 }
             });
             answers.for_each(|_, batch| {

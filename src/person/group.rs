@@ -57,13 +57,18 @@ impl Groups {
         }
     }
 
-    /// Takes events of one person, if a group is about it; tells whether one is.
-    pub(super) fn take(&mut self, id: &CompactString, events: &[Event]) -> bool {
+    /// Takes events of one person out, if a group is about it; tells whether one is.
+    pub(super) fn take(&mut self, events: &mut [Event]) -> bool {
         if self.of.is_empty() {
             return false;
         }
-        let Some(&at) = self.of.get(id) else { return false };
-        self.groups[at].events.extend_from_slice(events);
+        let at = events.first().and_then(|event| self.of.get(event.person()));
+        let Some(&at) = at else { return false };
+        let taken = |event: &mut Event| {
+            let left = Event::plain(event.kind, event.time, event.origin);
+            std::mem::replace(event, left)
+        };
+        self.groups[at].events.extend(events.iter_mut().map(taken));
         true
     }
 

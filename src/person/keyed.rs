@@ -247,7 +247,7 @@ impl Keyed {
                 .then_with(|| (a.kind, &a.also).cmp(&(b.kind, &b.also)))
         });
         let mut records: Vec<Event> = Vec::new();
-        for own in events.chunk_by(|a, b| a.hash == b.hash && a.person() == b.person()) {
+        for own in events.chunk_by_mut(|a, b| a.hash == b.hash && a.person() == b.person()) {
             match own[0].call {
                 Call::Product => {
                     records.extend_from_slice(own);
@@ -259,10 +259,10 @@ impl Keyed {
                 }
                 _ => {}
             }
-            let id = own[0].person();
-            if self.ends(&frame, own, emit) || groups.take(id, own) {
+            if self.ends(&frame, own, emit) || groups.take(own) {
                 continue;
             }
+            let id = own[0].person();
             // A place is for who is there, on whichever worker that is.
             if own.iter().all(|event| event.call == Call::Granted)
                 && self.table.find(id, own[0].hash).is_none()

@@ -29,11 +29,8 @@ pub struct Leaf {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Heard {
     /// No exit asks more than that there was one: only the last of a kind is kept.
-    Plain {
-        kind: Kind,
-        time: i64,
-        origin: Origin,
-    },
+    Plain { kind: Kind, time: i64, origin: Origin },
+    /// As far as exits ask.
     Whole(Box<Event>),
 }
 
@@ -137,10 +134,12 @@ impl Person {
         }
         let heard = &mut self.exits_heard;
         if plan.exit_kinds_asked.has(event.kind) {
+            let asked = event.values.iter().filter(|(slot, _)| plan.exit_slots.contains(slot));
             heard.push(Heard::Whole(Box::new(Event {
-                person: None,
-                worker: None,
-                ..event.clone()
+                message_id: event.message_id.clone(),
+                values: asked.cloned().collect(),
+                call: event.call,
+                ..Event::plain(event.kind, event.time, event.origin)
             })));
         } else {
             let made = Heard::Plain { kind: event.kind, time: event.time, origin: event.origin };

@@ -11,6 +11,8 @@ pub(super) struct Needs {
     pub(super) segments: BTreeSet<u16>,
     pub(super) sessions: bool,
     pub(super) ranks: BTreeSet<RankId>,
+    /// Of the event's properties.
+    pub(super) slots: BTreeSet<u16>,
 }
 
 impl Needs {
@@ -27,8 +29,10 @@ impl Needs {
             Expr::Rank(rank) => {
                 self.ranks.insert(*rank);
             }
+            Expr::Property(slot) => {
+                self.slots.insert(*slot);
+            }
             Expr::Const(_)
-            | Expr::Property(_)
             | Expr::EventTime
             | Expr::Entry(_)
             | Expr::EntryTime

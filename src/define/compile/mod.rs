@@ -354,7 +354,7 @@ impl<'a> Compiler<'a> {
         };
         let mut segments_by_name = numbered(&|it| it.standing == Standing::Current);
         segments_by_name.sort_by_key(|id| &self.segments[id.0 as usize].name);
-        let (exit_kinds, exit_kinds_asked) = self.exit_kinds();
+        let (exit_kinds, exit_kinds_asked, exit_slots) = self.exit_kinds();
         let asked = numbered(&|it| it.standing != Standing::Gone && it.condition.is_some());
         Plan {
             fingerprint: fingerprint(self.pack, keep, self.base),
@@ -396,13 +396,15 @@ impl<'a> Compiler<'a> {
             forget_after: self.pack.forget_after.as_ref().map(|after| after.node),
             exit_kinds,
             exit_kinds_asked,
+            exit_slots,
             tests: self.pack.tests.clone(),
         }
     }
 
-    /// Kinds of events for which exits wait, and those of them of which one asks more than that there was one.
-    fn exit_kinds(&self) -> (Kinds, Kinds) {
+    /// Kinds of events for which exits wait, those of them of which one asks more than that there was one, and what that is.
+    fn exit_kinds(&self) -> (Kinds, Kinds, Vec<u16>) {
         let (mut all, mut asked) = (Kinds::default(), Kinds::default());
+        let mut needs = Needs::default();
         for journey in &self.journeys {
             for exit in &journey.exits {
                 if let super::plan::ExitRule::Event { on, condition } = &exit.rule {
@@ -410,10 +412,12 @@ impl<'a> Compiler<'a> {
                     if condition.is_some() || exit.value.is_some() || journey.enter.per.is_some() {
                         asked.extend(on);
                     }
+                    condition.iter().chain(&exit.value).for_each(|expr| needs.add(expr));
+                    needs.slots.extend(journey.enter.per);
                 }
             }
         }
-        (all, asked)
+        (all, asked, needs.slots.into_iter().collect())
     }
 
     fn sessions(&mut self) -> Option<SessionPlan> {

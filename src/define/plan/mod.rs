@@ -114,6 +114,8 @@ pub struct Plan {
     pub exit_kinds: Kinds,
     /// Those of them of which an exit asks more than that there was one.
     pub exit_kinds_asked: Kinds,
+    /// What of an event exits ask for.
+    pub exit_slots: Vec<u16>,
     /// Tests of the pack, as written.
     pub tests: Vec<super::ast::TestDef>,
 }

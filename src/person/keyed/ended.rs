@@ -50,7 +50,7 @@ impl Keyed {
         };
         let (over, left): (Vec<&Event>, Vec<&Event>) =
             own.iter().filter(|it| it.says != Says::Erased).partition(|event| is_over(event));
-        let events: Vec<Event> = left.into_iter().cloned().collect();
+        let mut events: Vec<Event> = left.into_iter().cloned().collect();
         self.counts.dropped += over.len() as u64;
         let Some(last) = ends.last() else {
             if !events.is_empty() {
@@ -70,7 +70,7 @@ impl Keyed {
             changes: ends.iter().map(end).collect(),
         };
         let mut groups = Groups::new([script]);
-        groups.take(id, &events);
+        groups.take(&mut events);
         groups.all().into_iter().for_each(|group: Group| self.follow(frame, group, emit));
         true
     }
