@@ -27,6 +27,7 @@ use super::plan::{
 };
 use crate::event::{Kind, Num};
 use crate::time::zone::Zone;
+use demand::Needs;
 use expression::{Checker, Scope};
 pub use identity::{APART, ERASED};
 use relations::Owner;
