@@ -529,7 +529,7 @@ fn routed<'scope>(
                 }
                 placed.iter_mut().for_each(|placed| router.address(placed));
                 if !placed.is_empty() {
-                    output.session(&*held).give_iterator(placed.into_iter());
+                    output.session(&*held).give_container(&mut placed);
                 }
             }
             let next = events.min(judged);

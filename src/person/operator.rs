@@ -152,8 +152,12 @@ pub fn persons<'scope>(
         move |frontiers| {
             let stage = &mut *stage.borrow_mut();
             events.for_each(|_, events| {
-                for (epoch, event) in events.drain(..) {
-                    stage.arrived(epoch).events.push(event);
+                // A batch is of one epoch, or of few.
+                while let Some(&(epoch, _)) = events.first() {
+                    let other = events.iter().position(|(other, _)| *other != epoch);
+                    let same = other.unwrap_or(events.len());
+                    let arrived = events.drain(..same).map(|(_, event)| event);
+                    stage.arrived(epoch).events.extend(arrived);
                 }
             });
             if let Some(told) = &mut told {
