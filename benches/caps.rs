@@ -48,6 +48,7 @@ fn send(plan: &Plan, person: &mut Person, event: &Event, effects: &mut Vec<Effec
         next_watermark: event.time + 1,
         clock: i64::MIN,
         catalogue: None,
+        watch: None,
     };
     person.run(&frame, std::slice::from_ref(event), effects);
 }

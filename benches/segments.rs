@@ -54,6 +54,7 @@ fn run(plan: &Plan, person: &mut Person, events: &[Event], until: i64, effects: 
         next_watermark: until,
         clock: i64::MIN,
         catalogue: None,
+        watch: None,
     };
     person.run(&frame, events, effects);
 }

@@ -58,6 +58,7 @@ fn step(plan: &Plan, person: &mut Person, begin: i64, events: &[Event], effects:
         next_watermark: begin + EPOCH,
         clock: i64::MIN,
         catalogue: None,
+        watch: None,
     };
     person.run(&frame, events, effects);
 }

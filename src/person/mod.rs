@@ -19,15 +19,18 @@ mod leaves;
 mod lists;
 pub mod operator;
 mod policy;
+mod policy_trace;
 mod ranks;
 mod segment;
 mod table;
 mod timers;
 mod turn;
 pub mod views;
+pub mod watch;
 
 pub use effect::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 pub use instance::Instance;
+pub use policy_trace::{GateAsked, Verdict, fact_name};
 pub use ranks::{Answer, Said, order};
 pub use timers::{Timers, Worth};
 

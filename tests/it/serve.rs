@@ -86,6 +86,7 @@ impl Here {
             next_watermark: NOON + 1_000,
             clock: i64::MIN,
             catalogue: None,
+            watch: None,
         };
         person.run(&frame, &[event], &mut Vec::new());
         person

@@ -29,6 +29,7 @@ use crate::event::{Kind, Num};
 use crate::time::zone::Zone;
 use expression::{Checker, Scope};
 pub use identity::{APART, ERASED};
+pub use policy::length_text;
 use relations::Owner;
 use std::collections::{BTreeMap, BTreeSet};
 use types::Type;

@@ -10,6 +10,7 @@ mod journeys;
 mod ranks;
 mod relations;
 mod set;
+mod text;
 
 pub use changes::{Changed, Difference};
 pub use expr::Expr;
@@ -22,6 +23,7 @@ pub use journeys::{
 pub use ranks::{RankId, RankPlan, RankTest, RankedFact, RankedValues, WHOLE};
 pub use relations::{CataloguePlan, GroupPlan, NoticePlan, Relation};
 pub use set::SegmentSet;
+pub use text::parts;
 
 pub use super::ast::{Again, Aggregate, OnLimit, PropertyType, Window};
 use crate::event::Kind;

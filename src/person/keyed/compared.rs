@@ -171,6 +171,7 @@ impl Keyed {
             next_watermark: now,
             clock: i64::MIN,
             catalogue: None,
+            watch: None,
         };
         for slot in self.table.taken().collect::<Vec<u32>>() {
             self.touch(slot);
