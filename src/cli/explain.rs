@@ -120,7 +120,9 @@ impl From<NoAnswer> for Failure {
             NoAnswer::NoJourney { ref hint, .. } => not_so(&error).hint(hint.clone()),
             NoAnswer::Nobody(_) => not_so(&error)
                 .hint("identifiers are written with their kind: user:42, anonymous:a1"),
-            NoAnswer::NotYet { .. } | NoAnswer::TooEarly { .. } => not_so(&error),
+            NoAnswer::Erased { .. } | NoAnswer::NotYet { .. } | NoAnswer::TooEarly { .. } => {
+                not_so(&error)
+            }
         }
     }
 }

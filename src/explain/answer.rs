@@ -49,6 +49,7 @@ impl Told<'_> {
         json!({
             "journey": journey,
             "reason": last["reason"],
+            "key": last["key"],
             "says": last["says"],
             "details": last["details"],
             "condition": last["condition"],
@@ -241,7 +242,7 @@ impl Told<'_> {
         let known = self.person.map(|it| it.fact(self.plan, fact, None, self.end));
         match known.filter(|value| !value.is_missing()) {
             Some(value) => {
-                let value = words::shown(&super::timeline::value(&value), &self.zone);
+                let value = words::shown_value(&super::timeline::value(&value), &self.zone);
                 format!("the date was over when it became known: {name} is {value}")
             }
             None => format!("{name} is not known"),

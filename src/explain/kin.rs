@@ -5,6 +5,7 @@ use super::NoAnswer;
 use crate::decode::{Decoder, is_blank};
 use crate::define::plan::Plan;
 use crate::event::Origin;
+use crate::person::watch::Watcher;
 use crate::source::Source;
 use compact_str::CompactString;
 use hashbrown::HashMap;
@@ -68,7 +69,9 @@ pub(super) fn of(
             }
         }
     }
-    let own = sets.number(identifier);
+    let known = sets.numbers.contains_key(identifier);
+    let named = CompactString::from(Watcher::identifier(identifier));
+    let own = sets.number(if known { identifier } else { &named });
     let own = sets.top(own);
     let all: Vec<(CompactString, usize)> =
         sets.numbers.iter().map(|(id, number)| (id.clone(), *number)).collect();

@@ -67,6 +67,8 @@ pub enum NoAnswer {
     },
     #[error("nothing is known of {0}: no event of the input has this identifier")]
     Nobody(CompactString),
+    #[error("nothing is known any more of {person}, who was erased at {}", format(*.at))]
+    Erased { person: CompactString, at: i64 },
     #[error("nothing was known of {person} at {}: their first event is at {}", format(*.at), format(*.first))]
     NotYet { person: CompactString, at: i64, first: i64 },
     #[error("the input begins at {}, after {}: nothing is known of that time", format(*.begin), format(*.at))]
@@ -127,11 +129,13 @@ pub fn explain(plan: &Arc<Plan>, input: &Input, question: &Question) -> Result<V
     let identifiers = watch.identifiers_of(&id);
     let notes = watch.notes(&identifiers);
     if notes.is_empty() {
+        let person = question.person.clone();
+        if let Some(at) = watch.erased_at(&person) {
+            return Err(NoAnswer::Erased { person, at });
+        }
         return Err(match (question.at, watch.bounds().0) {
-            (Some(at), Some(first)) => {
-                NoAnswer::NotYet { person: question.person.clone(), at, first }
-            }
-            _ => NoAnswer::Nobody(question.person.clone()),
+            (Some(at), Some(first)) => NoAnswer::NotYet { person, at, first },
+            _ => NoAnswer::Nobody(person),
         });
     }
     let person = finished.persons.iter().find(|person| person.id == id);

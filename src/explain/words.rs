@@ -20,6 +20,12 @@ pub fn shown(value: &Value, zone: &Zone) -> String {
     }
 }
 
+/// The value of a fact or property: as [`shown`], but a date is a day and has no clock time.
+pub fn shown_value(value: &Value, zone: &Zone) -> String {
+    let day = value.as_str().and_then(|text| text.strip_suffix("T00:00:00.000Z"));
+    day.map_or_else(|| shown(value, zone), str::to_owned)
+}
+
 /// The first part of a condition that does not hold, and what its values are.
 pub fn not_so(condition: &Value, zone: &Zone) -> String {
     let parts = condition["parts"].as_array().map_or(&[][..], Vec::as_slice);
@@ -33,7 +39,7 @@ pub fn part_text(part: &Value, zone: &Zone) -> String {
     let word = if part["holds"] == true { "holds" } else { "does not hold" };
     let values = part["values"].as_object().into_iter().flatten();
     let values: Vec<String> =
-        values.map(|(name, value)| format!("{name} is {}", shown(value, zone))).collect();
+        values.map(|(name, value)| format!("{name} is {}", shown_value(value, zone))).collect();
     match values.is_empty() {
         true => format!("`{text}` {word}"),
         false => format!("`{text}` {word}: {}", values.join(", ")),

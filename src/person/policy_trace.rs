@@ -89,7 +89,10 @@ pub(super) fn asked(
     seen.push(it.expired());
     seen.push(it.hold_out());
     seen.extend(message.consents.iter().map(|rule| it.consent(*rule)));
-    seen.extend(message.suppressed_by.iter().map(|segment| it.suppression(*segment)));
+    // The policy and the journey may name the same one.
+    let segments = &message.suppressed_by;
+    let new = |at: &usize| !segments[..*at].contains(&segments[*at]);
+    seen.extend((0..segments.len()).filter(new).map(|at| it.suppression(segments[at])));
     seen.extend(message.quiet_hours.iter().map(|rule| it.quiet_hours(*rule)));
     seen.extend(message.caps.iter().map(|cap| it.cap(*cap)));
     seen.push(it.catching_up());
@@ -176,7 +179,7 @@ impl Message<'_> {
             Some(_) => word.to_owned(),
             None => format!("nothing said, so {word}"),
         };
-        let name = fact_name(self.plan, rule.fact);
+        let name = fact_name(self.plan, rule.fact).replacen("consent ", "category ", 1);
         let mut asked = gate("consent", Some(name), says);
         asked.figures = vec![
             ("said", said.map_or(Value::Missing, Value::Bool)),
@@ -255,7 +258,7 @@ impl Message<'_> {
     }
 }
 
-/// A fact as people know it; what the policy reads of traits and consents has no name of its own.
+/// A fact as people know it; what the policy reads of traits and consents has no name of its own, and is called so.
 pub fn fact_name(plan: &Plan, fact: FactId) -> String {
     plan.facts[usize::from(fact.0)].name.replacen(':', " ", 1)
 }

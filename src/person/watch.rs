@@ -18,10 +18,10 @@ use crate::define::plan::{
     Expr, FactId, JourneyId, JourneyPlan, Plan, SegmentId, SendId, Standing, parts,
 };
 use crate::event::{Event, Origin, Value};
-use crate::identity::Change as Turned;
+use crate::identity::{Change as Turned, Ending};
 use crate::person::Instance;
 use crate::time::NEVER;
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -135,8 +135,12 @@ struct Notebook {
     /// Of steps under way, by person: each after so many of the step's effects.
     open: BTreeMap<CompactString, Vec<(usize, Note)>>,
     notes: Vec<Note>,
+    /// The last generation of each identifier that has changed hands.
+    generations: BTreeMap<CompactString, u32>,
     /// To whom identifiers belong that have turned out to be somebody's.
     owners: BTreeMap<CompactString, CompactString>,
+    /// Who was erased, and when: what was before is not told.
+    erased: BTreeMap<CompactString, i64>,
     /// The first time of an event that concerns whoever is watched, and the last time of any.
     first: Option<i64>,
     last: Option<i64>,
@@ -144,6 +148,30 @@ struct Notebook {
     names: BTreeMap<Origin, String>,
     /// Facts as they were seen last, by person.
     facts: BTreeMap<CompactString, Vec<Known>>,
+}
+
+impl Notebook {
+    /// To whom a leaf belongs.
+    fn owner(&self, leaf: &str) -> CompactString {
+        self.owners.get(leaf).cloned().unwrap_or_else(|| leaf.into())
+    }
+
+    /// There is a leaf of this name.
+    fn hear_of(&mut self, leaf: &str) {
+        if let (identifier, Some(number)) = generation(leaf) {
+            let known = self.generations.entry(identifier.into()).or_default();
+            *known = number.max(*known);
+        }
+    }
+}
+
+/// An identifier without the number that is behind it once it has changed hands, and that number.
+fn generation(leaf: &str) -> (&str, Option<u32>) {
+    let Some((identifier, number)) = leaf.rsplit_once('#') else { return (leaf, None) };
+    match number.parse() {
+        Ok(number) => (identifier, Some(number)),
+        Err(_) => (leaf, None),
+    }
 }
 
 /// Writes down what happens to persons of some identifiers.
@@ -157,6 +185,11 @@ pub struct Watcher {
 }
 
 impl Watcher {
+    /// The identifier of somebody by whatever name outputs bear: once an identifier has changed hands, a number is behind it.
+    pub fn identifier(name: &str) -> &str {
+        generation(name).0
+    }
+
     /// Whoever is known by one of these identifiers is watched.
     pub fn new(identifiers: BTreeSet<CompactString>) -> Watcher {
         Watcher { identifiers, alone: false, until: None, notebook: Mutex::default() }
@@ -212,27 +245,43 @@ impl Watcher {
         self.notebook().names.get(&origin).cloned()
     }
 
-    /// Whether the person of an identifier is watched.
+    /// Whether the person of an identifier is watched; whatever generation it is of, where it has changed hands.
     pub fn watches(&self, identifier: &str) -> bool {
-        self.identifiers.contains(identifier)
+        self.identifiers.contains(identifier) || self.identifiers.contains(generation(identifier).0)
     }
 
-    /// To whom an identifier belongs, as far as the run has come.
+    /// To whom an identifier belongs, as far as the run has come: if it has changed hands, to whom it has come last.
     pub fn owner(&self, identifier: &str) -> CompactString {
         let notebook = self.notebook();
-        notebook.owners.get(identifier).cloned().unwrap_or_else(|| identifier.into())
+        let latest = notebook.generations.get(identifier).copied().unwrap_or(0);
+        match latest {
+            0 => notebook.owner(identifier),
+            _ => notebook.owner(&format_compact!("{identifier}#{latest}")),
+        }
     }
 
-    /// The identifiers that belong to a person, as far as the run has come.
+    /// The identifiers that belong to a person, as far as the run has come, each generation by itself.
     pub fn identifiers_of(&self, person: &str) -> Vec<CompactString> {
-        let owned = self.identifiers.iter().filter(|id| self.owner(id) == person);
-        owned.cloned().collect()
+        let notebook = self.notebook();
+        let mut all: BTreeSet<CompactString> = self.identifiers.clone();
+        all.extend(notebook.owners.keys().cloned());
+        all.insert(person.into());
+        all.into_iter().filter(|leaf| notebook.owner(leaf) == person).collect()
     }
 
-    /// Everything that was written down of some persons, in the order of time.
+    /// When whoever has an identifier was erased, if that was.
+    pub fn erased_at(&self, identifier: &str) -> Option<i64> {
+        self.notebook().erased.get(identifier).copied()
+    }
+
+    /// Everything that was written down of some persons, in the order of time; of those who were erased what came after.
     pub fn notes(&self, persons: &[CompactString]) -> Vec<Note> {
         let notebook = self.notebook();
-        let theirs = notebook.notes.iter().filter(|note| persons.contains(&note.person));
+        let is_told = |note: &&Note| {
+            let erased = notebook.erased.get(&note.person);
+            persons.contains(&note.person) && erased.is_none_or(|at| note.at > *at)
+        };
+        let theirs = notebook.notes.iter().filter(is_told);
         let mut notes: Vec<Note> = theirs.cloned().collect();
         notes.sort_by_key(|note| note.at);
         notes
@@ -264,6 +313,12 @@ impl Watcher {
     /// Somebody turns out to be somebody else, or not to be.
     pub(super) fn turned(&self, at: i64, change: &Turned) {
         let notebook = &mut *self.notebook();
+        let leaves: &[CompactString] = match change {
+            Turned::Join { .. } => &[],
+            Turned::Part { leaves, .. } | Turned::End { leaves, .. } => leaves,
+        };
+        let persons = change.persons();
+        leaves.iter().chain(persons).for_each(|leaf| notebook.hear_of(leaf));
         let mut note = |person: &CompactString, what| {
             notebook.notes.push(Note { person: person.clone(), at, what });
         };
@@ -282,9 +337,13 @@ impl Watcher {
                 let of = leaves.iter().map(|leaf| (leaf.clone(), into.clone()));
                 notebook.owners.extend(of.collect::<Vec<_>>());
             }
-            Turned::End { leaves, .. } => {
+            Turned::End { person, leaves, why } => {
                 for leaf in leaves {
                     notebook.owners.remove(leaf);
+                }
+                if *why == Ending::Erased {
+                    let all = leaves.iter().chain([person]);
+                    notebook.erased.extend(all.map(|leaf| (leaf.clone(), at)));
                 }
             }
         }
@@ -315,6 +374,7 @@ impl Turn<'_> {
     /// An event is about to be taken in, or repeats another one.
     pub(super) fn watch_event(&self, event: &Event, late: bool, repeats: bool) {
         let Some(watch) = self.watch else { return };
+        watch.notebook().hear_of(&event.leaf);
         watch.note(self, Noted::Event { event: Box::new(event.clone()), late, repeats });
     }
 

@@ -15,6 +15,8 @@ mod definitions;
 mod engine;
 mod erasure;
 mod erasure_live;
+mod explain;
+mod explain_gates;
 mod histories;
 mod identity;
 mod kill;

@@ -37,7 +37,16 @@ impl Page {
         if said["answer"].is_object() {
             self.answer(&said["answer"]);
         }
-        self.timeline(list(&said["timeline"]));
+        let timeline = list(&said["timeline"]);
+        match said["answer"]["journey"].as_str() {
+            // All else is beside the question.
+            Some(journey) => {
+                let about = |change: &Value| change["journey"] == journey;
+                let entries = timeline.iter().filter(|it| list(&it["changes"]).iter().any(about));
+                self.timeline(&entries.cloned().collect::<Vec<_>>());
+            }
+            None => self.timeline(timeline),
+        }
         self.state(said);
         self.out
     }
@@ -70,7 +79,8 @@ impl Page {
 
     fn answer(&mut self, answer: &Value) {
         self.out += &format!("\n{}\n", bold(format!("Why not {}?", word(answer, "journey"))));
-        self.say(2, word(answer, "says"));
+        let key = answer["key"].as_str().map_or(String::new(), |key| format!("{key}: "));
+        self.say(2, &format!("{key}{}", word(answer, "says")));
         for detail in list(&answer["details"]).iter().filter_map(Value::as_str) {
             self.say(2, &format!("- {detail}"));
         }
@@ -97,8 +107,6 @@ impl Page {
                 let weekday = WEEKDAYS[(self.zone.weekday(at) - 1).rem_euclid(7) as usize];
                 self.out += &format!("\n{}\n", bold(format!("{weekday} {date}")));
             }
-            // Milliseconds are for machines.
-            let clock = clock.get(..8).unwrap_or(clock);
             let by = self.by(&entry["by"]);
             let width = INDENT - 2;
             self.out += &format!("  {clock:<width$}{by}\n");
@@ -141,7 +149,7 @@ impl Page {
         let text = match word(change, "what") {
             "fact" => {
                 let [before, after] =
-                    ["before", "after"].map(|it| words::shown(&change[it], &self.zone));
+                    ["before", "after"].map(|it| words::shown_value(&change[it], &self.zone));
                 format!("{}{key}: {before} → {after}", word(change, "fact"))
             }
             "segment" | "segment.entered" | "segment.left" => {
@@ -270,12 +278,13 @@ impl Page {
             self.say(2, &text);
         }
         for (name, value) in state["facts"].as_object().into_iter().flatten() {
+            let name = name.replacen(':', " ", 1);
             self.say(2, &format!("fact      {name} = {}", self.fact(value)));
         }
     }
 
     fn fact(&self, value: &Value) -> String {
-        let Some(parts) = value.as_object() else { return words::shown(value, &self.zone) };
+        let Some(parts) = value.as_object() else { return words::shown_value(value, &self.zone) };
         let parts = parts.iter().map(|(name, value)| format!("{name}: {}", self.fact(value)));
         format!("{{ {} }}", parts.collect::<Vec<_>>().join(", "))
     }
