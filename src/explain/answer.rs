@@ -134,7 +134,13 @@ impl Told<'_> {
             let mut same = later.filter(|(_, other)| other["step"] == message["step"]);
             same.next().is_none_or(|(_, other)| other == message)
         };
-        let held = one.messages.iter().find(|(_, it)| it["decision"] != "send" && last(it));
+        // What is deferred is held back only as long as the run is open.
+        let is_held = |it: &Value| match it["decision"].as_str() {
+            Some("drop") => true,
+            Some("defer") => one.exit.is_none() && last(it),
+            _ => false,
+        };
+        let held = one.messages.iter().find(|(_, it)| is_held(it));
         if let Some((time, message)) = held {
             let reason = message["reason"].as_str().unwrap_or_default();
             let held = words::held(message).unwrap_or_else(|| reason.to_owned());
@@ -150,7 +156,7 @@ impl Told<'_> {
                 format!("{channel} {template} {outcome} at {when} by the gate {held}"),
             );
         }
-        let sent = one.messages.len();
+        let sent = one.messages.iter().filter(|(_, it)| it["decision"] == "send").count();
         if let Some(exit) = &one.exit {
             return self.exited(one, exit, sent);
         }
@@ -173,13 +179,13 @@ impl Told<'_> {
         }
         let goal = if reason == "goal" { " (its goal)" } else { "" };
         let by = match &one.exit_asked["condition"] {
-            Value::Null => words::by(&exit.by),
+            Value::Null => format!("by {}", words::by(&exit.by)),
             asked if one.exit_asked["on"].is_null() => {
                 let parts = asked["parts"].as_array().map_or(&[][..], Vec::as_slice);
                 let parts = parts.iter().map(|part| words::part_text(part, &self.zone));
-                parts.collect::<Vec<_>>().join("; ")
+                format!("because {}", parts.collect::<Vec<_>>().join("; "))
             }
-            _ => words::by(&exit.by),
+            _ => format!("by {}", words::by(&exit.by)),
         };
         let before = match sent {
             0 => "before any message".to_owned(),
@@ -187,7 +193,7 @@ impl Told<'_> {
         };
         let says = match reason {
             "exit" | "goal" => {
-                format!("exited at {when}{goal} by {by}, at step {step}, {before}")
+                format!("exited at {when}{goal} {by}, at step {step}, {before}")
             }
             other => format!("exited at {when}, {other}, at step {step}, {before}"),
         };

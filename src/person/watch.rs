@@ -495,24 +495,24 @@ pub(super) fn judge(cx: &Cx, condition: &Expr, journey: Option<&JourneyPlan>) ->
 
 /// The values of what an expression reads, each once.
 fn read_by(cx: &Cx, expr: &Expr, journey: Option<&JourneyPlan>, values: &mut Vec<(String, Value)>) {
-    let reads = match expr {
+    let reads = matches!(
+        expr,
         Expr::Property(_)
-        | Expr::EventTime
-        | Expr::Entry(_)
-        | Expr::EntryTime
-        | Expr::Key
-        | Expr::Fact(_)
-        | Expr::Basket(..)
-        | Expr::Session(_)
-        | Expr::Now
-        | Expr::Segment(_)
-        | Expr::Rank(_)
-        | Expr::Before(_)
-        | Expr::Product(..)
-        | Expr::Accessories(_)
-        | Expr::Related(..) => true,
-        _ => false,
-    };
+            | Expr::EventTime
+            | Expr::Entry(_)
+            | Expr::EntryTime
+            | Expr::Key
+            | Expr::Fact(_)
+            | Expr::Basket(..)
+            | Expr::Session(_)
+            | Expr::Now
+            | Expr::Segment(_)
+            | Expr::Rank(_)
+            | Expr::Before(_)
+            | Expr::Product(..)
+            | Expr::Accessories(_)
+            | Expr::Related(..)
+    );
     let text = || cx.plan.text(expr, journey);
     if reads && !values.iter().any(|(known, _)| *known == text()) {
         values.push((text(), eval(expr, cx).into_value()));

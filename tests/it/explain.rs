@@ -209,6 +209,16 @@ fn as_of(shop: &Shop, person: &str, whole: &Value) {
     assert_eq!(stand, open, "{person} as of {middle}");
 }
 
+/// Persons compared with one another: then everybody has to be run.
+const RANKS: &str = r#"
+facts: { bought: { count: Order Completed } }
+segments: { best: percentile(bought) >= 0.5 }
+journeys:
+  for-the-best:
+    enter: { entered: best, again: always }
+    steps: [ { send: { channel: email, template: best } } ]
+"#;
+
 /// On random packs, where persons merge and part: all decisions under the identifiers that are the person's in the end.
 #[test]
 fn what_is_explained_is_what_was_decided_whoever_turns_out_to_be_whom() {
@@ -225,7 +235,12 @@ fn what_is_explained_is_what_was_decided_whoever_turns_out_to_be_whom() {
             text.insert_str(0, IDENTITY);
             lines = mix_identifiers(&mut rng, lines);
         }
-        let shop = Shop::of(&text, &lines);
+        let file = |path: &str, text: &str| SourceFile { path: path.into(), text: text.into() };
+        let mut files = vec![file("pack.yaml", &text)];
+        if seed % 4 < 2 {
+            files.push(file("ranks.yaml", RANKS));
+        }
+        let shop = Shop::new(&files, &lines);
         feeds_back += usize::from(shop.plan.feeds_back());
         let decisions = shop.decisions();
         for person in decisions.keys() {
@@ -280,6 +295,12 @@ journeys:
     enter: { on: Chosen }
     steps:
       - choose: [ { when: spent > 1000, do: [ { send: { channel: email, template: rich } } ] } ]
+  evening:
+    enter: { on: Evening }
+    exit: [ { on: Stopped } ]
+    steps:
+      - send: { channel: push, template: now }
+      - send: { channel: push, template: later }
   birthday:
     enter: { date: born, at: "09:00" }
     steps: [ { send: { channel: email, template: birthday } } ]
@@ -290,7 +311,7 @@ policy:
   time_zone: Europe/Warsaw
   consent: [ { channel: sms, trait: sms_consent } ]
   quiet_hours: { from: "21:00", to: "08:00", then: drop }
-  caps: [ { channel: email, max: 1, per: day } ]
+  caps: [ { channel: email, max: 1, per: day }, { name: patience, channel: push, max: 1, per: day, on_limit: wait } ]
 "#;
 
 /// A line, at a clock time of 2 March 2026 (or a later day, `3 10:00`) in Warsaw, which is an hour ahead.
@@ -396,8 +417,20 @@ fn why_a_message_was_not_sent() {
         ("12:00", "dora", "Product Added", r#""cart_id":"c1""#),
         ("12:30", "dora", "Product Added", r#""cart_id":"c2""#),
         ("20:30", "elsa", "Product Added", r#""cart_id":"c1""#),
+        ("20:35", "fred", "Evening", ""),
+        ("21:00", "fred", "Stopped", ""),
         ("23:00", "anna", "page", ""),
     ]);
+    answers(
+        shop.why_not("user:fred", "evening", parse("2026-03-02T19:50:00Z")),
+        "gate cap patience",
+        "push later is deferred until 2026-03-03 00:00 at 2026-03-02 20:35 by the gate cap patience: 1 of 1 used: evening 2026-03-02 20:35",
+    );
+    answers(
+        shop.why_not("user:fred", "evening", None),
+        "exited exit",
+        "exited at 2026-03-02 21:00 by Stopped (lines:13), at step 2, after 1 sent",
+    );
     answers(
         shop.why_not("user:anna", "cart", None),
         "exited goal",

@@ -16,6 +16,7 @@ mod engine;
 mod erasure;
 mod erasure_live;
 mod explain;
+mod explain_cli;
 mod explain_gates;
 mod histories;
 mod identity;

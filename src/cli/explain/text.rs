@@ -78,7 +78,12 @@ impl Page {
     }
 
     fn answer(&mut self, answer: &Value) {
-        self.out += &format!("\n{}\n", bold(format!("Why not {}?", word(answer, "journey"))));
+        let journey = word(answer, "journey");
+        let question = match word(answer, "reason") {
+            "sent" | "open" => journey.to_owned(),
+            _ => format!("Why not {journey}?"),
+        };
+        self.out += &format!("\n{}\n", bold(question));
         let key = answer["key"].as_str().map_or(String::new(), |key| format!("{key}: "));
         self.say(2, &format!("{key}{}", word(answer, "says")));
         for detail in list(&answer["details"]).iter().filter_map(Value::as_str) {
@@ -107,33 +112,45 @@ impl Page {
                 let weekday = WEEKDAYS[(self.zone.weekday(at) - 1).rem_euclid(7) as usize];
                 self.out += &format!("\n{}\n", bold(format!("{weekday} {date}")));
             }
-            let by = self.by(&entry["by"]);
             let width = INDENT - 2;
-            self.out += &format!("  {clock:<width$}{by}\n");
+            self.out += &format!("  {clock:<width$}");
+            self.by(&entry["by"]);
             let changes = list(&entry["changes"]);
             changes.iter().for_each(|change| self.change(change, &day));
         }
     }
 
-    fn by(&self, by: &Value) -> String {
-        if by["event"].is_null() {
-            return dim("time passes").to_string();
-        }
-        let mut text =
-            bold(word(by, "event")).to_string() + &dim(words::place(&by["at"])).to_string();
-        if !word(by, "message_id").is_empty() {
-            text += &dim(format!(" {}", word(by, "message_id"))).to_string();
-        }
+    /// An event, where it stands and what is odd about it, behind its clock time; what does not fit goes below.
+    fn by(&mut self, by: &Value) {
+        let event = word(by, "event");
+        let (place, id) = (words::place(&by["at"]), word(by, "message_id"));
+        let mut pieces = vec![match event {
+            "" => ("time passes".len(), dim("time passes").to_string()),
+            _ => (event.chars().count(), bold(event).to_string()),
+        }];
+        let dimmed = [place.trim(), id].into_iter().filter(|text| !text.is_empty());
+        pieces.extend(dimmed.map(|text| (text.chars().count(), dim(text).to_string())));
+        let mut odd = Vec::new();
         if by["repeats"] == true {
-            text += &format!(" {}", warn("repeats an event, and does not count"));
+            odd.push("repeats an event, and does not count".to_owned());
         }
         if by["late"].is_string() {
-            text += &format!(
-                " {}",
-                warn(format!("late, of {}", words::shown(&by["late"], &self.zone)))
-            );
+            odd.push(format!("late, of {}", words::shown(&by["late"], &self.zone)));
         }
-        text
+        pieces.extend(odd.iter().map(|text| (text.chars().count(), warn(text).to_string())));
+        let mut room = WIDTH - INDENT;
+        for (at, (length, text)) in pieces.into_iter().enumerate() {
+            if at > 0 && length < room {
+                self.out.push(' ');
+                room -= 1;
+            } else if at > 0 {
+                self.out += &format!("\n{:INDENT$}", "");
+                room = WIDTH - INDENT;
+            }
+            self.out += &text;
+            room = room.saturating_sub(length);
+        }
+        self.out.push('\n');
     }
 
     /// An instant, without its date if that is the day of the entry.
@@ -155,7 +172,10 @@ impl Page {
             "segment" | "segment.entered" | "segment.left" => {
                 format!("segment {} {}", word(change, "segment"), word(change, "change"))
             }
-            "session.closed" => format!("session closed: {} events", change["events"]),
+            "session.closed" => match change["events"].as_u64() {
+                Some(1) => "session closed: 1 event".into(),
+                _ => format!("session closed: {} events", change["events"]),
+            },
             "gone" => "nothing is known any more of this identifier".into(),
             "joined" => {
                 format!("{} is one person with them from here on", word(change, "identifier"))

@@ -303,7 +303,6 @@ impl Expr {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::define::ast::SourceFile;
     use crate::define::compile::Keep;
     use crate::define::definitions::compile_files;
