@@ -49,6 +49,7 @@ fn send(plan: &Plan, person: &mut Person, event: &Event, effects: &mut Vec<Effec
         clock: i64::MIN,
         catalogue: None,
         alone: false,
+        watch: None,
     };
     person.run(&frame, std::slice::from_ref(event), effects);
 }

@@ -55,6 +55,7 @@ fn run(plan: &Plan, person: &mut Person, events: &[Event], until: i64, effects: 
         clock: i64::MIN,
         catalogue: None,
         alone: false,
+        watch: None,
     };
     person.run(&frame, events, effects);
 }

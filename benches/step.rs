@@ -59,6 +59,7 @@ fn step(plan: &Plan, person: &mut Person, begin: i64, events: &[Event], effects:
         clock: i64::MIN,
         catalogue: None,
         alone: false,
+        watch: None,
     };
     person.run(&frame, events, effects);
 }

@@ -69,6 +69,9 @@ pub mod metrics;
 // The stages wired together, and the workers' loop.
 pub mod dataflow;
 
+// Why, and why not: what happened to one person, by running the input again.
+pub mod explain;
+
 // Reads over HTTP, the live page, health.
 pub mod serve;
 

@@ -4,6 +4,7 @@
 
 mod apply;
 mod demo;
+mod explain;
 mod failure;
 mod generate;
 mod http;
@@ -67,6 +68,8 @@ enum Command {
     },
     /// Show audiences, and what has come of journeys
     Report(report::ReportArgs),
+    /// Tell why somebody got a message, and why not
+    Explain(explain::ExplainArgs),
     /// Let a pack take effect in a running instance
     Apply(apply::ApplyArgs),
     /// Say that two identifiers are one customer
@@ -111,6 +114,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Status { config } => status::status(config),
         Command::Report(args) => report::report(args),
+        Command::Explain(args) => explain::explain(args),
         Command::Apply(args) => apply::apply(args),
         Command::Link(args) => link::link(args),
         Command::Unlink(args) => link::unlink(args),

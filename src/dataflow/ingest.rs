@@ -5,8 +5,9 @@
 
 use crate::decode::{Decoder, is_blank};
 use crate::epoch::{Epochs, Placed, Span, Timeline};
-use crate::event::{Event, Origin, Reject};
+use crate::event::{Event, Kind, Origin, Reject};
 use crate::limits::ROUNDS_AFTER_END_MAX;
+use crate::person::watch::Watcher;
 use crate::source::{Chunk, Source, SourceError};
 use crate::store::Resume;
 use crate::time::NEVER;
@@ -26,6 +27,8 @@ pub struct Intake {
     feeds: Vec<Feed>,
     timeline: Timeline,
     until: Option<i64>,
+    /// Who asks why, and leaves out what does not concern the answer.
+    watch: Option<Arc<Watcher>>,
     /// The instant at which time stands still after the input; `i64::MAX` until it is known.
     pub end: AtomicI64,
     /// Bytes read, for progress bars.
@@ -121,12 +124,24 @@ impl Intake {
             feeds: feeds.collect(),
             timeline,
             until,
+            watch: None,
             end: AtomicI64::new(i64::MAX),
             bytes: AtomicU64::new(0),
             lines: AtomicU64::new(0),
             ignored: AtomicU64::new(0),
             start: AtomicI64::new(i64::MAX),
         }
+    }
+
+    /// Somebody asks why: what does not concern the answer is left out, and the run may end before the input.
+    pub fn watched(self, watch: Arc<Watcher>) -> Intake {
+        let end = AtomicI64::new(watch.end().unwrap_or(i64::MAX));
+        Intake { end, watch: Some(watch), ..self }
+    }
+
+    /// The instant at which the run ends before its input, if it does.
+    fn cut(&self) -> Option<i64> {
+        self.watch.as_ref().and_then(|watch| watch.end())
     }
 
     /// How epochs are cut out of event time.
@@ -179,7 +194,7 @@ impl Intake {
     fn finish(&self) {
         let high = self.feeds.iter().map(|feed| lock(&feed.progress).high).max();
         let high = high.filter(|high| *high != i64::MIN);
-        let end = high.max(self.until).unwrap_or(0);
+        let end = self.cut().or(high.max(self.until)).unwrap_or(0);
         self.end.store(end, Ordering::Release);
     }
 }
@@ -192,15 +207,20 @@ impl Epochs for Intake {
         Span { begin, end, clock: i64::MIN }
     }
 
-    /// After the input, time goes to its end and no further.
+    /// After the input, time goes to its end and no further; nor beyond where the run is cut.
     fn of_timer(&self, deadline: i64, next: u64, frontier: Option<u64>) -> Option<u64> {
-        let never = deadline == NEVER || frontier.is_none() && deadline > self.ended_at();
+        let is_known = frontier.is_none() || self.cut().is_some();
+        let never = deadline == NEVER || is_known && deadline > self.ended_at();
         (!never).then(|| self.timeline.epoch_of(deadline).max(next))
     }
 
     /// After the input, only so many rounds of answers are taken in: time stands, and what persons do because of them may be
     /// answered again for ever.
     fn of_answers(&self, epoch: u64, next: u64, frontier: Option<u64>) -> Option<u64> {
+        // What is said in the last epoch before a cut is heard after it.
+        if self.cut().is_some_and(|cut| epoch > self.timeline.epoch_of(cut)) {
+            return None;
+        }
         let last = self.timeline.epoch_of(self.ended_at()).saturating_add(ROUNDS_AFTER_END_MAX);
         (frontier.is_some() || epoch <= last).then_some(epoch.max(next))
     }
@@ -294,6 +314,12 @@ impl Ingest {
                 ignored += 1;
                 continue;
             }
+            if let (Some(watch), Ok(event)) = (&self.intake.watch, &event)
+                && event.kind == Kind::OTHER
+                && watch.concerns(event)
+            {
+                watch.keep_line(origin, bytes);
+            }
             events.push(event);
         }
         self.intake.ignored.fetch_add(ignored, Ordering::Relaxed);
@@ -324,7 +350,10 @@ impl Ingest {
                     let epoch = timeline.place(event.time, high);
                     high = high.max(event.time);
                     last_epoch = last_epoch.max(epoch);
-                    if !done(epoch) {
+                    let begin = timeline.begin(epoch);
+                    let watch = self.intake.watch.as_ref();
+                    let is_taken = watch.is_none_or(|watch| watch.takes(&event, begin));
+                    if is_taken && !done(epoch) {
                         handed.events.push((epoch, event));
                     }
                 }

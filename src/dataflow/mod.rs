@@ -13,7 +13,7 @@ pub mod live;
 mod publish;
 mod run;
 
-pub use run::{Control, Finished, Job, Run, RunError, run};
+pub use run::{Control, Finished, Job, Run, RunError, run, run_watched};
 
 use crate::decode::Decoder;
 use crate::define::plan::Plan;

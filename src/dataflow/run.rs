@@ -12,6 +12,7 @@ use crate::identity::erased::hash_of;
 use crate::identity::{Erased, Graph, Resolver};
 use crate::person::Person;
 use crate::person::keyed::{Counts, Keyed};
+use crate::person::watch::Watcher;
 use crate::report::{Part, View};
 use crate::sink::{Formatter, Labels, Sink, SinkError, Sources};
 use crate::source::{Source, SourceError};
@@ -207,6 +208,15 @@ impl Run {
 
 /// Starts a run.
 pub fn run(job: Job) -> Run {
+    start(job, None)
+}
+
+/// Starts a run in which what happens to somebody is written down. Only those who are watched are left at the end.
+pub fn run_watched(job: Job, watch: Arc<Watcher>) -> Run {
+    start(job, Some(watch))
+}
+
+fn start(job: Job, watch: Option<Arc<Watcher>>) -> Run {
     let labels = Arc::new(Labels::new(&job.plan));
     let from = job.store.as_ref().and_then(|(_, checkpoint)| checkpoint.clone());
     let counts = from
@@ -215,7 +225,11 @@ pub fn run(job: Job) -> Run {
     let key = job.key();
     let (names, sources): (Vec<_>, Vec<_>) = job.sources.into_iter().unzip();
     let resumes = from.as_ref().map_or(Vec::new(), |checkpoint| checkpoint.sources.clone());
-    let intake = Arc::new(Intake::new(sources, &resumes, job.timeline, job.until));
+    let intake = Intake::new(sources, &resumes, job.timeline, job.until);
+    let intake = Arc::new(match &watch {
+        Some(watch) => intake.watched(watch.clone()),
+        None => intake,
+    });
     let control = Arc::new(Control::new(labels.clone(), counts, job.workers));
     let setup = Setup {
         plan: job.plan,
@@ -233,6 +247,7 @@ pub fn run(job: Job) -> Run {
         done: from.map(|checkpoint| checkpoint.epoch),
         dedup_horizon: job.dedup_horizon,
         keep_persons: job.keep_persons,
+        watch,
         key,
         workers: job.workers,
     };
@@ -253,6 +268,7 @@ struct Setup {
     done: Option<u64>,
     dedup_horizon: i64,
     keep_persons: bool,
+    watch: Option<Arc<Watcher>>,
     key: RunKey,
     workers: usize,
 }
@@ -330,6 +346,9 @@ impl Setup {
         let store = self.store.clone().map(|store| store as Arc<dyn crate::store::Persons>);
         let mut keyed = Keyed::new(self.plan.clone(), self.dedup_horizon, store);
         keyed.set_place(worker.index(), worker.peers());
+        if let Some(watch) = &self.watch {
+            keyed.watch(watch.clone());
+        }
         if let Some(store) = &self.store
             && let Err(error) = take_stored(&mut keyed, &**store, self.done, worker)
         {
@@ -347,7 +366,14 @@ impl Setup {
             keyed.freeze(u64::MAX);
             records = keyed.write_slice(usize::MAX).unwrap_or_default();
         }
-        let persons = if self.keep_persons { keyed.persons().collect() } else { Vec::new() };
+        let is_wanted = |person: &Person| match &self.watch {
+            Some(watch) => watch.watches(&person.id),
+            None => true,
+        };
+        let persons = match self.keep_persons {
+            true => keyed.persons().filter(is_wanted).collect(),
+            false => Vec::new(),
+        };
         WorkerResult { counts: keyed.counts(), records, persons, report: Some(keyed.report()) }
     }
 

@@ -87,6 +87,12 @@ impl Group {
         self.script.persons().into_iter().cloned().collect()
     }
 
+    /// Lets whoever watches know who turns out to be whom.
+    pub(super) fn tell(&self, frame: &Frame) {
+        let Some(watch) = frame.watch else { return };
+        self.script.changes.iter().for_each(|(at, change)| watch.turned(at.0, change));
+    }
+
     /// Whether its changes only give identifiers to persons under which nothing has happened yet, and nothing happens before
     /// they do: then everybody's events happen to them as always. Most links are of this kind.
     pub(super) fn only_names(&self, is_there: impl Fn(&str) -> bool, watermark: i64) -> bool {

@@ -70,14 +70,7 @@ pub(super) enum Phase {
 impl Instance {
     /// The next instant at which it has to be looked at; [`NEVER`] if nothing but an event can move it.
     pub fn deadline(&self) -> i64 {
-        let until = match self.phase {
-            Phase::Waiting { until }
-            | Phase::Quiet { until }
-            | Phase::Listening { until }
-            | Phase::Deferred { until, .. }
-            | Phase::Held { until, .. } => until,
-            Phase::Running | Phase::Pending { .. } | Phase::Asking { .. } | Phase::Done => NEVER,
-        };
+        let until = self.waits_until().unwrap_or(NEVER);
         // An exit that was not asked yet is asked within the instant, not by a timer.
         if self.recheck == i64::MIN { until } else { until.min(self.recheck) }
     }
@@ -100,6 +93,18 @@ impl Instance {
             Phase::Pending { .. } => "about to send",
             Phase::Deferred { .. } => "message deferred",
             Phase::Done => "done",
+        }
+    }
+
+    /// Until when it waits, be it that an event can move it before; nothing if only its steps do.
+    pub fn waits_until(&self) -> Option<i64> {
+        match self.phase {
+            Phase::Waiting { until }
+            | Phase::Quiet { until }
+            | Phase::Listening { until }
+            | Phase::Deferred { until, .. }
+            | Phase::Held { until, .. } => Some(until),
+            Phase::Running | Phase::Pending { .. } | Phase::Asking { .. } | Phase::Done => None,
         }
     }
 

@@ -4,6 +4,7 @@ use super::effect::{Cause, Change, Decision, ExitReason, Outcome};
 use super::eval::{Cx, eval};
 use super::instance::{History, Instance, Phase};
 use super::turn::{Rank, Turn, cause};
+use super::watch::{Hindrance, Place, judge};
 use super::{dates, facts, segment};
 use crate::define::plan::{
     Again, ArmId, EnterTrigger, Exit, ExitRule, Expr, JourneyId, JourneyPlan, Op, Order, Plan,
@@ -38,13 +39,17 @@ pub(super) fn exit_by_event(turn: &mut Turn, event: &Event) {
             continue;
         }
         let cx = Cx { event: Some(event), ..turn.cx(at) };
-        let matching = journey.exits.iter().find(|exit| match &exit.rule {
+        let mut exits = journey.exits.iter().enumerate();
+        let matching = exits.find(|(_, exit)| match &exit.rule {
             ExitRule::Event { on, condition } => {
                 on.has(event.kind) && condition.as_ref().is_none_or(|condition| cx.holds(condition))
             }
             ExitRule::When(_) => false,
         });
-        let Some(rule) = matching else { continue };
+        let Some((number, rule)) = matching else { continue };
+        if let ExitRule::Event { condition: Some(condition), .. } = &rule.rule {
+            turn.watch_asked(at, Place::Exit(number), condition, &cx);
+        }
         let sent = instance.last_sent;
         let value = rule.value.as_ref().and_then(|value| worth(value, &cx));
         if event.time < sent {
@@ -92,13 +97,17 @@ pub(super) fn exit_when(turn: &mut Turn, kind: Option<Kind>) {
             continue;
         }
         let cx = turn.cx(at);
-        let matching = journey.exits.iter().find(|exit| match &exit.rule {
+        let mut exits = journey.exits.iter().enumerate();
+        let matching = exits.find(|(_, exit)| match &exit.rule {
             ExitRule::When(condition) => cx.holds(condition),
             ExitRule::Event { .. } => false,
         });
         let recheck = cx.recheck.get();
+        if let Some((number, Exit { rule: ExitRule::When(condition), .. })) = matching {
+            turn.watch_asked(at, Place::Exit(number), condition, &cx);
+        }
         let value = |exit: &Exit| exit.value.as_ref().and_then(|value| worth(value, &cx));
-        let matching = matching.map(|exit| (exit.goal, value(exit)));
+        let matching = matching.map(|(_, exit)| (exit.goal, value(exit)));
         turn.person.instances[at].recheck = recheck;
         if let Some((goal, value)) = matching {
             leave(turn, at, if goal { ExitReason::Goal } else { ExitReason::Exit }, value);
@@ -130,12 +139,18 @@ pub(super) fn activate(turn: &mut Turn, event: &Event) {
         let plan = &turn.plan.journeys[journey.0 as usize];
         match plan.enter.per {
             None => entered.push((plan.order(), journey, None)),
-            Some(slot) => event.value(slot).each(&mut |value| {
-                let one = (plan.order(), journey, value.key());
-                if one.2.is_some() && !entered.contains(&one) {
-                    entered.push(one);
+            Some(slot) => {
+                let before = entered.len();
+                event.value(slot).each(&mut |value| {
+                    let one = (plan.order(), journey, value.key());
+                    if one.2.is_some() && !entered.contains(&one) {
+                        entered.push(one);
+                    }
+                });
+                if entered.len() == before {
+                    turn.watch_not_entered(journey, &None, || Hindrance::NoKey(slot));
                 }
-            }),
+            }
         }
     }
     entered.sort_by(|a, b| (a.0, &a.2).cmp(&(b.0, &b.2)));
@@ -185,6 +200,7 @@ fn hears(turn: &mut Turn, at: usize, event: &Event) -> bool {
                 let instance = &mut turn.person.instances[at];
                 instance.phase = Phase::Quiet { until };
                 instance.moved_by = Some(cause(event));
+                turn.watch_wait(at);
             }
             false
         }
@@ -223,15 +239,16 @@ pub(super) fn enter(
 ) {
     let journey = &turn.plan.journeys[id.0 as usize];
     let now = turn.person.now;
-    if !may_enter(turn, id, &key) {
-        return;
+    if let Some(hindrance) = hindrance(turn, id, &key) {
+        return turn.watch_not_entered(id, &key, || hindrance);
     }
     if let Some(condition) = &journey.enter.condition {
         let catalogue = turn.catalogue;
-        let key = key.as_deref();
-        let cx = Cx { event, key, catalogue, ..Cx::of(turn.plan, turn.person, now) };
+        let of = key.as_deref();
+        let cx = Cx { event, key: of, catalogue, ..Cx::of(turn.plan, turn.person, now) };
         if !cx.holds(condition) {
-            return;
+            let why = || Hindrance::Condition(judge(&cx, condition, Some(journey)));
+            return turn.watch_not_entered(id, &key, why);
         }
     }
     remember_entry(turn, id, &key);
@@ -273,29 +290,31 @@ fn leaf_of(turn: &Turn, event: Option<&Event>) -> CompactString {
     }
 }
 
-fn may_enter(turn: &Turn, id: JourneyId, key: &Option<CompactString>) -> bool {
+/// What keeps somebody from entering, before any condition is asked.
+fn hindrance(turn: &Turn, id: JourneyId, key: &Option<CompactString>) -> Option<Hindrance> {
     let journeys = &turn.plan.journeys;
     // Versions of one journey are one journey to those who enter it.
     let first = journeys[id.0 as usize].first;
     let instances = &turn.person.instances;
     if instances.iter().filter(|instance| instance.is_open()).count() >= INSTANCES_MAX {
-        return false;
+        return Some(Hindrance::Full);
     }
     let same = |i: &Instance| {
         journeys[i.journey.0 as usize].first == first && i.key == *key && i.is_open()
     };
-    let is_open = || instances.iter().any(same);
+    let open = || instances.iter().any(same).then_some(Hindrance::Open);
     let last = || {
         let known = turn.person.history.iter().find(|h| h.journey == first && h.key == *key);
         known.map(|history| history.last_entry)
     };
     match journeys[id.0 as usize].enter.again {
-        Again::Always => true,
-        Again::AfterExit => !is_open(),
-        Again::Never => last().is_none(),
-        Again::After(length) => {
-            !is_open() && last().is_none_or(|last| turn.person.now - last >= length)
-        }
+        Again::Always => None,
+        Again::AfterExit => open(),
+        Again::Never => last().map(Hindrance::Once),
+        Again::After(length) => open().or_else(|| {
+            let last = last().filter(|last| turn.person.now - last < length)?;
+            Some(Hindrance::TooSoon(last, last.saturating_add(length)))
+        }),
     }
 }
 
@@ -358,13 +377,17 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
             Phase::Waiting { until } if until <= turn.person.now => {
                 turn.person.instances[at].place += 1;
             }
-            phase => turn.person.instances[at].phase = phase,
+            phase => {
+                turn.person.instances[at].phase = phase;
+                turn.watch_wait(at);
+            }
         }
         return;
     }
     let next = match op {
         Op::Unless { condition, target } => {
             let cx = turn.cx(at);
+            turn.watch_asked(at, Place::Step(place), condition, &cx);
             if cx.holds(condition) { place + 1 } else { *target as u16 }
         }
         Op::Jump(target) => *target as u16,

@@ -11,6 +11,7 @@ use super::group::{Group, Groups};
 use super::table::{Table, pack};
 use super::turn::{Frame, Tally};
 use super::views::{Keeper, Wanted};
+use super::watch::Watcher;
 use super::{Effect, Person, Said, Timers, facts, lists, ranks};
 use crate::catalogue::related::Pair;
 use crate::define::plan::Plan;
@@ -102,6 +103,8 @@ pub struct Keyed {
     place: (usize, usize),
     /// Who was erased, where every identifier is a person.
     erased: Erased,
+    /// Who writes down what happens to somebody.
+    watch: Option<Arc<Watcher>>,
 }
 
 impl Keyed {
@@ -131,7 +134,13 @@ impl Keyed {
             throttles: Throttles::default(),
             place: (0, 1),
             erased: Erased::default(),
+            watch: None,
         }
+    }
+
+    /// What happens to somebody is written down from now on.
+    pub fn watch(&mut self, watch: Arc<Watcher>) {
+        self.watch = Some(watch);
     }
 
     /// Another plan holds from the epoch on that begins at this watermark. Persons take it up when something happens to
@@ -222,6 +231,7 @@ impl Keyed {
     ) {
         let plan = self.plan.clone();
         let catalogue = std::mem::take(&mut self.relations.catalogue);
+        let watch = self.watch.clone();
         self.table.cool();
         self.compared.answer_moved();
         let next_watermark = span.end;
@@ -233,6 +243,7 @@ impl Keyed {
             clock: span.clock,
             catalogue: Some(&catalogue),
             alone: false,
+            watch: watch.as_deref(),
         };
         // All workers get the records of products; one of them counts them.
         let counts = |event: &&Event| event.call != Call::Product || self.place.0 == 0;
@@ -312,6 +323,7 @@ impl Keyed {
         let (tally, forgotten) = person.run_answered(frame, &answers, events, &mut self.effects);
         self.count(tally);
         self.reported.after(&person, &self.effects);
+        frame.went_out(&person.id, &self.effects);
         if let Some(forgotten) = forgotten {
             let more = forgotten.after < events.len();
             return self.forget(frame, slot, person, &forgotten, more, emit);
@@ -363,6 +375,7 @@ impl Keyed {
 
     /// Works on persons who turn out to be one, or not to be.
     fn follow(&mut self, frame: &Frame, mut group: Group, emit: &mut Emit) {
+        group.tell(frame);
         let is_there = |id: &str| self.table.find(id, leaf_hash(id)).is_some();
         if group.only_names(is_there, frame.watermark) {
             for own in group.events.chunk_by(|a, b| a.person() == b.person()) {
@@ -380,6 +393,7 @@ impl Keyed {
         let (relations, reported) = (&mut self.relations, &mut self.reported);
         let (persons, tally) = group.play(frame, &mut |id, hash, effects| {
             reported.hear(effects);
+            frame.went_out(&id.into(), effects);
             relations.keep_forwards(frame.plan, effects);
             emit(id, hash, effects);
         });

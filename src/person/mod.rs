@@ -25,9 +25,11 @@ mod table;
 mod timers;
 mod turn;
 pub mod views;
+pub mod watch;
 
 pub use effect::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 pub use instance::Instance;
+pub use policy::trace::{GateAsked, Verdict, fact_name};
 pub use ranks::{Answer, Said, order};
 pub use timers::{Timers, Worth};
 

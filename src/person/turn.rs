@@ -7,6 +7,7 @@ use super::effect::{Cause, Change, Effect, ExitReason, Outcome, Reason};
 use super::eval::Cx;
 use super::farewell::Forgotten;
 use super::instance::Phase;
+use super::watch::Watcher;
 use super::{Person, adopt, dates, facts, journey, policy, ranks, segment};
 use crate::catalogue::Catalogue;
 use crate::define::plan::{JourneyId, Op, Plan, RankId, SegmentSet, SendId};
@@ -14,6 +15,7 @@ use crate::event::{Call, Event, leaf_hash};
 use crate::identity::Ending;
 use crate::limits::{EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX};
 use crate::time::NEVER;
+use compact_str::CompactString;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
@@ -33,12 +35,21 @@ pub struct Frame<'a> {
     pub catalogue: Option<&'a Catalogue>,
     /// Whether what is worked on is only kept beside a person, and sends nothing.
     pub alone: bool,
+    /// Who writes down what happens, where somebody asks why.
+    pub watch: Option<&'a Watcher>,
 }
 
 impl Frame<'_> {
     /// The same, but timers fire only before an instant, if that is earlier.
     pub(super) fn until(&self, at: i64) -> Self {
         Frame { next_watermark: self.next_watermark.min(at), ..*self }
+    }
+
+    /// These effects go out of a person's step.
+    pub(super) fn went_out(&self, person: &CompactString, effects: &[Effect]) {
+        if let Some(watch) = self.watch {
+            watch.went_out(person, effects);
+        }
     }
 }
 
@@ -71,10 +82,12 @@ pub(super) struct Turn<'a> {
     /// The watermark before the epoch.
     watermark: i64,
     /// See [`crate::epoch::Span::clock`].
-    clock: i64,
+    pub(super) clock: i64,
     pub(super) catalogue: Option<&'a Catalogue>,
     /// See [`Frame::alone`].
     alone: bool,
+    /// Who writes down what happens to this person.
+    pub(super) watch: Option<&'a Watcher>,
     pub(super) effects: &'a mut Vec<Effect>,
     /// Events that journeys emitted and that are not taken in yet.
     pub(super) emitted: VecDeque<Event>,
@@ -100,7 +113,7 @@ impl Person {
 
     /// The same of what is only kept beside a person, and not forgotten without it.
     pub(super) fn run_alone(&mut self, frame: &Frame, events: &[Event], effects: &mut Vec<Effect>) {
-        self.run_through(&Frame { alone: true, ..*frame }, &[], events, effects);
+        self.run_through(&Frame { alone: true, watch: None, ..*frame }, &[], events, effects);
     }
 
     /// The same, with answers about the person's place among all others. They are taken in when the epoch begins, after what is
@@ -183,6 +196,7 @@ impl<'a> Turn<'a> {
             clock: frame.clock,
             catalogue: frame.catalogue,
             alone: frame.alone,
+            watch: frame.watch.filter(|watch| watch.watches(&person.id)),
             person,
             effects,
             emitted: VecDeque::new(),
@@ -203,6 +217,7 @@ impl Turn<'_> {
     /// Everything at the person's `now`; returns how many events were repeats.
     fn instant(&mut self, events: &[Event], frame: &Frame) -> u64 {
         let now = self.person.now;
+        self.watch_facts();
         if now >= self.person.recheck {
             segment::follow_all(self.person, self.plan);
             self.changed = true;
@@ -220,6 +235,7 @@ impl Turn<'_> {
             if self.person.message_ids.is_new(&event.message_id, now, frame.dedup_horizon) {
                 self.take(event);
             } else {
+                self.watch_event(event, false, true);
                 duplicates += 1;
             }
         }
@@ -237,6 +253,7 @@ impl Turn<'_> {
     fn take(&mut self, event: &Event) {
         let plan = self.plan;
         let late = event.time < event.taken.max(self.watermark);
+        self.watch_event(event, late, false);
         let moved = self.move_zone(event);
         let mut asked = SegmentSet::default();
         if event.about_person {
@@ -266,6 +283,7 @@ impl Turn<'_> {
             segment::follow_all(self.person, plan);
             self.changed = true;
         }
+        self.watch_facts();
         self.person.hear_exit(plan, event);
         if !self.person.instances.is_empty() {
             journey::exit_by_event(self, event);
@@ -329,6 +347,7 @@ impl Turn<'_> {
         let effects = self.effects.len();
         if let Some(sessions) = &plan.sessions {
             while self.person.sessions.deadline(sessions.gap) <= now {
+                self.watch_time();
                 self.close_session();
             }
         }
@@ -354,6 +373,9 @@ impl Turn<'_> {
         let any = !due.is_empty();
         if due.len() > 1 {
             due.sort_by_cached_key(|(at, timer)| (*at, self.rank(timer)));
+        }
+        if any {
+            self.watch_time();
         }
         for (_, timer) in due {
             match timer {
@@ -488,6 +510,7 @@ impl Turn<'_> {
         }
         let decision = journey::decision(self, at, send, due, verdict.outcome.clone());
         self.effects.push(Effect::Decision(Box::new(decision)));
+        self.watch_gates(at, send, due, &verdict.outcome);
         self.follow_verdict(at, send, due, &verdict);
     }
 
@@ -503,6 +526,7 @@ impl Turn<'_> {
                     None if verdict.held => Phase::Held { due, until },
                     None => Phase::Deferred { due, until },
                 };
+                self.watch_wait(at);
                 return;
             }
             Outcome::Send => {

@@ -28,7 +28,7 @@ impl Sources {
     }
 
     /// Appends the fields that say where an input stands.
-    pub(super) fn write(&self, out: &mut Vec<u8>, origin: Origin) {
+    pub fn write(&self, out: &mut Vec<u8>, origin: Origin) {
         let at = usize::from(origin.source);
         match self {
             Sources::Files(names) => {

@@ -57,6 +57,20 @@ impl Zone {
         self.0.to_datetime(instant(time))
     }
 
+    /// Its IANA name.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
+    /// The local date and clock time as people write them, such as `2026-03-02 09:30`; with seconds only where there are some,
+    /// and without what is smaller.
+    pub fn text(&self, time: i64) -> String {
+        let local = self.local(time);
+        let (date, clock) = (local.date(), local.time());
+        let text = format!("{date} {:02}:{:02}", clock.hour(), clock.minute());
+        if clock.second() == 0 { text } else { format!("{text}:{:02}", clock.second()) }
+    }
+
     /// The local day of an instant, as days since 1970-01-01.
     pub fn day(&self, time: i64) -> i64 {
         day_number(self.local(time).date())

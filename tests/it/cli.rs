@@ -83,8 +83,9 @@ fn same(a: &[Vec<u8>], b: &[Vec<u8>]) {
 #[test]
 fn every_command_teaches_by_example() {
     let dir = tempfile::tempdir().unwrap();
-    let commands =
-        ["run", "report", "check", "test", "demo", "init", "generate", "import", "schema"];
+    let commands = [
+        "run", "report", "explain", "check", "test", "demo", "init", "generate", "import", "schema",
+    ];
     for command in commands {
         let help = well(dir.path(), &format!("{command} --help"));
         assert!(help.contains("Examples:\n  kairos "), "{command}:\n{help}");

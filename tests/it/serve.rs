@@ -87,6 +87,7 @@ impl Here {
             clock: i64::MIN,
             catalogue: None,
             alone: false,
+            watch: None,
         };
         person.run(&frame, &[event], &mut Vec::new());
         person

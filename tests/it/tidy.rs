@@ -10,7 +10,7 @@ const VOCABULARY: [&str; 3] = ["limits", "time", "event"];
 
 /// Each module, and those that it may name besides itself. The flow goes down: a stage may use the vocabulary, the plan and
 /// what earlier stages give. Nobody but the command line may name `config` and `cli`.
-const MAY_NAME: [(&str, &[&str]); 21] = [
+const MAY_NAME: [(&str, &[&str]); 22] = [
     ("limits", &[]),
     ("time", &["limits"]),
     ("event", &["limits", "time"]),
@@ -35,6 +35,13 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
         &[
             "limits", "time", "event", "define", "broker", "source", "decode", "epoch", "store",
             "report", "identity", "person", "audience", "sink", "metrics",
+        ],
+    ),
+    (
+        "explain",
+        &[
+            "limits", "time", "event", "define", "source", "decode", "epoch", "person", "sink",
+            "dataflow",
         ],
     ),
     (
@@ -69,8 +76,8 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
         "cli",
         &[
             "limits", "time", "event", "define", "broker", "source", "decode", "epoch", "store",
-            "report", "identity", "person", "audience", "sink", "metrics", "dataflow", "serve",
-            "sim", "config",
+            "report", "identity", "person", "audience", "sink", "metrics", "dataflow", "explain",
+            "serve", "sim", "config",
         ],
     ),
 ];

@@ -30,6 +30,7 @@ use crate::time::zone::Zone;
 use demand::Needs;
 use expression::{Checker, Scope};
 pub use identity::{APART, ERASED};
+pub use policy::length_text;
 use relations::Owner;
 use std::collections::{BTreeMap, BTreeSet};
 use types::Type;

@@ -324,7 +324,7 @@ fn cap_name(cap: &Cap) -> CompactString {
 }
 
 /// A length as a sum of units up to days, such as `7d` or `1d 12h`.
-fn length_text(length: i64) -> String {
+pub fn length_text(length: i64) -> String {
     let units = [(DAY, "d"), (HOUR, "h"), (MINUTE, "m"), (SECOND, "s"), (1, "ms")];
     let mut rest = length;
     let mut parts = Vec::new();

@@ -11,6 +11,7 @@ mod policy;
 mod ranks;
 mod relations;
 mod set;
+mod text;
 
 pub use changes::{Changed, Difference};
 pub use expr::Expr;
@@ -27,6 +28,7 @@ pub use policy::{
 pub use ranks::{RankId, RankPlan, RankTest, RankedFact, RankedValues, WHOLE};
 pub use relations::{CataloguePlan, GroupPlan, NoticePlan, Relation};
 pub use set::SegmentSet;
+pub use text::parts;
 
 pub use super::ast::{Again, Aggregate, OnLimit, PropertyType, Window};
 use crate::event::Kind;

@@ -172,6 +172,7 @@ impl Keyed {
             clock: i64::MIN,
             catalogue: None,
             alone: false,
+            watch: None,
         };
         for slot in self.table.taken().collect::<Vec<u32>>() {
             self.touch(slot);

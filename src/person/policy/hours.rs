@@ -35,7 +35,7 @@ pub(super) fn quiet(message: &Message) -> Option<Verdict> {
     Some(defer(until, Reason::QuietHours))
 }
 
-fn is_quiet(policy: &PolicyPlan, rule: &QuietPlan, zone: &Zone, now: i64) -> bool {
+pub(super) fn is_quiet(policy: &PolicyPlan, rule: &QuietPlan, zone: &Zone, now: i64) -> bool {
     let begins = |day: i64| begins_on(policy, rule, day);
     let Some((from, to)) = rule.hours else { return begins(zone.day(now)) };
     let minute = zone.minute_of_day(now);
@@ -67,4 +67,13 @@ fn end(rule: &QuietPlan, zone: &Zone, now: i64) -> i64 {
         None => zone.at(zone.day(now) + 1, 0),
     };
     end.max(now + 1)
+}
+
+/// The days on which a rule's hours begin, in words; none if on every day.
+pub(super) fn days_text(rule: &QuietPlan) -> Option<String> {
+    const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let on = |day: &usize| rule.days >> day & 1 == 1;
+    let days = (0..7).filter(on).map(|day| DAYS[day]);
+    let days: Vec<&str> = days.chain(rule.holidays.then_some("holidays")).collect();
+    (!days.is_empty()).then(|| days.join(", "))
 }

@@ -3,6 +3,7 @@
 mod hours;
 mod sends;
 pub(super) mod throttle;
+pub(super) mod trace;
 
 pub(super) use sends::{Sent, not_delivered, remember};
 

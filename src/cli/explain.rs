@@ -1,0 +1,128 @@
+//! `kairos explain`: why somebody got a message, and why not.
+
+mod text;
+
+use super::failure::{Failure, NOT_SO};
+use super::output::print;
+use super::{input, pack, values};
+use crate::define::compile::Keep;
+use crate::epoch::Timeline;
+use crate::explain::{Input, NoAnswer, Question, explain as answer};
+use crate::source::file::{LineReader, Position};
+use crate::source::{Source, SourceError};
+use clap::Args;
+use serde_json::Value;
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  kairos explain user:42 --pack dataflows/retail --in events.jsonl
+  kairos explain user:42 --journey abandoned-cart --pack dataflows/retail --in events.jsonl
+  kairos explain user:42 --at 2026-03-02T21:30:00Z --pack dataflows/retail --in events.jsonl
+
+The input is run again through the engine, so that what is told is what was decided. Options that change what a run decides
+(--slack, --epoch, --dedup, --until) have to be those of the run that is asked about.";
+
+#[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct ExplainArgs {
+    /// An identifier with its kind, such as user:42
+    #[arg(value_parser = identifier)]
+    person: String,
+    /// The pack: a folder of YAML files, or one file
+    #[arg(long, value_name = "DIR")]
+    pack: PathBuf,
+    /// The files of events that were run, in the same order
+    #[arg(long = "in", value_name = "FILE", required = true, num_args = 1..)]
+    inputs: Vec<PathBuf>,
+    /// Why the person is not in this journey, or got no message of it
+    #[arg(long, value_name = "JOURNEY")]
+    journey: Option<String>,
+    /// As of this instant [default: the end of the input]
+    #[arg(long, value_name = "TIME", value_parser = values::instant)]
+    at: Option<i64>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Let time run on to this instant after the input
+    #[arg(long, value_name = "TIME", value_parser = values::instant, conflicts_with = "at")]
+    until: Option<i64>,
+    /// As for kairos run
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration_or_zero)]
+    slack: i64,
+    /// As for kairos run
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
+    epoch: i64,
+    /// As for kairos run
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::duration_or_zero)]
+    dedup: i64,
+}
+
+/// An identifier as it is known inside.
+fn identifier(text: &str) -> Result<String, String> {
+    match text.split_once(':') {
+        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(text.to_owned()),
+        _ => Err(format!("it does not say which kind of identifier it is; write user:{text}")),
+    }
+}
+
+/// Runs the input again, and tells what happened to one person.
+pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
+    let said = of_files(args)?;
+    match args.json {
+        true => print(format_args!("{said:#}\n"))?,
+        false => print(text::told(&said))?,
+    }
+    Ok(0)
+}
+
+fn of_files(args: &ExplainArgs) -> Result<Value, Failure> {
+    let is_pipe = |path: &&PathBuf| {
+        path.as_os_str() == input::DASH
+            || path.metadata().is_ok_and(|it| !it.is_file() && !it.is_dir())
+    };
+    if let Some(path) = args.inputs.iter().find(is_pipe) {
+        let message =
+            format!("{} is no file, and the input is read more than once", path.display());
+        return Err(Failure::usage(message).hint("write it to a file first"));
+    }
+    let (_, plan) = pack::load(&args.pack, Keep::Used)?;
+    let open = || {
+        let paths = args.inputs.iter().enumerate();
+        let source = |(at, path): (usize, &PathBuf)| {
+            let reader = LineReader::open(path, at as u16, Position::default())?;
+            Ok(Box::new(reader) as Box<dyn Source>)
+        };
+        paths.map(source).collect::<Result<Vec<_>, SourceError>>()
+    };
+    let question = Question {
+        person: args.person.as_str().into(),
+        journey: args.journey.clone(),
+        at: args.at,
+    };
+    let input = Input {
+        names: args.inputs.iter().map(|path| path.display().to_string()).collect(),
+        open: &open,
+        timeline: Timeline { slack: args.slack, step: args.epoch },
+        dedup_horizon: args.dedup,
+        until: args.until,
+    };
+    answer(&plan, &input, &question).map_err(Failure::from)
+}
+
+impl From<NoAnswer> for Failure {
+    fn from(error: NoAnswer) -> Failure {
+        let not_so =
+            |error: &NoAnswer| Failure { code: NOT_SO, ..Failure::failed(error.to_string()) };
+        match error {
+            NoAnswer::Run(error) => error.into(),
+            NoAnswer::Source(error) => error.into(),
+            NoAnswer::NoJourney { ref hint, .. } => not_so(&error).hint(hint.clone()),
+            NoAnswer::Nobody(_) => not_so(&error)
+                .hint("identifiers are written with their kind: user:42, anonymous:a1"),
+            NoAnswer::Erased { .. } | NoAnswer::NotYet { .. } | NoAnswer::TooEarly { .. } => {
+                not_so(&error)
+            }
+        }
+    }
+}

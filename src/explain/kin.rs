@@ -1,0 +1,80 @@
+//! All identifiers that are ever named together with one, directly or by way of others: what happens under any other cannot
+//! concern who is who among these.
+
+use super::NoAnswer;
+use crate::decode::{Decoder, is_blank};
+use crate::define::plan::Plan;
+use crate::event::Origin;
+use crate::person::watch::Watcher;
+use crate::source::Source;
+use compact_str::CompactString;
+use hashbrown::HashMap;
+use std::collections::BTreeSet;
+
+/// Sets of identifiers that grow together.
+#[derive(Default)]
+struct Sets {
+    numbers: HashMap<CompactString, usize, foldhash::fast::FixedState>,
+    /// By number: another one of the set, in the end the one by which the set is known.
+    above: Vec<usize>,
+}
+
+impl Sets {
+    fn number(&mut self, identifier: &CompactString) -> usize {
+        if let Some(&number) = self.numbers.get(identifier) {
+            return number;
+        }
+        self.above.push(self.above.len());
+        self.numbers.insert(identifier.clone(), self.above.len() - 1);
+        self.above.len() - 1
+    }
+
+    fn top(&mut self, mut at: usize) -> usize {
+        while self.above[at] != at {
+            self.above[at] = self.above[self.above[at]];
+            at = self.above[at];
+        }
+        at
+    }
+
+    fn unite(&mut self, a: &CompactString, b: &CompactString) {
+        let (a, b) = (self.number(a), self.number(b));
+        let (a, b) = (self.top(a), self.top(b));
+        self.above[a] = b;
+    }
+}
+
+/// The identifiers; only the one itself where every identifier is a person.
+pub(super) fn of(
+    plan: &Plan,
+    sources: Vec<Box<dyn Source>>,
+    identifier: &CompactString,
+) -> Result<BTreeSet<CompactString>, NoAnswer> {
+    if plan.inputs.identity.is_none() {
+        return Ok(BTreeSet::from([identifier.clone()]));
+    }
+    let decoder = Decoder::new(&plan.inputs);
+    let mut sets = Sets::default();
+    for mut source in sources {
+        while let Some(chunk) = source.next_chunk()? {
+            for (position, line) in chunk.lines().filter(|(_, line)| !is_blank(line)) {
+                let origin = Origin { source: chunk.source, position };
+                let Ok(event) = decoder.decode(line, origin) else { continue };
+                if !decoder.ignores(&event) {
+                    event.also.iter().for_each(|other| sets.unite(&event.leaf, other));
+                }
+            }
+            if chunk.last {
+                break;
+            }
+        }
+    }
+    let known = sets.numbers.contains_key(identifier);
+    let named = CompactString::from(Watcher::identifier(identifier));
+    let own = sets.number(if known { identifier } else { &named });
+    let own = sets.top(own);
+    let all: Vec<(CompactString, usize)> =
+        sets.numbers.iter().map(|(id, number)| (id.clone(), *number)).collect();
+    let theirs = all.into_iter().filter(|(_, number)| sets.top(*number) == own);
+    Ok(theirs.map(|(id, _)| id).collect())
+}

@@ -1,0 +1,213 @@
+//! Why did somebody get a message, and why not? The input is run again through the engine itself, with a
+//! [`Watcher`] on the person: what is told is what was decided.
+//!
+//! In: a plan, an input that can be read again, a question. Out: JSON, with a timeline, the state at the end, and the answer. Where nobody
+//! hears of others, only what happened under the person's own identifiers is run; else everything.
+
+mod answer;
+mod kin;
+mod state;
+mod timeline;
+pub mod words;
+
+use crate::dataflow::ingest::CHUNKS_PER_CHECKPOINT;
+use crate::dataflow::{Job, RunError, run_watched};
+use crate::define::diagnostic::nearest;
+use crate::define::plan::{Plan, Standing};
+use crate::epoch::Timeline;
+use crate::person::Person;
+use crate::person::watch::{Note, Watcher};
+use crate::sink::{Formatter, Labels, Sink, SinkError, Sources, Stream};
+use crate::source::{Source, SourceError};
+use crate::time::format;
+use crate::time::zone::Zone;
+use compact_str::CompactString;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// What somebody wants to know.
+#[derive(Clone, Debug)]
+pub struct Question {
+    /// An identifier with its kind, such as `user:42`.
+    pub person: CompactString,
+    /// The journey that the person is not in, or whose message has not come.
+    pub journey: Option<String>,
+    /// The instant as of which it is explained; absent: the end of the input.
+    pub at: Option<i64>,
+}
+
+/// Opens an input from its beginning.
+pub type Open<'a> = dyn Fn() -> Result<Vec<Box<dyn Source>>, SourceError> + 'a;
+
+/// An input that can be read again, and how it was run.
+pub struct Input<'a> {
+    /// A name for each source.
+    pub names: Vec<String>,
+    pub open: &'a Open<'a>,
+    pub timeline: Timeline,
+    /// How long a `messageId` is remembered, in milliseconds.
+    pub dedup_horizon: i64,
+    /// Where time runs on to after the input.
+    pub until: Option<i64>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error("there is no journey {name}")]
+    NoJourney {
+        name: String,
+        /// What may have been meant, or what there is.
+        hint: String,
+    },
+    #[error("nothing is known of {0}: no event of the input has this identifier")]
+    Nobody(CompactString),
+    #[error("nothing is known any more of {person}, who was erased at {}", format(*.at))]
+    Erased { person: CompactString, at: i64 },
+    #[error("nothing was known of {person} at {}: their first event is at {}", format(*.at), format(*.first))]
+    NotYet { person: CompactString, at: i64, first: i64 },
+    #[error("the input begins at {}, after {}: nothing is known of that time", format(*.begin), format(*.at))]
+    TooEarly { at: i64, begin: i64 },
+}
+
+/// What a run has left, to be told.
+struct Told<'a> {
+    plan: &'a Plan,
+    sources: &'a Sources,
+    formatter: Formatter,
+    watch: &'a Watcher,
+    notes: Vec<Note>,
+    /// As it is at the end; nobody if it is not known any more.
+    person: Option<&'a Person>,
+    zone: Zone,
+    end: i64,
+}
+
+/// Answers a question by running the input again.
+///
+/// # Errors
+/// The input cannot be run, or says nothing of what was asked about.
+pub fn explain(plan: &Arc<Plan>, input: &Input, question: &Question) -> Result<Value, NoAnswer> {
+    if let Some(name) = &question.journey {
+        check_journey(plan, name)?;
+    }
+    let kin = kin::of(plan, (input.open)()?, &question.person)?;
+    let mut watch = Watcher::new(kin);
+    if !plan.feeds_back() {
+        watch = watch.alone();
+    }
+    if let Some(at) = question.at {
+        watch = watch.until(at);
+    }
+    let watch = Arc::new(watch);
+    let sources = input.names.iter().cloned().zip((input.open)()?).collect();
+    let job = Job {
+        plan: plan.clone(),
+        sources,
+        sink: Box::new(Nowhere),
+        workers: 1,
+        timeline: input.timeline,
+        dedup_horizon: input.dedup_horizon,
+        until: input.until,
+        store: None,
+        chunks_per_checkpoint: CHUNKS_PER_CHECKPOINT,
+        keep_persons: true,
+    };
+    let run = run_watched(job, watch.clone());
+    let intake = run.intake.clone();
+    let finished = run.join()?;
+    let begin = intake.start.load(Ordering::Acquire);
+    if let Some(at) = question.at.filter(|at| *at < begin && begin < i64::MAX) {
+        return Err(NoAnswer::TooEarly { at, begin });
+    }
+    let id = watch.owner(&question.person);
+    let identifiers = watch.identifiers_of(&id);
+    let notes = watch.notes(&identifiers);
+    if notes.is_empty() {
+        let person = question.person.clone();
+        if let Some(at) = watch.erased_at(&person) {
+            return Err(NoAnswer::Erased { person, at });
+        }
+        return Err(match (question.at, watch.bounds().0) {
+            (Some(at), Some(first)) => NoAnswer::NotYet { person, at, first },
+            _ => NoAnswer::Nobody(person),
+        });
+    }
+    let person = finished.persons.iter().find(|person| person.id == id);
+    let zone = person.and_then(Person::own_zone).and_then(Zone::named);
+    let sources = Arc::new(Sources::Files(input.names.clone()));
+    let labels = Arc::new(Labels::new(plan));
+    let told = Told {
+        plan,
+        sources: &sources,
+        formatter: Formatter::new(plan.clone(), sources.clone(), labels),
+        watch: &watch,
+        notes,
+        person,
+        zone: zone.unwrap_or_else(|| plan.policy.zone.clone()),
+        end: finished.end,
+    };
+    Ok(told.all(&id, &identifiers, question, begin))
+}
+
+impl Told<'_> {
+    fn all(
+        &self,
+        id: &str,
+        identifiers: &[CompactString],
+        question: &Question,
+        begin: i64,
+    ) -> Value {
+        let last = self.watch.bounds().1;
+        let timeline = self.timeline();
+        let answer = question.journey.as_deref().map(|name| self.answer(name, &timeline));
+        let mut all = json!({
+            "person": id,
+            "identifiers": identifiers,
+            "time_zone": self.zone.name(),
+            "input": { "from": format(begin), "to": last.map(format) },
+            "as_of": format(self.end),
+            "timeline": timeline,
+            "state": self.state(),
+        });
+        if let Some(answer) = answer {
+            all["answer"] = answer;
+        }
+        all
+    }
+}
+
+fn check_journey(plan: &Plan, name: &str) -> Result<(), NoAnswer> {
+    if plan.journey_named(name).is_some() {
+        return Ok(());
+    }
+    let known = plan.journeys.iter().filter(|it| it.standing == Standing::Current);
+    let names: Vec<&str> = known.map(|journey| journey.name.as_str()).collect();
+    let hint = match nearest(name, names.iter().copied()) {
+        Some(near) => format!("did you mean \"{near}\"?"),
+        None => format!("there are {}", names.join(", ")),
+    };
+    Err(NoAnswer::NoJourney { name: name.to_owned(), hint })
+}
+
+/// Where the lines of the run go.
+struct Nowhere;
+
+impl Sink for Nowhere {
+    fn write(&mut self, _: Stream, _: &[u8]) -> Result<(), SinkError> {
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<Vec<u64>, SinkError> {
+        Ok(Vec::new())
+    }
+
+    fn complete(&mut self, _: u64) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
