@@ -3,9 +3,11 @@
 //! 130 stopped by Ctrl-C.
 
 mod apply;
+mod backtest;
 mod demo;
 mod failure;
 mod generate;
+mod history;
 mod http;
 mod import;
 mod init;
@@ -67,6 +69,8 @@ enum Command {
     },
     /// Show audiences, and what has come of journeys
     Report(report::ReportArgs),
+    /// Show what a pack would have decided over a history
+    Backtest(backtest::BacktestArgs),
     /// Let a pack take effect in a running instance
     Apply(apply::ApplyArgs),
     /// Say that two identifiers are one customer
@@ -111,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Run(args) => run::run(args),
         Command::Status { config } => status::status(config),
         Command::Report(args) => report::report(args),
+        Command::Backtest(args) => backtest::backtest(args),
         Command::Apply(args) => apply::apply(args),
         Command::Link(args) => link::link(args),
         Command::Unlink(args) => link::unlink(args),

@@ -53,6 +53,11 @@ impl Zone {
         })
     }
 
+    /// Its name, such as `Europe/Warsaw`.
+    pub fn name(&self) -> &str {
+        self.0.iana_name().unwrap_or("UTC")
+    }
+
     fn local(&self, time: i64) -> DateTime {
         self.0.to_datetime(instant(time))
     }

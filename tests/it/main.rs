@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod audience;
+mod backtest;
 mod broker;
 mod cli;
 #[path = "../contract/mod.rs"]

@@ -10,7 +10,7 @@ const VOCABULARY: [&str; 3] = ["limits", "time", "event"];
 
 /// Each module, and those that it may name besides itself. The flow goes down: a stage may use the vocabulary, the plan and
 /// what earlier stages give. Nobody but the command line may name `config` and `cli`.
-const MAY_NAME: [(&str, &[&str]); 21] = [
+const MAY_NAME: [(&str, &[&str]); 23] = [
     ("limits", &[]),
     ("time", &["limits"]),
     ("event", &["limits", "time"]),
@@ -61,6 +61,8 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
             "dataflow",
         ],
     ),
+    ("draw", &["limits", "time", "event", "define"]),
+    ("history", &["limits", "time", "event", "define", "report", "person", "sink", "draw"]),
     (
         "config",
         &["limits", "time", "event", "define", "broker", "source", "decode", "epoch", "sink"],
@@ -70,7 +72,7 @@ const MAY_NAME: [(&str, &[&str]); 21] = [
         &[
             "limits", "time", "event", "define", "broker", "source", "decode", "epoch", "store",
             "report", "identity", "person", "audience", "sink", "metrics", "dataflow", "serve",
-            "sim", "config",
+            "sim", "draw", "history", "config",
         ],
     ),
 ];
