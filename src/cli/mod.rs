@@ -5,6 +5,7 @@
 mod apply;
 mod backtest;
 mod demo;
+mod diff;
 mod failure;
 mod generate;
 mod history;
@@ -71,6 +72,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Show what a pack would have decided over a history
     Backtest(backtest::BacktestArgs),
+    /// Show what two packs would decide differently over a history
+    Diff(diff::DiffArgs),
     /// Let a pack take effect in a running instance
     Apply(apply::ApplyArgs),
     /// Say that two identifiers are one customer
@@ -116,6 +119,7 @@ pub fn main() -> ExitCode {
         Command::Status { config } => status::status(config),
         Command::Report(args) => report::report(args),
         Command::Backtest(args) => backtest::backtest(args),
+        Command::Diff(args) => diff::diff(args),
         Command::Apply(args) => apply::apply(args),
         Command::Link(args) => link::link(args),
         Command::Unlink(args) => link::unlink(args),

@@ -4,7 +4,13 @@
 //! plain data and JSON. Knows nothing of files and terminals.
 
 mod backtest;
+mod decided;
+mod diff;
 mod page;
+mod takeover;
 
 pub use backtest::{Backtest, Load, LoadUnit};
+pub use decided::{Decided, Runs};
+pub use diff::{Diff, Kind};
 pub use page::page;
+pub use takeover::Takeover;

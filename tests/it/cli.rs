@@ -84,7 +84,7 @@ fn same(a: &[Vec<u8>], b: &[Vec<u8>]) {
 fn every_command_teaches_by_example() {
     let dir = tempfile::tempdir().unwrap();
     let commands = [
-        "run", "report", "backtest", "check", "test", "demo", "init", "generate", "import",
+        "run", "report", "backtest", "diff", "check", "test", "demo", "init", "generate", "import",
         "schema",
     ];
     for command in commands {

@@ -13,6 +13,7 @@ mod cli;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod definitions;
+mod diff;
 mod engine;
 mod erasure;
 mod erasure_live;
