@@ -8,6 +8,7 @@ mod demo;
 mod diff;
 mod failure;
 mod generate;
+mod graph;
 mod history;
 mod http;
 mod import;
@@ -16,6 +17,7 @@ mod input;
 mod interrupt;
 mod link;
 mod live;
+mod new;
 mod output;
 mod pack;
 mod packs;
@@ -91,6 +93,8 @@ enum Command {
         /// A folder of YAML files, or one file
         path: PathBuf,
     },
+    /// Draw a journey
+    Graph(graph::GraphArgs),
     /// Run the tests of a pack
     Test(pack::TestArgs),
     /// Show decisions on generated traffic, faster than life
@@ -101,6 +105,8 @@ enum Command {
         /// A folder that is new or empty
         folder: PathBuf,
     },
+    /// Begin a journey from one of the catalogue
+    New(new::NewArgs),
     /// Write realistic shop traffic to try things on
     Generate(generate::GenerateArgs),
     /// Turn a public data set into events
@@ -125,9 +131,11 @@ pub fn main() -> ExitCode {
         Command::Unlink(args) => link::unlink(args),
         Command::Erase(args) => link::erase(args),
         Command::Check { path } => pack::check(path),
+        Command::Graph(args) => graph::graph(args),
         Command::Test(args) => pack::test(args),
         Command::Demo(args) => demo::demo(args),
         Command::Init { folder } => init::init(folder),
+        Command::New(args) => new::new(args),
         Command::Generate(args) => generate::generate(args),
         Command::Import(args) => import::import(args),
         Command::Schema => init::schema(),

@@ -3,8 +3,15 @@
 //! In: numbers, or a journey as it is written. Out: text. Knows nothing of runs, files and terminals.
 
 mod chart;
+mod flow;
+mod mermaid;
+mod svg;
+mod text;
 
 pub use chart::{SERIES, STYLE, over_time};
+pub use flow::{Block, Flow};
+pub use mermaid::mermaid;
+pub use svg::svg;
 
 /// Text as it may stand in HTML and SVG.
 pub fn escaped(text: &str) -> String {

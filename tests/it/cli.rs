@@ -84,8 +84,8 @@ fn same(a: &[Vec<u8>], b: &[Vec<u8>]) {
 fn every_command_teaches_by_example() {
     let dir = tempfile::tempdir().unwrap();
     let commands = [
-        "run", "report", "backtest", "diff", "check", "test", "demo", "init", "generate", "import",
-        "schema",
+        "run", "report", "backtest", "diff", "graph", "new", "check", "test", "demo", "init",
+        "generate", "import", "schema",
     ];
     for command in commands {
         let help = well(dir.path(), &format!("{command} --help"));
