@@ -80,6 +80,12 @@ pub mod serve;
 // Generated traffic, tests of packs, and the slow oracle.
 pub mod sim;
 
+// Charts and diagrams as SVG and Mermaid.
+pub mod draw;
+
+// Packs over histories: backtests, and what two packs decide differently.
+pub mod history;
+
 // The configuration of live running: TOML → checked values.
 pub mod config;
 

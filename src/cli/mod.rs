@@ -3,10 +3,14 @@
 //! 130 stopped by Ctrl-C.
 
 mod apply;
+mod backtest;
 mod demo;
+mod diff;
 mod explain;
 mod failure;
 mod generate;
+mod graph;
+mod history;
 mod http;
 mod import;
 mod init;
@@ -14,6 +18,7 @@ mod input;
 mod interrupt;
 mod link;
 mod live;
+mod new;
 mod output;
 mod pack;
 mod packs;
@@ -70,6 +75,10 @@ enum Command {
     Report(report::ReportArgs),
     /// Tell why somebody got a message, and why not
     Explain(explain::ExplainArgs),
+    /// Show what a pack would have decided over a history
+    Backtest(backtest::BacktestArgs),
+    /// Show what two packs would decide differently over a history
+    Diff(diff::DiffArgs),
     /// Let a pack take effect in a running instance
     Apply(apply::ApplyArgs),
     /// Say that two identifiers are one customer
@@ -87,6 +96,8 @@ enum Command {
         /// A folder of YAML files, or one file
         path: PathBuf,
     },
+    /// Draw a journey
+    Graph(graph::GraphArgs),
     /// Run the tests of a pack
     Test(pack::TestArgs),
     /// Show decisions on generated traffic, faster than life
@@ -97,6 +108,8 @@ enum Command {
         /// A folder that is new or empty
         folder: PathBuf,
     },
+    /// Begin a journey from one of the catalogue
+    New(new::NewArgs),
     /// Write realistic shop traffic to try things on
     Generate(generate::GenerateArgs),
     /// Turn a public data set into events
@@ -115,14 +128,18 @@ pub fn main() -> ExitCode {
         Command::Status { config } => status::status(config),
         Command::Report(args) => report::report(args),
         Command::Explain(args) => explain::explain(args),
+        Command::Backtest(args) => backtest::backtest(args),
+        Command::Diff(args) => diff::diff(args),
         Command::Apply(args) => apply::apply(args),
         Command::Link(args) => link::link(args),
         Command::Unlink(args) => link::unlink(args),
         Command::Erase(args) => link::erase(args),
         Command::Check { path } => pack::check(path),
+        Command::Graph(args) => graph::graph(args),
         Command::Test(args) => pack::test(args),
         Command::Demo(args) => demo::demo(args),
         Command::Init { folder } => init::init(folder),
+        Command::New(args) => new::new(args),
         Command::Generate(args) => generate::generate(args),
         Command::Import(args) => import::import(args),
         Command::Schema => init::schema(),

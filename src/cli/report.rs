@@ -143,15 +143,15 @@ fn instance(args: &ReportArgs) -> Result<(SocketAddr, Option<String>), Failure> 
     }
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn count(value: &Value) -> String {
+pub(super) fn count(value: &Value) -> String {
     match value.as_i64() {
         Some(count) if count < 0 => format!("-{}", grouped(count.unsigned_abs())),
         count => grouped(count.unwrap_or(0).unsigned_abs()),

@@ -38,6 +38,11 @@ its output is byte for byte that of a run without interruption:
 Live, from Kafka to Kafka, exactly once, until SIGTERM or Ctrl-C:
   kairos run --config config/kafka.toml";
 
+/// How far out of order events may be, the step of event time, and how long ids of messages are remembered, unless it is said.
+pub(super) const SLACK: &str = "5s";
+pub(super) const EPOCH: &str = "10s";
+pub(super) const DEDUP: &str = "1h";
+
 /// Workers beyond this many wait for the one that writes.
 const DEFAULT_WORKERS_MAX: usize = 8;
 
@@ -82,13 +87,13 @@ pub(super) struct FilesArgs {
     #[arg(long, value_name = "TIME", value_parser = values::instant)]
     until: Option<i64>,
     /// Events out of order by at most so much are put in order; others count as late
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = values::duration_or_zero)]
+    #[arg(long, value_name = "DURATION", default_value = SLACK, value_parser = values::duration_or_zero)]
     slack: i64,
     /// The step of event time in which outputs are written
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = EPOCH, value_parser = values::duration)]
     epoch: i64,
     /// How long the id of a message is remembered, to tell duplicates
-    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = values::duration_or_zero)]
+    #[arg(long, value_name = "DURATION", default_value = DEDUP, value_parser = values::duration_or_zero)]
     dedup: i64,
 }
 
@@ -126,7 +131,7 @@ fn run_over_files(args: &FilesArgs) -> Result<u8, Failure> {
     let clock = System::new();
     let run = dataflow::run(job);
     let intake = run.intake.clone();
-    let finished = args.wait(run)?;
+    let finished = wait(run, &args.inputs, args.after_stop())?;
     if let (Some(path), Some(file)) = (&args.facts, &mut facts) {
         write_facts(file, &plan, &finished).map_err(|e| Failure::writing(path.display(), &e))?;
     }
@@ -143,15 +148,10 @@ fn run_over_files(args: &FilesArgs) -> Result<u8, Failure> {
 impl FilesArgs {
     /// Paths that cannot go together.
     fn check_paths(&self) -> Result<(), Failure> {
-        let mut seen = BTreeSet::new();
-        for path in &self.inputs {
-            if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
-                return Err(Failure::usage(format!("{} is given twice", path.display())));
-            }
-            if path.as_os_str() == input::DASH && self.state.is_some() {
-                return Err(Failure::usage("standard input cannot be combined with --state")
-                    .hint("write it to a file first; a pipe cannot be read again after a stop"));
-            }
+        let seen = given_once(&self.inputs)?;
+        if self.state.is_some() && self.inputs.iter().any(|path| path.as_os_str() == input::DASH) {
+            return Err(Failure::usage("standard input cannot be combined with --state")
+                .hint("write it to a file first; a pipe cannot be read again after a stop"));
         }
         let out = self.out.canonicalize().unwrap_or_else(|_| self.out.clone());
         if let Some(inside) = seen.iter().find(|path| path.parent() == Some(&out)) {
@@ -239,36 +239,53 @@ impl FilesArgs {
         places.map(place).collect::<Vec<_>>().join(", ")
     }
 
-    /// Waits for the end, shows how far it is, and stops on Ctrl-C.
-    fn wait(&self, run: Run) -> Result<Finished, Failure> {
-        let stopping = interrupt::watch();
-        let bar = progress::Bar::over(&self.inputs);
-        let clock = System::new();
-        let mut stopped_at = None;
-        while !run.is_finished() {
-            if stopping.is_asked() && stopped_at.is_none() {
-                run.control.stop();
-                stopped_at = Some(clock.now());
-            }
-            if stopped_at.is_some_and(|at| clock.now() > at + STOP_PATIENCE) {
-                return Err(self.stopped());
-            }
-            bar.show(&run.intake);
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        drop(bar);
-        match run.join() {
-            Err(RunError::Stopped) => Err(self.stopped()),
-            other => Ok(other?),
-        }
-    }
-
-    fn stopped(&self) -> Failure {
-        interrupt::stopped(match self.state {
+    /// What is advised after a stop.
+    fn after_stop(&self) -> &'static str {
+        match self.state {
             Some(_) => "run the same command again to go on from the last checkpoint",
             None => "the outputs are incomplete; with --state DIR a run can be stopped and go on",
-        })
+        }
     }
+}
+
+/// The files that are named; none of them twice.
+pub(super) fn given_once(inputs: &[PathBuf]) -> Result<BTreeSet<PathBuf>, Failure> {
+    let mut seen = BTreeSet::new();
+    for path in inputs {
+        if !seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone())) {
+            return Err(Failure::usage(format!("{} is given twice", path.display())));
+        }
+    }
+    Ok(seen)
+}
+
+/// Waits for the end, shows how far it is, and stops on Ctrl-C.
+pub(super) fn wait(run: Run, inputs: &[PathBuf], after_stop: &str) -> Result<Finished, Failure> {
+    let stopping = interrupt::watch();
+    let bar = progress::Bar::over(inputs);
+    let clock = System::new();
+    let mut stopped_at = None;
+    while !run.is_finished() {
+        if stopping.is_asked() && stopped_at.is_none() {
+            run.control.stop();
+            stopped_at = Some(clock.now());
+        }
+        if stopped_at.is_some_and(|at| clock.now() > at + STOP_PATIENCE) {
+            return Err(interrupt::stopped(after_stop));
+        }
+        bar.show(&run.intake);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    drop(bar);
+    match run.join() {
+        Err(RunError::Stopped) => Err(interrupt::stopped(after_stop)),
+        other => Ok(other?),
+    }
+}
+
+/// A duration that is written in this program.
+pub(super) fn duration(text: &str) -> i64 {
+    values::duration(text).expect("a default is well-formed")
 }
 
 /// One worker a core, as far as that helps.

@@ -23,6 +23,8 @@ pub mod script;
 
 pub mod schema;
 
+pub mod borrow;
 pub mod compile;
 pub mod definitions;
+pub mod excerpt;
 pub mod plan;

@@ -13,4 +13,4 @@ mod view;
 pub use board::{Board, Part};
 pub use counts::{Counts, ENDINGS, Held};
 pub use shape::Shape;
-pub use view::{Unknown, View};
+pub use view::{Unknown, View, money};

@@ -397,7 +397,7 @@ fn rounded(share: f64) -> f64 {
 }
 
 /// Millionths as a decimal number in text: no reader of JSON rounds it.
-fn money(millionths: i128) -> String {
+pub fn money(millionths: i128) -> String {
     const UNIT: u128 = 1_000_000;
     let (sign, size) = (if millionths < 0 { "-" } else { "" }, millionths.unsigned_abs());
     match size % UNIT {

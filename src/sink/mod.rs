@@ -6,6 +6,7 @@ mod format;
 mod head;
 mod labels;
 pub mod memory;
+pub mod said;
 mod sources;
 pub mod topics;
 

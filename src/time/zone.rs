@@ -53,13 +53,13 @@ impl Zone {
         })
     }
 
-    fn local(&self, time: i64) -> DateTime {
-        self.0.to_datetime(instant(time))
-    }
-
-    /// Its IANA name.
+    /// Its name, such as `Europe/Warsaw`.
     pub fn name(&self) -> &str {
         self.0.iana_name().unwrap_or("UTC")
+    }
+
+    fn local(&self, time: i64) -> DateTime {
+        self.0.to_datetime(instant(time))
     }
 
     /// The local date and clock time as people write them, such as `2026-03-02 09:30`; with seconds only where there are some,

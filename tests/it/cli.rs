@@ -10,31 +10,31 @@ use tempfile::TempDir;
 const RETAIL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dataflows/retail");
 const STREAMS: [&str; 6] = ["triggers", "decisions", "journeys", "sessions", "segments", "rejects"];
 
-fn kairos(folder: &Path) -> Command {
+pub(crate) fn kairos(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_kairos"));
     command.current_dir(folder).stdin(Stdio::null());
     command
 }
 
 /// Runs with arguments that are written as in a shell, without quoting; `RETAIL` is the retail pack.
-fn run(folder: &Path, line: &str) -> Output {
+pub(crate) fn run(folder: &Path, line: &str) -> Output {
     let words = line.split_whitespace().map(|word| if word == "RETAIL" { RETAIL } else { word });
     kairos(folder).args(words).output().unwrap()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// Standard output of a run that goes well.
-fn well(folder: &Path, line: &str) -> String {
+pub(crate) fn well(folder: &Path, line: &str) -> String {
     let output = run(folder, line);
     assert_eq!(output.status.code(), Some(0), "{line}\n{}", text(&output.stderr));
     text(&output.stdout)
 }
 
 /// Standard error of a run that ends with this code.
-fn fails(folder: &Path, code: i32, line: &str) -> String {
+pub(crate) fn fails(folder: &Path, code: i32, line: &str) -> String {
     let output = run(folder, line);
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{line}\n{said}\n{}", text(&output.stdout));
@@ -63,7 +63,7 @@ fn somebody_is_erased() {
 }
 
 /// A folder with `events.jsonl`.
-fn with_events(events: u32) -> TempDir {
+pub(crate) fn with_events(events: u32) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let line = format!("generate --events {events} --customers 1000 --out events.jsonl");
     well(dir.path(), &line);
@@ -84,7 +84,8 @@ fn same(a: &[Vec<u8>], b: &[Vec<u8>]) {
 fn every_command_teaches_by_example() {
     let dir = tempfile::tempdir().unwrap();
     let commands = [
-        "run", "report", "explain", "check", "test", "demo", "init", "generate", "import", "schema",
+        "run", "report", "explain", "backtest", "diff", "graph", "new", "check", "test", "demo",
+        "init", "generate", "import", "schema",
     ];
     for command in commands {
         let help = well(dir.path(), &format!("{command} --help"));

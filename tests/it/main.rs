@@ -7,17 +7,20 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod audience;
+mod backtest;
 mod broker;
 mod cli;
 #[path = "../contract/mod.rs"]
 mod contract;
 mod definitions;
+mod diff;
 mod engine;
 mod erasure;
 mod erasure_live;
 mod explain;
 mod explain_cli;
 mod explain_gates;
+mod graph;
 mod histories;
 mod identity;
 mod kill;
@@ -26,6 +29,7 @@ mod limits;
 mod live;
 mod mistakes;
 mod mistakes_syntax;
+mod new;
 mod observability;
 mod online_retail;
 mod oracle;

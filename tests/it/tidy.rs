@@ -10,7 +10,7 @@ const VOCABULARY: [&str; 3] = ["limits", "time", "event"];
 
 /// Each module, and those that it may name besides itself. The flow goes down: a stage may use the vocabulary, the plan and
 /// what earlier stages give. Nobody but the command line may name `config` and `cli`.
-const MAY_NAME: [(&str, &[&str]); 22] = [
+const MAY_NAME: [(&str, &[&str]); 24] = [
     ("limits", &[]),
     ("time", &["limits"]),
     ("event", &["limits", "time"]),
@@ -68,6 +68,8 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
             "dataflow",
         ],
     ),
+    ("draw", &["limits", "time", "event", "define"]),
+    ("history", &["limits", "time", "event", "define", "report", "person", "sink", "draw"]),
     (
         "config",
         &["limits", "time", "event", "define", "broker", "source", "decode", "epoch", "sink"],
@@ -77,7 +79,7 @@ const MAY_NAME: [(&str, &[&str]); 22] = [
         &[
             "limits", "time", "event", "define", "broker", "source", "decode", "epoch", "store",
             "report", "identity", "person", "audience", "sink", "metrics", "dataflow", "explain",
-            "serve", "sim", "config",
+            "serve", "sim", "draw", "history", "config",
         ],
     ),
 ];

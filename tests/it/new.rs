@@ -1,0 +1,153 @@
+//! `kairos new`: every journey of the catalogue begins a pack that checks and tests; what is there is never touched.
+
+use crate::cli::{fails, run, text, well};
+use kairos::define::ast::Pack;
+use kairos::define::files::read_pack;
+use kairos::define::parse::parse;
+use std::fs;
+use std::path::Path;
+
+fn pack(path: &Path) -> Pack {
+    let (pack, mistakes) = parse(&read_pack(path).unwrap());
+    assert!(mistakes.is_empty());
+    pack
+}
+
+fn catalogue() -> Pack {
+    pack(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/dataflows/retail")))
+}
+
+fn names(pack: &Pack) -> Vec<&str> {
+    let facts = pack.facts.iter().map(|it| it.name.node.as_str());
+    facts.chain(pack.segments.iter().map(|it| it.name.node.as_str())).collect()
+}
+
+#[test]
+fn every_journey_of_the_catalogue_begins_a_pack() {
+    let dir = tempfile::tempdir().unwrap();
+    let listed = well(dir.path(), "new --list");
+    for journey in &catalogue().journeys {
+        let name = &journey.name.node;
+        assert!(listed.lines().any(|line| line.starts_with(name)), "{name} in\n{listed}");
+        let said = well(dir.path(), &format!("new my-{name} --like {name} --pack {name}"));
+        assert!(said.contains(&format!("wrote {name}/my-{name}.yaml: ")), "{said}");
+        well(dir.path(), &format!("check {name}"));
+        well(dir.path(), &format!("test {name}"));
+        let begun = pack(&dir.path().join(name));
+        let written =
+            fs::read_to_string(dir.path().join(format!("{name}/my-{name}.yaml"))).unwrap();
+        assert_eq!(begun.journeys[0].name.node, format!("my-{name}"), "{written}");
+        assert!(!written.contains(&format!(" in journey {name}\n")), "{written}");
+        // Whatever stands there is needed: without it there is a mistake, or another journey is not fed.
+        for unneeded in ["birthday", "average_rating"] {
+            let own = catalogue()
+                .facts
+                .iter()
+                .any(|it| it.name.node == unneeded && it.name.span.file == journey.name.span.file);
+            assert!(own || !names(&begun).contains(&unneeded), "{name} has {unneeded}:\n{written}");
+        }
+    }
+}
+
+#[test]
+fn what_the_pack_has_already_is_not_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    well(path, "init shop");
+    // The starter has the same cart, and another lifetime value: orders are not taken back there.
+    let said = fails(path, 3, "new left-cart --like abandoned-cart --pack shop");
+    assert!(said.contains("another fact called lifetime_value"), "{said}");
+    let starter = path.join("shop/abandoned-cart.yaml");
+    let same = "lifetime_value: { sum: Order Completed, minus: Order Cancelled, of: event.total }";
+    let before = fs::read_to_string(&starter).unwrap();
+    fs::write(
+        &starter,
+        before.replace("lifetime_value: { sum: Order Completed, of: event.total }", same),
+    )
+    .unwrap();
+    // An amount that is declared to be money is another fact than one that is not.
+    let events = "events:\n  Order Completed: { total: money }\n  Order Cancelled: { total: money }\n  \
+                  Product Added: { cart_id: string, product_id: string, category: string, price: money, quantity: number }\n  \
+                  Product Removed: { cart_id: string, product_id: string, quantity: number }\n\
+                  currency: { base: EUR, default: EUR }\n";
+    fs::write(path.join("shop/events.yaml"), events).unwrap();
+    let output = run(path, "new left-cart --like abandoned-cart --pack shop");
+    let said = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}{}", text(&output.stderr));
+    assert!(
+        said.contains("in the pack already: ") && said.contains("cart, lifetime_value"),
+        "{said}"
+    );
+    let written = fs::read_to_string(path.join("shop/left-cart.yaml")).unwrap();
+    for there in ["  cart:", "lifetime_value: {", "currency:", "policy:"] {
+        assert!(!written.contains(there), "{there} in\n{written}");
+    }
+    well(path, "check shop");
+    // Both carts send: the starter's tests say so, and so does the command.
+    let warned = text(&output.stderr);
+    assert!(
+        warned.contains("a test of the pack does not hold any more: both reminders"),
+        "{warned}"
+    );
+}
+
+#[test]
+fn nothing_is_overwritten_and_nothing_written_where_it_does_not_fit() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    well(path, "new thanks --like review --pack shop");
+    let before = fs::read_to_string(path.join("shop/thanks.yaml")).unwrap();
+    let said = fails(path, 3, "new thanks --like welcome --pack shop");
+    assert!(said.contains("shop/thanks.yaml is there already"), "{said}");
+    assert_eq!(fs::read_to_string(path.join("shop/thanks.yaml")).unwrap(), before);
+    fs::rename(path.join("shop/thanks.yaml"), path.join("shop/other.yaml")).unwrap();
+    let said = fails(path, 3, "new thanks --like welcome --pack shop");
+    assert!(said.contains("the pack has a journey thanks already"), "{said}");
+    let said = fails(path, 1, "new hello --like welcom --pack shop");
+    assert!(said.contains("did you mean \"welcome\"?"), "{said}");
+    for name in ["../hello", ".hello", "a/b"] {
+        let said = fails(path, 2, &format!("new {name} --like welcome --pack shop"));
+        assert!(said.contains("cannot be the name of a file"), "{said}");
+    }
+    fails(path, 2, "new hello");
+    // A clash of meaning, of an event's property and of a segment.
+    for (clash, said) in [
+        (
+            "events: { Order Delivered: { order_id: number } }\n",
+            "declares order_id of Order Delivered",
+        ),
+        (
+            "facts: { last_rating: { count: Product Reviewed } }\n",
+            "another fact called last_rating",
+        ),
+    ] {
+        fs::create_dir_all(path.join("clash")).unwrap();
+        fs::write(path.join("clash/pack.yaml"), clash).unwrap();
+        let told = fails(path, 3, "new thanks --like review --pack clash");
+        assert!(told.contains(said), "{told}");
+        assert_eq!(fs::read_dir(path.join("clash")).unwrap().count(), 1);
+    }
+    fs::write(path.join("clash/pack.yaml"), "facts: { x: { cuont: page } }\n").unwrap();
+    let told = fails(path, 1, "new thanks --like review --pack clash");
+    assert!(told.contains("clash/pack.yaml:1:"), "{told}");
+}
+
+#[test]
+fn another_catalogue_can_be_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path();
+    fs::create_dir(path.join("ours")).unwrap();
+    let ours = "# Hellos. And more.\n\nfacts:\n    unused: { count: page }\n    seen: { count: Product Viewed }\n\
+                journeys:\n    # Says hello.\n    hello: # at once\n        enter: { on: Signed Up }\n        steps:\n            - send: { channel: email, template: hi, with: { n: seen } }\n    \
+                bye: { enter: { on: Signed Out }, steps: [ { send: { channel: email, template: bye } } ] }\n\
+                tests:\n    - name: hello\n      script: |\n        09:00 anna Signed Up\n        expect anna send email hi\n        # a comment\n\n        expect anna not in journey hello\n";
+    fs::write(path.join("ours/pack.yaml"), ours).unwrap();
+    let listed = well(path, "new --list --from ours");
+    assert!(listed.contains("bye      Hellos\nhello    Says hello\n"), "{listed}");
+    well(path, "new greet --like hello --from ours --pack shop");
+    let expected = "# Says hello.\n# Begun from hello of the catalogue.\n\nfacts:\n  seen: { count: Product Viewed }\n\n\
+                    journeys:\n  greet: # at once\n      enter: { on: Signed Up }\n      steps:\n          - send: { channel: email, template: hi, with: { n: seen } }\n\n\
+                    tests:\n  - name: hello\n    script: |\n      09:00 anna Signed Up\n      expect anna send email hi\n      # a comment\n\n      expect anna not in journey greet\n";
+    assert_eq!(fs::read_to_string(path.join("shop/greet.yaml")).unwrap(), expected);
+    well(path, "test shop");
+}
