@@ -5,7 +5,6 @@
 
 use crate::limits::RELATED_KEPT_MAX;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// That a person has two products by a relation: relation, product, the other one; and whether it is one person more or fewer.
 pub type Pair = ((u8, u64, u64), i32);
@@ -21,25 +20,72 @@ pub struct Related {
 
 #[derive(Debug, Default)]
 struct Neighbours {
-    counts: BTreeMap<u64, u32>,
-    order: BTreeSet<(Reverse<u32>, u64)>,
-    /// What was told last.
-    told: Vec<(u64, u32)>,
+    counts: hashbrown::HashMap<u64, u32, foldhash::fast::FixedState>,
+    /// The best of them, best first.
+    best: Vec<Neighbour>,
+    /// None of the others comes before this one; none if there are no others.
+    others: Option<Neighbour>,
+    /// Whether what is best has changed since it was told.
+    changed: bool,
 }
+
+/// In the order of what is best.
+type Neighbour = (Reverse<u32>, u64);
 
 impl Neighbours {
     fn add(&mut self, other: u64, more: i32) {
         let count = self.counts.entry(other).or_default();
-        self.order.remove(&(Reverse(*count), other));
         *count = count.saturating_add_signed(more);
-        match *count {
-            0 => drop(self.counts.remove(&other)),
-            count => drop(self.order.insert((Reverse(count), other))),
+        let now = (Reverse(*count), other);
+        if *count == 0 {
+            self.counts.remove(&other);
+        }
+        match self.best.iter().position(|(_, known)| *known == other) {
+            Some(at) => {
+                self.changed = true;
+                self.best.remove(at);
+                let comes_after_others = self.others.is_some_and(|others| others < now);
+                if now.0.0 > 0 && !comes_after_others {
+                    self.insert(now);
+                } else if self.others.is_some() {
+                    self.find_best();
+                }
+            }
+            None if now.0.0 == 0 => {}
+            None if self.best.len() < RELATED_KEPT_MAX || self.best.last() > Some(&now) => {
+                self.changed = true;
+                self.insert(now);
+                if self.best.len() > RELATED_KEPT_MAX {
+                    let last = self.best.pop();
+                    last.into_iter().for_each(|last| self.leave_out(last));
+                }
+            }
+            None => self.leave_out(now),
         }
     }
 
-    fn best(&self) -> Vec<(u64, u32)> {
-        self.order.iter().take(RELATED_KEPT_MAX).map(|(count, other)| (*other, count.0)).collect()
+    fn leave_out(&mut self, one: Neighbour) {
+        self.others = Some(self.others.map_or(one, |others| others.min(one)));
+    }
+
+    fn insert(&mut self, new: Neighbour) {
+        let at = self.best.partition_point(|known| *known < new);
+        self.best.insert(at, new);
+    }
+
+    /// Looks at all of them: one of the best may not be among these any more.
+    fn find_best(&mut self) {
+        let mut all: Vec<Neighbour> =
+            self.counts.iter().map(|(other, count)| (Reverse(*count), *other)).collect();
+        if all.len() > RELATED_KEPT_MAX {
+            let (_, next, _) = all.select_nth_unstable(RELATED_KEPT_MAX);
+            self.others = Some(*next);
+            all.truncate(RELATED_KEPT_MAX);
+        } else {
+            self.others = None;
+        }
+        all.sort_unstable();
+        self.best = all;
     }
 }
 
@@ -63,15 +109,44 @@ impl Related {
 
     fn news(&mut self, (relation, product): (u8, u64)) -> Option<Best> {
         let neighbours = self.products.get_mut(&(relation, product))?;
-        let best = neighbours.best();
-        if best == neighbours.told {
+        if !std::mem::take(&mut neighbours.changed) {
             return None;
         }
-        if best.is_empty() {
+        let best = neighbours.best.iter().map(|(count, other)| (*other, count.0)).collect();
+        if neighbours.best.is_empty() {
             self.products.remove(&(relation, product));
-        } else {
-            neighbours.told.clone_from(&best);
         }
         Some((relation, product, best))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::rng::Rng;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_best_are_those_of_all() {
+        let mut rng = Rng::new(3);
+        for turn in 0..20 {
+            let (mut found, mut wanted) = (Neighbours::default(), BTreeMap::<u64, u32>::new());
+            let others = rng.between(5, 90) as u64;
+            for _ in 0..2_000 {
+                let other = rng.below(others);
+                let count = wanted.entry(other).or_default();
+                let more = if *count > 0 && rng.chance(0.45) { -1 } else { 1 };
+                *count = count.saturating_add_signed(more);
+                found.add(other, more);
+                let mut best: Vec<Neighbour> = wanted
+                    .iter()
+                    .filter(|(_, count)| **count > 0)
+                    .map(|(other, count)| (Reverse(*count), *other))
+                    .collect();
+                best.sort();
+                best.truncate(RELATED_KEPT_MAX);
+                assert_eq!(found.best, best, "turn {turn}");
+            }
+        }
     }
 }
