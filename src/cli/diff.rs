@@ -105,6 +105,7 @@ fn open(a: &Side, b: &Side) -> Vec<Value> {
 fn takes_effect(a: &Side, files: &[SourceFile], persons: Vec<Person>) -> Value {
     match compile_files(files, Keep::Used, Some(&a.plan)) {
         Ok((_, plan)) => json!({
+            "at_next_start": plan.feeds_back() && !a.plan.feeds_back(),
             "definitions": definitions(&plan, &a.plan),
             "instances": Takeover::of(persons, &plan, a.played.finished.end).told(),
         }),
@@ -192,6 +193,9 @@ fn under_way(said: &Value) -> String {
     }
     if !then.is_empty() {
         out += &format!("\n{}", then.without_repeats(1));
+    }
+    if said["takes_effect"]["at_next_start"] == true {
+        out += "\nB has groups, a catalogue or comparisons of customers, and A has none: a live run of A takes it at its next start\n";
     }
     let changed = list(&said["takes_effect"]["definitions"]).iter();
     let changed: Vec<String> = changed

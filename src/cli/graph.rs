@@ -50,7 +50,8 @@ pub(super) fn graph(args: &GraphArgs) -> Result<u8, Failure> {
     match &args.out {
         None => print(text)?,
         Some(path) => {
-            std::fs::write(path, text).map_err(|error| Failure::writing(path.display(), &error))?
+            let written = std::fs::write(path, text);
+            written.map_err(|error| Failure::writing(path.display(), &error))?;
         }
     }
     Ok(0)

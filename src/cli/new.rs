@@ -86,13 +86,13 @@ fn is_there(path: &Path) -> Failure {
         .hint("choose another name; nothing has been written")
 }
 
-/// A name that can also be a file's.
+/// A name that a journey may have, and so a file.
 fn checked(name: &str) -> Result<&str, Failure> {
-    let plain = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    match name.starts_with(char::is_alphanumeric) && name.chars().all(plain) {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    match name.starts_with(|c| plain(c) && c != '-') && name.chars().all(plain) {
         true => Ok(name),
-        false => Err(Failure::usage(format!("\"{name}\" cannot be the name of a file"))
-            .hint("write letters, digits and hyphens, such as left-cart")),
+        false => Err(Failure::usage(format!("\"{name}\" is no name for a journey"))
+            .hint("write a to z, 0 to 9, _ and -, such as left-cart")),
     }
 }
 
@@ -193,10 +193,8 @@ impl Begun {
         path: &Path,
     ) -> Result<u8, Failure> {
         let mut out = format!("wrote {}", path.display());
-        out += &format!(
-            ": the journey, {} definitions that it needs, {} tests\n",
-            borrowed.taken, self.tests
-        );
+        let (needs, tests) = (several(borrowed.taken, "definition"), several(self.tests, "test"));
+        out += &format!(": the journey, {needs} that it needs, {tests}\n");
         if !borrowed.there.is_empty() {
             out += &format!("in the pack already: {}\n", borrowed.there.join(", "));
         }
@@ -261,6 +259,10 @@ impl Trial<'_> {
             }
         }
     }
+}
+
+fn several(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Writes a file that is not there yet.

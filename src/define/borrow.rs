@@ -15,6 +15,9 @@ use crate::event::names;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
+/// Sections that stand in one file of a pack only, and are taken as a whole.
+const WHOLE: [&str; 3] = ["currency", "sessions", "catalogue"];
+
 /// What is taken out of a catalogue for one journey, as text.
 pub struct Borrowed {
     /// What the catalogue says of the journey.
@@ -90,18 +93,9 @@ pub fn borrow(
     let others = journeys.len() - 1 + groups.len();
     let taken = events.len() + facts.len() + segments.len() + others;
     let mut sections = vec![("events", events)];
-    let own = |has: fn(&Pack) -> bool| there.is_none_or(|(pack, _)| !has(pack));
-    let span = needed.currency.as_ref().map(|it| it.base.span);
-    let currency = span.filter(|_| own(|pack| pack.currency.is_some()));
-    sections.extend(cutter.section("currency", currency)?);
-    let span = needed.sessions.as_ref().map(|it| it.gap.span);
-    let sessions = span.filter(|_| own(|pack| pack.sessions.is_some()));
-    sections.extend(cutter.section("sessions", sessions)?);
-    sections.push(("groups", groups));
-    let span = needed.catalogue.as_ref().map(|it| it.span);
-    let products = span.filter(|_| own(|pack| pack.catalogue.is_some()));
-    sections.extend(cutter.section("catalogue", products)?);
-    sections.extend([("facts", facts), ("segments", segments), ("journeys", journeys)]);
+    sections.extend(cutter.sections(&needed, there.map(|(pack, _)| pack))?);
+    sections.extend([("groups", groups), ("facts", facts)]);
+    sections.extend([("segments", segments), ("journeys", journeys)]);
     let tests = cutter.tests(like, name);
     let needs_journey = |name: &String| needed.journeys.iter().any(|it| it.name.node == *name);
     let there = known.iter().filter(|(what, name)| *what != "journey" || needs_journey(name));
@@ -120,11 +114,7 @@ impl Borrowed {
         for (section, entries) in &self.sections {
             match entries.as_slice() {
                 [] => {}
-                // A section that stands in one file only is taken as a whole.
-                [whole]
-                    if whole.starts_with(&format!("{section}:"))
-                        || whole.starts_with('#') && whole.contains(&format!("\n{section}:")) =>
-                {
+                [whole] if WHOLE.contains(section) => {
                     let _ = write!(out, "\n{whole}");
                 }
                 entries => {
@@ -377,18 +367,29 @@ impl Cutter<'_> {
         names.into_iter().filter(is_new).map(|name| self.entry(what, name)).collect()
     }
 
-    fn section(
+    /// Sections that stand in one file of a pack, as far as they are needed and the pack has none of its own.
+    fn sections(
         &self,
-        name: &'static str,
-        span: Option<Span>,
-    ) -> Result<Option<(&'static str, Vec<String>)>, Refused> {
-        let Some(span) = span else { return Ok(None) };
-        let cut = excerpt::section(text_of(self.catalogue, span), name);
-        let refused = || {
-            let message = format!("`{name}` cannot be cut out of its file");
-            Refused::new(message, "write it at the beginning of a line")
+        needed: &Pack,
+        there: Option<&Pack>,
+    ) -> Result<Vec<(&'static str, Vec<String>)>, Refused> {
+        let spans = |pack: &Pack| {
+            let currency = pack.currency.as_ref().map(|it| it.base.span);
+            let sessions = pack.sessions.as_ref().map(|it| it.gap.span);
+            [currency, sessions, pack.catalogue.as_ref().map(|it| it.span)]
         };
-        cut.map(|text| Some((name, vec![text]))).ok_or_else(refused)
+        let own = there.map_or([None; 3], spans);
+        let mut sections = Vec::new();
+        for (at, name) in WHOLE.into_iter().enumerate() {
+            let Some(span) = spans(needed)[at].filter(|_| own[at].is_none()) else { continue };
+            let cut = excerpt::section(text_of(self.catalogue, span), name);
+            let cut = cut.ok_or_else(|| {
+                let message = format!("`{name}` cannot be cut out of its file");
+                Refused::new(message, "write it at the beginning of a line")
+            })?;
+            sections.push((name, vec![cut]));
+        }
+        Ok(sections)
     }
 
     /// The journey under its new name; what is said of it goes to the beginning of the file.

@@ -140,12 +140,12 @@ tests:
 
     #[test]
     fn items_are_found_from_within() {
-        let first = item(PACK, 24).unwrap();
+        let first = item(PACK, 25).unwrap();
         assert!(
             first.starts_with("- script: |\n    09:00") && first.ends_with("  name: first\n"),
             "{first}"
         );
-        let second = item(PACK, 26).unwrap();
+        let second = item(PACK, 27).unwrap();
         assert_eq!(second, "# About the second.\n- name: second\n  script: |\n    +1d\n");
     }
 

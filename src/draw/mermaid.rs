@@ -8,7 +8,8 @@ pub fn mermaid(flow: &Flow) -> String {
     let mut chart = Chart::default();
     let _ = writeln!(chart.out, "flowchart TD");
     let _ = writeln!(chart.out, "  enter([{}])", quoted(&flow.entry, ""));
-    let _ = writeln!(chart.out, "  subgraph steps [{}]", quoted(&[flow.name.clone()], ""));
+    let _ =
+        writeln!(chart.out, "  subgraph steps [{}]", quoted(std::slice::from_ref(&flow.name), ""));
     let last = chart.steps(&flow.steps, vec![("enter".to_owned(), String::new())]);
     let _ = writeln!(chart.out, "  end");
     if !last.is_empty() {

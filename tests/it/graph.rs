@@ -113,7 +113,7 @@ journeys:
       - choose:
           - when: orders > 0
             do: [ end ]
-      - wait: { on: Product Viewed, timeout: 2d, then: [ { send: { channel: push, template: seen } } ], else: [] }
+      - wait: { on: Product Viewed, timeout: 2d, then: [ { send: { channel: push, template: seen } } ] }
       - split:
           - { name: a, percent: 66.67, do: [ set: { tier: '\"x\"' } ] }
           - { name: control, percent: 33.33, hold_out: true }
