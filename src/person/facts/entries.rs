@@ -66,7 +66,7 @@ impl Entries {
         window: Option<Window>,
         now: i64,
         zone: impl FnOnce() -> Zone,
-    ) -> (impl ExactSizeIterator<Item = &Entry>, Option<i64>) {
+    ) -> (impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator, Option<i64>) {
         let (from, turn) = match window {
             None => (0, None),
             Some(Window::Sliding(length)) => {

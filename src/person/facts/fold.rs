@@ -209,18 +209,37 @@ fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'
     if plan.aggregate == Aggregate::Count && !entries.has_minuses() {
         return Val::Num(Num::count(within.len()));
     }
+    if plan.aggregate == Aggregate::Recent {
+        return Val::Items(latest(plan.keep, within));
+    }
     let mut state = fresh(plan.aggregate);
     for entry in survivors(plan.aggregate, within) {
         add(plan, &mut state, entry.time, entry.minus, &entry.value);
     }
     match state {
-        FactState::Recent(values) => {
-            Val::Items(values.into_iter().map(|(_, value)| value).collect())
-        }
         FactState::At(_, value) | FactState::Extreme(value) => Val::owned(value),
         FactState::Top(tallies) => top(&tallies).cloned().map_or(Val::Missing, Val::owned),
         state => summary(&state),
     }
+}
+
+/// The last different values that were not taken out later, oldest first. The newest entries are looked at first, and no more than
+/// are needed.
+fn latest<'a>(keep: usize, entries: impl DoubleEndedIterator<Item = &'a Entry>) -> Vec<Value> {
+    let (mut values, mut passed): (Vec<Value>, Vec<&Value>) = (Vec::new(), Vec::new());
+    for entry in entries.rev() {
+        if values.len() == keep {
+            break;
+        }
+        if !passed.contains(&&entry.value) {
+            passed.push(&entry.value);
+            if !entry.minus {
+                values.push(entry.value.clone());
+            }
+        }
+    }
+    values.reverse();
+    values
 }
 
 /// Entries that still count: for aggregates of values, a removal takes out what was there before it.
@@ -228,7 +247,7 @@ fn survivors<'a>(aggregate: Aggregate, entries: impl Iterator<Item = &'a Entry>)
     let mut kept: Vec<&Entry> = Vec::new();
     for entry in entries {
         match aggregate {
-            Aggregate::Distinct | Aggregate::Recent | Aggregate::Top if entry.minus => {
+            Aggregate::Distinct | Aggregate::Top if entry.minus => {
                 kept.retain(|earlier| earlier.value != entry.value);
             }
             _ => kept.push(entry),
