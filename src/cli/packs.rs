@@ -8,25 +8,9 @@ pub(super) struct Embedded {
     pub(super) files: &'static [(&'static str, &'static str)],
 }
 
-macro_rules! embedded {
-    ($name:literal: $($file:literal)+) => {
-        Embedded {
-            name: $name,
-            files: &[$((
-                concat!($file, ".yaml"),
-                include_str!(concat!("../../dataflows/", $name, "/", $file, ".yaml")),
-            )),+],
-        }
-    };
-}
-
-/// What `kairos demo` runs.
-pub(super) const RETAIL: Embedded = embedded!("retail":
-    "abandoned-cart" "browse-abandonment" "dates" "events" "facts" "loyalty" "policy" "reactivation" "reviews" "rfm"
-    "sessions" "support" "welcome");
-
-/// What `kairos init` writes.
-pub(super) const STARTER: Embedded = embedded!("starter": "abandoned-cart" "welcome");
+// What `build.rs` has found in `dataflows`: RETAIL, which `kairos demo` runs and `kairos new` begins from, and STARTER, which
+// `kairos init` writes.
+include!(concat!(env!("OUT_DIR"), "/packs.rs"));
 
 impl Embedded {
     /// The files as if they had been read from a folder.
