@@ -247,12 +247,10 @@ fn without_the_rest(catalogue: &Pack, journeys: &[JourneyDef]) -> Pack {
     for at in (0..pack.groups.len()).rev() {
         leave_out(&mut pack, |pack| drop(pack.groups.remove(at)));
     }
-    // Declarations make a plan read what nothing asks for.
-    let (events, sessions) = (Vec::new(), None);
-    let bare = Pack { events, sessions, ..pack.clone() };
-    if let Ok(plan) = compile(&bare, Keep::Used) {
-        keep_what_is_read(&mut pack, &plan);
+    if let Ok(plan) = compile(&pack, Keep::Used) {
+        pack.facts.retain(|fact| plan.fact_named(&fact.name.node).is_some());
     }
+    leave_out_undemanded(&mut pack);
     pack
 }
 
@@ -265,23 +263,29 @@ fn leave_out(pack: &mut Pack, change: impl FnOnce(&mut Pack)) {
     }
 }
 
-/// Facts and events that the plan reads, and the sections that they are read by.
-fn keep_what_is_read(pack: &mut Pack, plan: &Plan) {
-    pack.facts.retain(|fact| plan.fact_named(&fact.name.node).is_some());
-    let kinds = &plan.inputs.kinds;
-    let is_read = |event: &EventDecl| {
+/// Leaves out what a plan reads only because it is declared: sessions that nobody asks for, events that nothing names, the
+/// currency of no amount.
+fn leave_out_undemanded(pack: &mut Pack) {
+    // First, because sessions name events.
+    let without = Pack { sessions: None, ..pack.clone() };
+    if compile(&without, Keep::Used).is_ok_and(|plan| plan.sessions.is_none()) {
+        pack.sessions = None;
+    }
+    for at in (0..pack.events.len()).rev() {
+        let mut without = pack.clone();
+        let event = without.events.remove(at);
         let name = names::current(&event.name.node);
         // What a group hears of has the group's name before it.
-        kinds.iter().any(|kind| kind == name || kind.ends_with(&format!("\u{1}{name}")))
-    };
-    pack.events.retain(is_read);
+        let inside = format!("\u{1}{name}");
+        let is_named = |kind: &String| kind == name || kind.ends_with(&inside);
+        if compile(&without, Keep::Used).is_ok_and(|plan| !plan.inputs.kinds.iter().any(is_named)) {
+            *pack = without;
+        }
+    }
     let is_money =
         |event: &EventDecl| event.properties.iter().any(|(_, of)| of.node == PropertyType::Money);
     if !pack.events.iter().any(is_money) {
         pack.currency = None;
-    }
-    if plan.sessions.is_none() {
-        pack.sessions = None;
     }
 }
 
