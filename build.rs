@@ -7,7 +7,6 @@ use std::{env, fs};
 /// The folders in `dataflows`, and the constants by which `src/cli/packs.rs` knows them.
 const PACKS: [(&str, &str); 2] = [("retail", "RETAIL"), ("starter", "STARTER")];
 
-#[expect(clippy::print_stdout, reason = "so a build script speaks with cargo")]
 #[expect(
     clippy::disallowed_methods,
     reason = "cargo names the place for what is made in a variable"
