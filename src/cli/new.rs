@@ -162,6 +162,8 @@ impl There {
 struct Begun {
     text: String,
     tests: usize,
+    /// Whether they are without some of their expectations.
+    mended: bool,
     /// Tests of the catalogue that do not hold in this pack.
     left_out: Vec<String>,
     /// Tests of the pack that held without the journey.
@@ -175,14 +177,14 @@ impl Begun {
         let after = there.holding(&plan);
         let broken = before.into_iter().filter(|name| !after.contains(name)).collect();
         let trial = Trial { there, borrowed, like, path };
-        let tests = trial.holding()?;
+        let (tests, mended) = trial.holding()?;
         let kept: Vec<&BorrowedTest> = tests.iter().collect();
         let text = borrowed.text(like, &kept);
         there.with(path, &text)?;
         let is_kept = |test: &&BorrowedTest| kept.iter().any(|kept| kept.name == test.name);
-        let left_out = borrowed.tests.iter().filter(|test| test.near && !is_kept(test));
+        let left_out = borrowed.tests.iter().filter(|test| test.rank == 0 && !is_kept(test));
         let left_out = left_out.map(|test| test.name.clone()).collect();
-        Ok(Begun { text, tests: kept.len(), left_out, broken })
+        Ok(Begun { text, tests: kept.len(), mended, left_out, broken })
     }
 
     fn tell(
@@ -195,6 +197,9 @@ impl Begun {
         let mut out = format!("wrote {}", path.display());
         let (needs, tests) = (several(borrowed.taken, "definition"), several(self.tests, "test"));
         out += &format!(": the journey, {needs} that it needs, {tests}\n");
+        if self.mended {
+            out += "expectations that do not hold in this pack are left out of the tests; look at them\n";
+        }
         if !borrowed.there.is_empty() {
             out += &format!("in the pack already: {}\n", borrowed.there.join(", "));
         }
@@ -228,20 +233,21 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Tests that hold: those of the journey's own file; else others; else without the expectations that do not hold here.
-    fn holding(&self) -> Result<Vec<BorrowedTest>, Failure> {
-        for mends in [false, true] {
-            for near in [true, false] {
-                let mut found = Vec::new();
-                for test in self.borrowed.tests.iter().filter(|test| test.near == near) {
-                    found.extend(self.tried(test.clone(), mends)?);
-                }
-                if !found.is_empty() {
-                    return Ok(found);
-                }
+    /// Tests that hold as they are, or else without the expectations that do not hold here: the nearest that there are. Tells
+    /// which of both.
+    fn holding(&self) -> Result<(Vec<BorrowedTest>, bool), Failure> {
+        for (mends, rank) in
+            [false, true].into_iter().flat_map(|mends| [0, 1, 2].map(|it| (mends, it)))
+        {
+            let mut found = Vec::new();
+            for test in self.borrowed.tests.iter().filter(|test| test.rank == rank) {
+                found.extend(self.tried(test.clone(), mends)?);
+            }
+            if !found.is_empty() {
+                return Ok((found, mends));
             }
         }
-        Ok(Vec::new())
+        Ok((Vec::new(), false))
     }
 
     fn tried(&self, mut test: BorrowedTest, mends: bool) -> Result<Option<BorrowedTest>, Failure> {

@@ -37,8 +37,8 @@ pub struct Borrowed {
 pub struct BorrowedTest {
     pub name: String,
     text: String,
-    /// Whether it stands in the journey's own file.
-    pub near: bool,
+    /// How near it is to the journey: 0 is about it and in its file, 1 is in its file, 2 is about it.
+    pub rank: u8,
 }
 
 /// Why a journey cannot be taken.
@@ -49,14 +49,21 @@ pub struct Refused {
 }
 
 impl BorrowedTest {
-    /// The same without a line of the script, if that leaves it an expectation.
+    /// The same without a line of the script; the last expectation gives way to the one that nothing is sent.
     pub fn without(&self, line: &str) -> Option<BorrowedTest> {
-        let lines: Vec<&str> = self.text.lines().collect();
+        let is_expectation = |line: &&str| line.trim_start().starts_with("expect ");
+        let mut lines: Vec<&str> = self.text.lines().collect();
         let at = lines.iter().position(|known| known.trim() == line.trim())?;
-        let rest: Vec<&str> = lines[..at].iter().chain(&lines[at + 1..]).copied().collect();
-        let expects = rest.iter().any(|line| line.trim_start().starts_with("expect "));
-        let text = rest.iter().map(|line| format!("{line}\n")).collect();
-        expects.then(|| BorrowedTest { name: self.name.clone(), text, near: self.near })
+        let gone = lines.remove(at);
+        let nothing = format!("{}expect nothing", &gone[..gone.len() - gone.trim_start().len()]);
+        if !lines.iter().any(is_expectation) {
+            if gone == nothing {
+                return None;
+            }
+            lines.insert(at, &nothing);
+        }
+        let text = lines.iter().map(|line| format!("{line}\n")).collect();
+        Some(BorrowedTest { text, ..self.clone() })
     }
 }
 
@@ -175,22 +182,25 @@ fn needed(catalogue: &Pack, like: &JourneyDef) -> Pack {
     let mut journeys = vec![like.clone()];
     loop {
         let pack = without_the_rest(catalogue, &journeys);
-        let feeds = |other: &&JourneyDef| {
-            journeys.iter().all(|known| known.name.node != other.name.node) && feeds(other, &pack)
-        };
-        match catalogue.journeys.iter().find(feeds) {
+        // Whatever is emitted may be what a mistake is about; only then can it be said which facts are needed.
+        let sound = compile(&pack, Keep::Used).is_ok();
+        let is_new =
+            |other: &&JourneyDef| journeys.iter().all(|known| known.name.node != other.name.node);
+        let mut others = catalogue.journeys.iter().filter(is_new);
+        match others.find(|other| feeds(other, &pack, sound)) {
             Some(feeder) => journeys.push(feeder.clone()),
             None => return pack,
         }
     }
 }
 
-/// Whether a journey makes what those of a pack live on: a trait that their facts read, or what they are entered by.
-fn feeds(journey: &JourneyDef, pack: &Pack) -> bool {
+/// Whether a journey makes what those of a pack live on: what they are entered by or, in a sound pack, a trait that their
+/// facts read.
+fn feeds(journey: &JourneyDef, pack: &Pack, sound: bool) -> bool {
     let mut found = false;
     each_step(&journey.steps, &mut |step| {
         found |= match step {
-            Step::Set(values) => values.iter().any(|(name, _)| {
+            Step::Set(values) => sound && values.iter().any(|(name, _)| {
                 pack.facts.iter().any(|fact| {
                     matches!(&fact.kind, FactKind::Trait { name: read, .. } if read.node == name.node)
                 })
@@ -237,12 +247,10 @@ fn without_the_rest(catalogue: &Pack, journeys: &[JourneyDef]) -> Pack {
     for at in (0..pack.groups.len()).rev() {
         leave_out(&mut pack, |pack| drop(pack.groups.remove(at)));
     }
-    // Declarations make a plan read what nothing asks for.
-    let (events, sessions) = (Vec::new(), None);
-    let bare = Pack { events, sessions, ..pack.clone() };
-    if let Ok(plan) = compile(&bare, Keep::Used) {
-        keep_what_is_read(&mut pack, &plan);
+    if let Ok(plan) = compile(&pack, Keep::Used) {
+        pack.facts.retain(|fact| plan.fact_named(&fact.name.node).is_some());
     }
+    leave_out_undemanded(&mut pack);
     pack
 }
 
@@ -255,23 +263,29 @@ fn leave_out(pack: &mut Pack, change: impl FnOnce(&mut Pack)) {
     }
 }
 
-/// Facts and events that the plan reads, and the sections that they are read by.
-fn keep_what_is_read(pack: &mut Pack, plan: &Plan) {
-    pack.facts.retain(|fact| plan.fact_named(&fact.name.node).is_some());
-    let kinds = &plan.inputs.kinds;
-    let is_read = |event: &EventDecl| {
+/// Leaves out what a plan reads only because it is declared: sessions that nobody asks for, events that nothing names, the
+/// currency of no amount.
+fn leave_out_undemanded(pack: &mut Pack) {
+    // First, because sessions name events.
+    let without = Pack { sessions: None, ..pack.clone() };
+    if compile(&without, Keep::Used).is_ok_and(|plan| plan.sessions.is_none()) {
+        pack.sessions = None;
+    }
+    for at in (0..pack.events.len()).rev() {
+        let mut without = pack.clone();
+        let event = without.events.remove(at);
         let name = names::current(&event.name.node);
         // What a group hears of has the group's name before it.
-        kinds.iter().any(|kind| kind == name || kind.ends_with(&format!("\u{1}{name}")))
-    };
-    pack.events.retain(is_read);
+        let inside = format!("\u{1}{name}");
+        let is_named = |kind: &String| kind == name || kind.ends_with(&inside);
+        if compile(&without, Keep::Used).is_ok_and(|plan| !plan.inputs.kinds.iter().any(is_named)) {
+            *pack = without;
+        }
+    }
     let is_money =
         |event: &EventDecl| event.properties.iter().any(|(_, of)| of.node == PropertyType::Money);
     if !pack.events.iter().any(is_money) {
         pack.currency = None;
-    }
-    if plan.sessions.is_none() {
-        pack.sessions = None;
     }
 }
 
@@ -403,7 +417,7 @@ impl Cutter<'_> {
         Ok(out)
     }
 
-    /// Tests of the journey's file, and those that name one of its messages or the journey.
+    /// Tests of the journey's file, and others that name one of its messages or the journey.
     fn tests(&self, like: &JourneyDef, name: &str) -> Vec<BorrowedTest> {
         let alone =
             self.catalogue.journeys.iter().filter(|it| it.name.span.file == like.name.span.file);
@@ -411,13 +425,16 @@ impl Cutter<'_> {
         let mut found = Vec::new();
         for test in &self.catalogue.tests {
             let near = test.name.span.file == like.name.span.file;
-            if !(near && alone || concerns(test, like)) {
-                continue;
-            }
+            let rank = match (near, alone || concerns(test, like)) {
+                (true, true) => 0,
+                (true, false) => 1,
+                (false, _) if concerns(test, like) => 2,
+                _ => continue,
+            };
             let text = text_of(self.catalogue, test.name.span);
             if let Some(text) = excerpt::item(text, test.name.span.line) {
                 let text = renamed(&text, &like.name.node, name);
-                found.push(BorrowedTest { name: test.name.node.clone(), text, near });
+                found.push(BorrowedTest { name: test.name.node.clone(), text, rank });
             }
         }
         found
