@@ -72,6 +72,7 @@ impl Person {
             if events.iter().all(|event| event.leaf == self.id) {
                 return;
             }
+            self.forget_ids(frame);
             self.leaves = self.take_leaves();
         }
         let mut effects = Vec::new();
@@ -100,6 +101,12 @@ impl Person {
             self.leaves.len() - 1
         });
         &mut self.leaves[at].alone
+    }
+
+    /// Drops ids of messages that are not remembered any more: when that was done last depends on when a person was put away, and
+    /// must not show in what is kept of a leaf.
+    fn forget_ids(&mut self, frame: &Frame) {
+        self.message_ids.forget(frame.watermark, frame.dedup_horizon);
     }
 
     /// The leaves, of one leaf that leaf; none if nothing ever happened.
@@ -167,6 +174,8 @@ impl Person {
         let plan = frame.plan;
         self.now = self.now.max(other.now).max(now);
         let time = self.now;
+        self.forget_ids(frame);
+        other.forget_ids(frame);
         let mut leaves = self.take_leaves();
         leaves.append(&mut other.take_leaves_for_good());
         for segment in other.announced.iter() {
@@ -248,6 +257,7 @@ impl Person {
     ) -> Person {
         let until = frame.until(now);
         let mut unheard = Vec::new();
+        self.forget_ids(frame);
         let mut all = self.take_leaves();
         for leaf in &mut all {
             leaf.alone.run_alone(&until, &[], &mut unheard);

@@ -1,6 +1,6 @@
 //! `kairos backtest`: its sums are those of a plain count over the output files of `kairos run` on the same input.
 
-use crate::cli::{fails, well, with_events};
+use crate::cli::{RETAIL, fails, well, with_events};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs;
@@ -117,13 +117,22 @@ fn report(dir: &Path, line: &str) -> Value {
 fn the_sums_are_those_of_the_output_files() {
     let dir = with_events(20_000);
     let path = dir.path();
+    // Without those who turn out to be one: what is counted here from lines knows of one name only.
+    let pack = path.join("retail");
+    fs::create_dir(&pack).unwrap();
+    for file in fs::read_dir(RETAIL).unwrap().map(|file| file.unwrap().path()) {
+        let name = file.file_name().unwrap();
+        if name != "identity.yaml" {
+            fs::copy(&file, pack.join(name)).unwrap();
+        }
+    }
     let until = "--until 2026-04-20";
-    well(path, &format!("run --pack RETAIL --in events.jsonl --out out {until}"));
+    well(path, &format!("run --pack retail --in events.jsonl --out out {until}"));
     for (window, millis) in [("7d", 7 * 86_400_000), ("2h", 7_200_000)] {
         let expected = counted(&path.join("out"), millis);
         for workers in [1, 2] {
             let line = format!(
-                "backtest --pack RETAIL --in events.jsonl {until} --window {window} --workers {workers} --json report.json --html report.html"
+                "backtest --pack retail --in events.jsonl {until} --window {window} --workers {workers} --json report.json --html report.html"
             );
             let report = report(path, &line);
             assert_eq!(reported(&report), expected, "{line}");

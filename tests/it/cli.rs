@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-const RETAIL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dataflows/retail");
+pub const RETAIL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/dataflows/retail");
 const STREAMS: [&str; 6] = ["triggers", "decisions", "journeys", "sessions", "segments", "rejects"];
 
 pub(crate) fn kairos(folder: &Path) -> Command {
@@ -497,8 +497,7 @@ fn a_run_leaves_a_report_that_is_shown() {
         assert!(all.contains(shown), "{shown}\n{all}");
     }
     let cart = well(folder, "report abandoned-cart --file report.json");
-    for shown in
-        ["abandoned-cart  as of", "entered ", "1 wait for silence", " email cart-reminder"]
+    for shown in ["abandoned-cart  as of", "entered ", "1 wait for silence", " email cart-reminder"]
     {
         assert!(cart.contains(shown), "{shown}\n{cart}");
     }
