@@ -7,8 +7,7 @@ use super::turn::{Rank, Turn, cause};
 use super::watch::{Hindrance, Place, judge};
 use super::{dates, facts, segment};
 use crate::define::plan::{
-    Again, ArmId, EnterTrigger, Exit, ExitRule, Expr, JourneyId, JourneyPlan, Op, Order, Plan,
-    SegmentId, SendId, Standing,
+    Again, ArmId, Exit, ExitRule, Expr, JourneyId, JourneyPlan, Op, Order, Plan, SegmentId, SendId,
 };
 use crate::event::{Event, Kind, Num, Value};
 use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
@@ -210,20 +209,12 @@ fn hears(turn: &mut Turn, at: usize, event: &Event) -> bool {
 
 /// Journeys that announced changes make enter, by priority and name.
 pub(super) fn enter_by_segments(turn: &mut Turn, changes: &[(SegmentId, bool)]) {
-    let mut entered: Vec<(Order, JourneyId)> = Vec::new();
-    for (at, journey) in turn.plan.journeys.iter().enumerate() {
-        if journey.standing != Standing::Current {
-            continue;
-        }
-        let enters = match journey.enter.trigger {
-            EnterTrigger::Entered(segment) => changes.contains(&(segment, true)),
-            EnterTrigger::Left(segment) => changes.contains(&(segment, false)),
-            _ => false,
-        };
-        if enters {
-            entered.push((journey.order(), JourneyId(at as u16)));
-        }
-    }
+    let plan = turn.plan;
+    let entered = changes.iter().flat_map(|(segment, entered)| {
+        &plan.entered_by_segment[usize::from(segment.0)][usize::from(!entered)]
+    });
+    let order = |journey: &JourneyId| (plan.journeys[usize::from(journey.0)].order(), *journey);
+    let mut entered: Vec<(Order, JourneyId)> = entered.map(order).collect();
     entered.sort_by_key(|(order, _)| *order);
     for (_, journey) in entered {
         enter(turn, journey, None, None);

@@ -384,6 +384,7 @@ impl<'a> Compiler<'a> {
             catalogue: None,
             conditions: asked.into_iter().collect(),
             entered_by_kind: self.entered_by_kind(),
+            entered_by_segment: self.entered_by_segment(),
             watches: self.watches(),
             dates_of_kind: self.dates_of_kind(&facts_of_kind),
             facts_of_kind,
@@ -476,6 +477,21 @@ impl<'a> Compiler<'a> {
         let ranks = self.ranks.iter().filter(|rank| rank.standing != Standing::Gone);
         let facts: BTreeSet<RankedFact> = ranks.map(|rank| rank.fact).collect();
         facts.into_iter().collect()
+    }
+
+    fn entered_by_segment(&self) -> Vec<[Vec<JourneyId>; 2]> {
+        let mut by_segment = vec![[Vec::new(), Vec::new()]; self.segments.len()];
+        for (at, journey) in self.journeys.iter().enumerate() {
+            let (segment, which) = match journey.enter.trigger {
+                super::plan::EnterTrigger::Entered(segment) => (segment, 0),
+                super::plan::EnterTrigger::Left(segment) => (segment, 1),
+                _ => continue,
+            };
+            if journey.standing == Standing::Current {
+                by_segment[usize::from(segment.0)][which].push(JourneyId(at as u16));
+            }
+        }
+        by_segment
     }
 
     fn entered_by_kind(&self) -> Vec<Vec<JourneyId>> {

@@ -103,6 +103,8 @@ pub struct Plan {
     pub journeys: Vec<JourneyPlan>,
     /// For each [`Kind`] the journeys that such an event can make enter.
     pub entered_by_kind: Vec<Vec<JourneyId>>,
+    /// For each segment the journeys that are entered when it is entered, and when it is left.
+    pub entered_by_segment: Vec<[Vec<JourneyId>; 2]>,
     /// For each [`Kind`] whether such an event can move a fact that a date entry reads.
     pub dates_of_kind: Vec<bool>,
     /// Journeys entered by date or silence, which keep a deadline per person.
