@@ -67,8 +67,8 @@ fn agrees(shown: &[&str], got: &[&str]) -> bool {
 fn is_like(shown: &str, got: &str) -> bool {
     let Some((head, tail)) = shown.split_once(ANY) else { return shown == got };
     let Some(rest) = got.strip_prefix(head) else { return false };
-    let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-    ends.into_iter().any(|at| is_like(tail, &rest[at..]))
+    let mut ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
+    ends.any(|at| is_like(tail, &rest[at..]))
 }
 
 /// What a command says, on both of its outputs, and the code with which it ends.
