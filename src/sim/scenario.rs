@@ -386,11 +386,15 @@ impl Stage {
     ) -> Result<(), String> {
         let (name, part) = written.split_once('.').unwrap_or((written, ""));
         let id = self.plan.fact_named(name).ok_or("there is no such fact")?;
-        let found = self.person(person).map_or(Value::Missing, |person| {
-            match &self.plan.facts[id.0 as usize].rule {
-                FactRule::Basket(_) => person.basket(&self.plan, id, None, part, self.now),
-                _ => person.fact(&self.plan, id, None, self.now),
-            }
+        let fact = &self.plan.facts[id.0 as usize];
+        if fact.per.is_some() {
+            return Err(format!(
+                "{name} has a value for each value of its \"per\", and none of its own"
+            ));
+        }
+        let found = self.person(person).map_or(Value::Missing, |person| match &fact.rule {
+            FactRule::Basket(_) => person.basket(&self.plan, id, None, part, self.now),
+            _ => person.fact(&self.plan, id, None, self.now),
         });
         let mut text = Vec::new();
         write_value(&mut text, &found);

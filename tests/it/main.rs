@@ -50,3 +50,4 @@ mod store;
 mod throttle;
 mod tidy;
 mod timers;
+mod tutorial;
