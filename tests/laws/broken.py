@@ -56,6 +56,17 @@ class Logs:
         line = {"id": "planted", "type": f"kairos.journey.{what}", "time": time, "subject": line["subject"]}
         self.lines["journeys"].append({**line, "data": {**said, **data}})
 
+    def later(self, line, instance):
+        """What the logs say of an instance after a line; by the identity of the lines."""
+        return {
+            id(it)
+            for name in ("decisions", "triggers", "journeys")
+            for it in self.lines[name]
+            if it["subject"] == line["subject"]
+            and it["time"] > line["time"]
+            and all(it["data"].get(name) == value for name, value in instance.items())
+        }
+
     def found(self):
         """What the check says of them."""
         with tempfile.TemporaryDirectory() as folder:
@@ -139,26 +150,14 @@ def break_triggers(logs):
 
 
 def break_defers(logs):
-    """The word that follows is taken away."""
-    for line in logs.lines["decisions"]:
+    """Every word that follows is taken away, and so is the end of the instance."""
+    for line in list(logs.lines["decisions"]):
         if line["data"]["decision"] == "defer":
-            names = ("journey", "key", "occurrence", "step")
-            of = {name: line["data"].get(name) for name in names}
-            send = next(logs.sends(subject=line["subject"], **of), None)
-            if send:
-                logs.without("decisions", send)
-                logs.without("triggers", send)
-                ends = ("kairos.journey.exited", "kairos.journey.goal")
-                of.pop("step")
-                is_its = lambda it: it["subject"] == line["subject"] and it["type"] in ends and all(
-                    it["data"].get(name) == value for name, value in of.items()
-                )
-                rest = [it for it in logs.lines["journeys"] if not is_its(it)]
-                logs.lines["journeys"] = rest
-                is_later = lambda it: it["subject"] == line["subject"] and all(
-                    it["data"].get(name) == value for name, value in of.items()
-                ) and it["time"] > line["time"]
-                logs.lines["decisions"] = [it for it in logs.lines["decisions"] if not is_later(it)]
+            instance = {name: line["data"].get(name) for name in ("journey", "key", "occurrence")}
+            if next(logs.sends(subject=line["subject"], **instance), None):
+                later = logs.later(line, instance)
+                for name in ("decisions", "triggers", "journeys"):
+                    logs.lines[name] = [it for it in logs.lines[name] if id(it) not in later]
                 return
     raise LookupError("nothing was deferred and then sent")
 

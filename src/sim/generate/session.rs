@@ -192,7 +192,7 @@ fn consequences(kind: Kind) -> &'static [(Option<(Kind, i64, i64)>, u32)] {
             (None, 78),
         ],
         TicketOpened => &[(Some((TicketResolved, 30 * MINUTE, 2 * DAY)), 92), (None, 8)],
-        ProductReviewed => &[(Some((InviteSent, 2 * HOUR, 10 * DAY)), 8), (None, 92)],
+        ProductReviewed => &[(Some((InviteSent, 2 * HOUR, 10 * DAY)), 25), (None, 75)],
         InviteSent => &[(Some((FriendJoined, HOUR, 9 * DAY)), 40), (None, 60)],
         FriendJoined => &[(Some((FriendOrdered, HOUR, 20 * DAY)), 50), (None, 50)],
         MessageDelivered => &[(Some((MessageOpened, MINUTE, 3 * DAY)), 40), (None, 60)],
