@@ -7,7 +7,7 @@ use super::output::print;
 use super::{input, pack, values};
 use crate::define::compile::Keep;
 use crate::epoch::Timeline;
-use crate::explain::{Input, NoAnswer, Question, explain as answer};
+use crate::explain::{Input, NoAnswer, Question, explain_all as answers};
 use crate::source::file::{LineReader, Position};
 use crate::source::{Source, SourceError};
 use clap::Args;
@@ -26,9 +26,9 @@ The input is run again through the engine, so that what is told is what was deci
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct ExplainArgs {
-    /// An identifier with its kind, such as user:42
-    #[arg(value_parser = identifier)]
-    person: String,
+    /// An identifier with its kind, such as user:42; of several, one after another is told
+    #[arg(value_name = "PERSON", required = true, value_parser = identifier)]
+    persons: Vec<String>,
     /// The pack: a folder of YAML files, or one file
     #[arg(long, value_name = "DIR")]
     pack: PathBuf,
@@ -41,7 +41,7 @@ pub(super) struct ExplainArgs {
     /// As of this instant [default: the end of the input]
     #[arg(long, value_name = "TIME", value_parser = values::instant)]
     at: Option<i64>,
-    /// Print JSON
+    /// Print JSON; of several persons one object a line
     #[arg(long)]
     json: bool,
     /// Let time run on to this instant after the input
@@ -66,17 +66,20 @@ fn identifier(text: &str) -> Result<String, String> {
     }
 }
 
-/// Runs the input again, and tells what happened to one person.
+/// Runs the input again, and tells what happened to each of some persons.
 pub(super) fn explain(args: &ExplainArgs) -> Result<u8, Failure> {
-    let said = of_files(args)?;
-    match args.json {
-        true => print(format_args!("{said:#}\n"))?,
-        false => print(text::told(&said))?,
+    let all = of_files(args)?;
+    for said in &all {
+        match (args.json, all.len()) {
+            (true, 1) => print(format_args!("{said:#}\n"))?,
+            (true, _) => print(format_args!("{said}\n"))?,
+            (false, _) => print(text::told(said))?,
+        }
     }
     Ok(0)
 }
 
-fn of_files(args: &ExplainArgs) -> Result<Value, Failure> {
+fn of_files(args: &ExplainArgs) -> Result<Vec<Value>, Failure> {
     let is_pipe = |path: &&PathBuf| {
         path.as_os_str() == input::DASH
             || path.metadata().is_ok_and(|it| !it.is_file() && !it.is_dir())
@@ -85,6 +88,11 @@ fn of_files(args: &ExplainArgs) -> Result<Value, Failure> {
         let message =
             format!("{} is no file, and the input is read more than once", path.display());
         return Err(Failure::usage(message).hint("write it to a file first"));
+    }
+    if args.persons.len() > 1 && args.at.is_some() {
+        let message =
+            "--at is asked of one person: nobody else's first event may be taken for theirs";
+        return Err(Failure::usage(message));
     }
     let (_, plan) = pack::load(&args.pack, Keep::Used)?;
     let open = || {
@@ -95,11 +103,9 @@ fn of_files(args: &ExplainArgs) -> Result<Value, Failure> {
         };
         paths.map(source).collect::<Result<Vec<_>, SourceError>>()
     };
-    let question = Question {
-        person: args.person.as_str().into(),
-        journey: args.journey.clone(),
-        at: args.at,
-    };
+    let persons: Vec<_> = args.persons.iter().map(|it| it.as_str().into()).collect();
+    let question =
+        Question { person: Default::default(), journey: args.journey.clone(), at: args.at };
     let input = Input {
         names: args.inputs.iter().map(|path| path.display().to_string()).collect(),
         open: &open,
@@ -107,7 +113,8 @@ fn of_files(args: &ExplainArgs) -> Result<Value, Failure> {
         dedup_horizon: args.dedup,
         until: args.until,
     };
-    answer(&plan, &input, &question).map_err(Failure::from)
+    let all = answers(&plan, &input, &persons, &question)?;
+    Ok(all.into_iter().collect::<Result<_, _>>()?)
 }
 
 impl From<NoAnswer> for Failure {

@@ -1,4 +1,4 @@
-//! All identifiers that are ever named together with one, directly or by way of others: what happens under any other cannot
+//! All identifiers that are ever named together with some, directly or by way of others: what happens under any other cannot
 //! concern who is who among these.
 
 use super::NoAnswer;
@@ -44,14 +44,14 @@ impl Sets {
     }
 }
 
-/// The identifiers; only the one itself where every identifier is a person.
+/// The identifiers; only those themselves where every identifier is a person.
 pub(super) fn of(
     plan: &Plan,
     sources: Vec<Box<dyn Source>>,
-    identifier: &CompactString,
+    identifiers: &[CompactString],
 ) -> Result<BTreeSet<CompactString>, NoAnswer> {
     if plan.inputs.identity.is_none() {
-        return Ok(BTreeSet::from([identifier.clone()]));
+        return Ok(identifiers.iter().cloned().collect());
     }
     let decoder = Decoder::new(&plan.inputs);
     let mut sets = Sets::default();
@@ -69,12 +69,15 @@ pub(super) fn of(
             }
         }
     }
-    let known = sets.numbers.contains_key(identifier);
-    let named = CompactString::from(Watcher::identifier(identifier));
-    let own = sets.number(if known { identifier } else { &named });
-    let own = sets.top(own);
+    let mut own = BTreeSet::new();
+    for identifier in identifiers {
+        let known = sets.numbers.contains_key(identifier);
+        let named = CompactString::from(Watcher::identifier(identifier));
+        let number = sets.number(if known { identifier } else { &named });
+        own.insert(sets.top(number));
+    }
     let all: Vec<(CompactString, usize)> =
         sets.numbers.iter().map(|(id, number)| (id.clone(), *number)).collect();
-    let theirs = all.into_iter().filter(|(_, number)| sets.top(*number) == own);
+    let theirs = all.into_iter().filter(|(_, number)| own.contains(&sets.top(*number)));
     Ok(theirs.map(|(id, _)| id).collect())
 }

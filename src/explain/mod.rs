@@ -11,7 +11,7 @@ mod timeline;
 pub mod words;
 
 use crate::dataflow::ingest::CHUNKS_PER_CHECKPOINT;
-use crate::dataflow::{Job, RunError, run_watched};
+use crate::dataflow::{Finished, Job, RunError, run_watched};
 use crate::define::diagnostic::nearest;
 use crate::define::plan::{Plan, Standing};
 use crate::epoch::Timeline;
@@ -93,11 +93,24 @@ struct Told<'a> {
 /// # Errors
 /// The input cannot be run, or says nothing of what was asked about.
 pub fn explain(plan: &Arc<Plan>, input: &Input, question: &Question) -> Result<Value, NoAnswer> {
+    explain_all(plan, input, std::slice::from_ref(&question.person), question)?.remove(0)
+}
+
+/// Answers a question about several persons, whoever it names itself, by running the input again once. Each has an answer of
+/// its own, in the order of the persons.
+///
+/// # Errors
+/// The input cannot be run.
+pub fn explain_all(
+    plan: &Arc<Plan>,
+    input: &Input,
+    persons: &[CompactString],
+    question: &Question,
+) -> Result<Vec<Result<Value, NoAnswer>>, NoAnswer> {
     if let Some(name) = &question.journey {
         check_journey(plan, name)?;
     }
-    let kin = kin::of(plan, (input.open)()?, &question.person)?;
-    let mut watch = Watcher::new(kin);
+    let mut watch = Watcher::new(kin::of(plan, (input.open)()?, persons)?);
     if !plan.feeds_back() {
         watch = watch.alone();
     }
@@ -122,37 +135,57 @@ pub fn explain(plan: &Arc<Plan>, input: &Input, question: &Question) -> Result<V
     let intake = run.intake.clone();
     let finished = run.join()?;
     let begin = intake.start.load(Ordering::Acquire);
-    if let Some(at) = question.at.filter(|at| *at < begin && begin < i64::MAX) {
-        return Err(NoAnswer::TooEarly { at, begin });
-    }
-    let id = watch.owner(&question.person);
-    let identifiers = watch.identifiers_of(&id);
-    let notes = watch.notes(&identifiers);
-    if notes.is_empty() {
-        let person = question.person.clone();
-        if let Some(at) = watch.erased_at(&person) {
-            return Err(NoAnswer::Erased { person, at });
+    let again = Again { plan, input, watch: &watch, finished: &finished, begin };
+    let of = |person: &CompactString| Question { person: person.clone(), ..question.clone() };
+    Ok(persons.iter().map(|person| again.tell(&of(person))).collect())
+}
+
+/// The input, run once more.
+struct Again<'a> {
+    plan: &'a Arc<Plan>,
+    input: &'a Input<'a>,
+    watch: &'a Watcher,
+    finished: &'a Finished,
+    /// The first instant of the input.
+    begin: i64,
+}
+
+impl Again<'_> {
+    /// What there is to tell of one person.
+    fn tell(&self, question: &Question) -> Result<Value, NoAnswer> {
+        let Again { plan, input, watch, finished, begin } = *self;
+        if let Some(at) = question.at.filter(|at| *at < begin && begin < i64::MAX) {
+            return Err(NoAnswer::TooEarly { at, begin });
         }
-        return Err(match (question.at, watch.bounds().0) {
-            (Some(at), Some(first)) => NoAnswer::NotYet { person, at, first },
-            _ => NoAnswer::Nobody(person),
-        });
+        let id = watch.owner(&question.person);
+        let identifiers = watch.identifiers_of(&id);
+        let notes = watch.notes(&identifiers);
+        if notes.is_empty() {
+            let person = question.person.clone();
+            if let Some(at) = watch.erased_at(&person) {
+                return Err(NoAnswer::Erased { person, at });
+            }
+            return Err(match (question.at, watch.bounds().0) {
+                (Some(at), Some(first)) => NoAnswer::NotYet { person, at, first },
+                _ => NoAnswer::Nobody(person),
+            });
+        }
+        let person = finished.persons.iter().find(|person| person.id == id);
+        let zone = person.and_then(Person::own_zone).and_then(Zone::named);
+        let sources = Arc::new(Sources::Files(input.names.clone()));
+        let labels = Arc::new(Labels::new(plan));
+        let told = Told {
+            plan,
+            sources: &sources,
+            formatter: Formatter::new(plan.clone(), sources.clone(), labels),
+            watch,
+            notes,
+            person,
+            zone: zone.unwrap_or_else(|| plan.policy.zone.clone()),
+            end: finished.end,
+        };
+        Ok(told.all(&id, &identifiers, question, begin))
     }
-    let person = finished.persons.iter().find(|person| person.id == id);
-    let zone = person.and_then(Person::own_zone).and_then(Zone::named);
-    let sources = Arc::new(Sources::Files(input.names.clone()));
-    let labels = Arc::new(Labels::new(plan));
-    let told = Told {
-        plan,
-        sources: &sources,
-        formatter: Formatter::new(plan.clone(), sources.clone(), labels),
-        watch: &watch,
-        notes,
-        person,
-        zone: zone.unwrap_or_else(|| plan.policy.zone.clone()),
-        end: finished.end,
-    };
-    Ok(told.all(&id, &identifiers, question, begin))
 }
 
 impl Told<'_> {

@@ -56,6 +56,13 @@ fn it_is_read_in_a_terminal_of_eighty_columns() {
     let said: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!(said["person"], "user:c1000001");
     assert_eq!(said["answer"]["journey"], "welcome");
+    // Of several persons each is told as if it had been asked about alone.
+    let (both, _) = ends(dir.path(), 0, &of("user:c1000007 user:c1000001", "--json --journey welcome"));
+    let each: Vec<serde_json::Value> =
+        both.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(each.len(), 2);
+    assert_eq!(each[0]["person"], "user:c1000007");
+    assert_eq!(each[1], said);
 }
 
 #[test]
@@ -67,6 +74,12 @@ fn what_cannot_be_explained_is_said_clearly() {
     std::fs::write(dir.path().join("events.jsonl"), events).unwrap();
     let of = |more: &str| format!("explain --pack {RETAIL} {more}");
     for (code, line, message, hint) in [
+        (
+            2,
+            of("user:anna user:bert --at 2026-03-02T12:00:00Z --in events.jsonl"),
+            "--at is asked of one person",
+            "",
+        ),
         (
             1,
             of("user:nobody --in events.jsonl"),

@@ -121,6 +121,15 @@ impl Customer {
         write::hex::<12>(out, low);
     }
 
+    /// What her browser runs on.
+    pub fn platform(&self) -> &'static str {
+        match self.browser {
+            it if it.contains("iPhone") => "ios",
+            it if it.contains("Android") => "android",
+            _ => "web",
+        }
+    }
+
     /// Appends `anna.nowak.42@mail.example`.
     pub fn email(&self, out: &mut Vec<u8>) {
         let from = out.len();

@@ -36,7 +36,7 @@ pub struct Times {
 #[derive(Debug)]
 pub struct Renderer {
     seed: u64,
-    catalogue: Catalogue,
+    pub(super) catalogue: Catalogue,
 }
 
 impl Renderer {
@@ -67,14 +67,16 @@ impl Renderer {
             Kind::Page | Kind::Screen => self.page(out, session),
             _ => {
                 text(out, r#","properties":{"#);
-                self.properties(out, session);
+                self.properties(out, session, times.event_ms);
             }
         }
         text(out, "}}\n");
     }
 
     fn identifiers(&self, out: &mut Vec<u8>, session: &Session) {
-        if session.known {
+        if session.kind == Kind::ProductUpdated {
+            text(out, r#"","userId":"shop"#);
+        } else if session.known {
             text(out, r#"","userId":""#);
             session.customer.user_id(out);
         }
@@ -209,7 +211,7 @@ impl Renderer {
         }
     }
 
-    fn properties(&self, out: &mut Vec<u8>, session: &Session) {
+    fn properties(&self, out: &mut Vec<u8>, session: &Session, event_ms: i64) {
         match session.kind {
             Kind::ProductsSearched => {
                 text(out, r#""query":""#);
@@ -232,12 +234,20 @@ impl Renderer {
                 id(out, r#""cart_id":"cart-"#, session);
                 self.products(out, session);
             }
-            Kind::CheckoutStarted | Kind::OrderCompleted | Kind::OrderCancelled => {
-                self.order(out, session);
-            }
-            Kind::OrderDelivered => {
+            Kind::CheckoutStarted
+            | Kind::OrderCompleted
+            | Kind::OrderConfirmed
+            | Kind::OrderCancelled
+            | Kind::OrderRefunded => self.order(out, session),
+            Kind::OrderShipped | Kind::OutForDelivery | Kind::OrderDelivered => {
                 id(out, r#""order_id":"ord-"#, session);
+                id(out, r#","tracking":"trk-"#, session);
                 text(out, r#","carrier":"InPost""#);
+            }
+            Kind::Wished | Kind::Unwished => {
+                id(out, r#""wishlist_id":"wish-"#, session);
+                text(out, ",");
+                self.product(out, session.product);
             }
             Kind::ProductReviewed => {
                 self.product(out, session.product);
@@ -248,18 +258,22 @@ impl Renderer {
             }
             Kind::TicketOpened | Kind::TicketResolved => {
                 id(out, r#""ticket_id":"tic-"#, session);
-                text(out, r#","topic":""#);
-                let topics = ["delivery", "return", "invoice", "sizing"];
-                text(out, session.details().pick::<&str>(&topics));
-                text(out, "\"");
+                choice(
+                    out,
+                    session,
+                    "topic",
+                    &["late delivery", "damaged", "return", "invoice", "sizing"],
+                );
             }
             Kind::SignedUp | Kind::SignedIn => {
-                text(out, r#""method":""#);
-                let methods = ["password", "google", "apple"];
-                text(out, session.details().pick::<&str>(&methods));
+                text(out, r#""platform":""#);
+                text(out, session.customer.platform());
                 text(out, "\"");
+                choice(out, session, "method", &["password", "google", "apple"]);
             }
             Kind::ConsentUpdated | Kind::Page | Kind::Screen | Kind::Identify | Kind::Group => {}
+            Kind::ProductUpdated => self.record(out, session),
+            _ => self.aftermath(out, session, event_ms),
         }
     }
 
@@ -327,9 +341,18 @@ fn shelf(session: &Session) -> &'static Category {
 }
 
 /// Appends a key and the visit's number as an id, closing the quotation mark that `key` opened.
-fn id(out: &mut Vec<u8>, key: &str, session: &Session) {
+pub(super) fn id(out: &mut Vec<u8>, key: &str, session: &Session) {
     text(out, key);
     number(out, session.number.saturating_add(1_000_000));
+    text(out, "\"");
+}
+
+/// Appends a property after others: one of these texts, the same whenever it is asked for.
+pub(super) fn choice(out: &mut Vec<u8>, session: &Session, name: &str, of: &[&str]) {
+    text(out, ",\"");
+    text(out, name);
+    text(out, "\":\"");
+    text(out, session.details().pick::<&str>(of));
     text(out, "\"");
 }
 

@@ -10,6 +10,7 @@
 //! The same configuration gives the same bytes, on every machine. Memory grows with the visits and
 //! orders that are open at a time, not with customers or events. Reads no clock and no file.
 
+mod aftermath;
 mod catalogue;
 mod customer;
 mod fault;

@@ -10,85 +10,89 @@ const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
 const DAY: i64 = 24 * HOUR;
 
+/// The share of what would be visits in which the shop changes a product.
+const UPDATES: f64 = 0.008;
+
 /// The most lines that a cart of this shop can have.
 pub const CART_LINES_MAX: usize = 6;
 
-/// What can happen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    Page,
-    Screen,
-    Identify,
-    Group,
-    ProductsSearched,
-    ListViewed,
-    ProductViewed,
-    ProductAdded,
-    ProductRemoved,
-    CartViewed,
-    CheckoutStarted,
-    OrderCompleted,
-    OrderCancelled,
-    OrderDelivered,
-    ProductReviewed,
-    SignedUp,
-    SignedIn,
-    TicketOpened,
-    TicketResolved,
-    ConsentUpdated,
+/// Declares what can happen, each with the name of its tracked event; of other calls, the call.
+macro_rules! kinds {
+    ($($kind:ident $name:literal),+ $(,)?) => {
+        /// What can happen.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Kind {
+            $($kind),+
+        }
+
+        impl Kind {
+            /// All of them, each at the place of its own number.
+            pub const ALL: [Kind; [$($name),+].len()] = [$(Kind::$kind),+];
+
+            /// The name of the tracked event; of other calls, the call.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Kind::$kind => $name),+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    Page "page",
+    Screen "screen",
+    Identify "identify",
+    Group "group",
+    ProductsSearched "Products Searched",
+    ListViewed "Product List Viewed",
+    ProductViewed "Product Viewed",
+    ProductAdded "Product Added",
+    ProductRemoved "Product Removed",
+    Wished "Product Added to Wishlist",
+    Unwished "Product Removed from Wishlist",
+    CartViewed "Cart Viewed",
+    CheckoutStarted "Checkout Started",
+    OrderCompleted "Order Completed",
+    PaymentFailed "Payment Failed",
+    PaymentSucceeded "Payment Succeeded",
+    OrderConfirmed "Order Confirmed",
+    OrderShipped "Order Shipped",
+    OutForDelivery "Out For Delivery",
+    OrderDelivered "Order Delivered",
+    OrderCancelled "Order Cancelled",
+    OrderRefunded "Order Refunded",
+    ProductReviewed "Product Reviewed",
+    SignedUp "Signed Up",
+    SignedIn "Signed In",
+    ApplicationInstalled "Application Installed",
+    TicketOpened "Ticket Opened",
+    TicketResolved "Ticket Resolved",
+    ConsentUpdated "Segment Consent Preference Updated",
+    Unsubscribed "Unsubscribed",
+    Subscribed "Subscribed",
+    MessageDelivered "Message Delivered",
+    MessageOpened "Message Opened",
+    MessageClicked "Message Clicked",
+    MessageBounced "Message Bounced",
+    MessageComplained "Message Complained",
+    EmailConfirmed "Email Confirmed",
+    CouponIssued "Coupon Issued",
+    CouponRedeemed "Coupon Redeemed",
+    InviteSent "Invite Sent",
+    FriendJoined "Friend Joined",
+    FriendOrdered "Friend Ordered",
+    ReferralAccepted "Referral Accepted",
+    SubscriptionStarted "Subscription Started",
+    SubscriptionCancelled "Subscription Cancelled",
+    StageChanged "Stage Changed",
+    MeetingHeld "Meeting Held",
+    LegalBlockSet "Legal Block Set",
+    LegalBlockLifted "Legal Block Lifted",
+    ProductUpdated "Product Updated",
 }
 
 impl Kind {
-    /// All of them, each at the place of its own number.
-    pub const ALL: [Kind; 20] = [
-        Kind::Page,
-        Kind::Screen,
-        Kind::Identify,
-        Kind::Group,
-        Kind::ProductsSearched,
-        Kind::ListViewed,
-        Kind::ProductViewed,
-        Kind::ProductAdded,
-        Kind::ProductRemoved,
-        Kind::CartViewed,
-        Kind::CheckoutStarted,
-        Kind::OrderCompleted,
-        Kind::OrderCancelled,
-        Kind::OrderDelivered,
-        Kind::ProductReviewed,
-        Kind::SignedUp,
-        Kind::SignedIn,
-        Kind::TicketOpened,
-        Kind::TicketResolved,
-        Kind::ConsentUpdated,
-    ];
-
-    /// The name of the tracked event; of other calls, the call.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Page => "page",
-            Kind::Screen => "screen",
-            Kind::Identify => "identify",
-            Kind::Group => "group",
-            Kind::ProductsSearched => "Products Searched",
-            Kind::ListViewed => "Product List Viewed",
-            Kind::ProductViewed => "Product Viewed",
-            Kind::ProductAdded => "Product Added",
-            Kind::ProductRemoved => "Product Removed",
-            Kind::CartViewed => "Cart Viewed",
-            Kind::CheckoutStarted => "Checkout Started",
-            Kind::OrderCompleted => "Order Completed",
-            Kind::OrderCancelled => "Order Cancelled",
-            Kind::OrderDelivered => "Order Delivered",
-            Kind::ProductReviewed => "Product Reviewed",
-            Kind::SignedUp => "Signed Up",
-            Kind::SignedIn => "Signed In",
-            Kind::TicketOpened => "Ticket Opened",
-            Kind::TicketResolved => "Ticket Resolved",
-            Kind::ConsentUpdated => "Segment Consent Preference Updated",
-        }
-    }
-
     /// Whether it is Segment's `track` call.
     pub fn is_track(self) -> bool {
         !matches!(self, Kind::Page | Kind::Screen | Kind::Identify | Kind::Group)
@@ -96,10 +100,21 @@ impl Kind {
 
     /// Whether the shop's back office reports it, and not the visitor's device.
     pub fn is_from_server(self) -> bool {
-        matches!(self, Kind::OrderCancelled | Kind::OrderDelivered | Kind::TicketResolved)
+        use Kind::*;
+        match self {
+            PaymentFailed | PaymentSucceeded | OrderConfirmed | OrderShipped | OutForDelivery => {
+                true
+            }
+            OrderDelivered | OrderCancelled | OrderRefunded | TicketResolved => true,
+            MessageDelivered | MessageOpened | MessageClicked | MessageBounced => true,
+            MessageComplained | CouponIssued | FriendJoined | FriendOrdered => true,
+            SubscriptionStarted | SubscriptionCancelled | StageChanged | MeetingHeld => true,
+            LegalBlockSet | LegalBlockLifted | ProductUpdated => true,
+            _ => false,
+        }
     }
 
-    /// What follows it inside a visit, by weight; `None` leaves the shop.
+    /// What follows it inside a visit, by weight; `None` leaves the shop. Of what happens outside of one there is nothing.
     fn followers(self) -> &'static [(Option<Kind>, u32)] {
         use Kind::*;
         match self {
@@ -121,8 +136,11 @@ impl Kind {
                 (Some(ListViewed), 14),
                 (Some(ProductAdded), 13),
                 (Some(ProductsSearched), 4),
-                (None, 13),
+                (Some(Wished), 1),
+                (None, 12),
             ],
+            Wished => &[(Some(ProductViewed), 80), (Some(Unwished), 5), (None, 15)],
+            Unwished => &[(Some(ProductViewed), 70), (None, 30)],
             ProductAdded => &[
                 (Some(ProductViewed), 38),
                 (Some(CartViewed), 36),
@@ -138,9 +156,53 @@ impl Kind {
             ],
             CheckoutStarted => &[(Some(OrderCompleted), 66), (Some(CartViewed), 8), (None, 26)],
             SignedUp | SignedIn => &[(Some(Identify), 1)],
-            OrderCompleted | OrderCancelled | OrderDelivered | ProductReviewed | TicketOpened
-            | TicketResolved => &[(None, 1)],
+            _ => &[],
         }
+    }
+}
+
+/// What comes of something by itself, hours and days later, by weight; and within which time each. Of a kind that is not there
+/// nothing comes.
+fn consequences(kind: Kind) -> &'static [(Option<(Kind, i64, i64)>, u32)] {
+    use Kind::*;
+    match kind {
+        OrderCompleted => &[
+            (Some((OrderConfirmed, MINUTE / 2, 10 * MINUTE)), 92),
+            (Some((PaymentFailed, MINUTE / 2, 10 * MINUTE)), 4),
+            (Some((TicketOpened, HOUR, 2 * DAY)), 1),
+            (None, 3),
+        ],
+        PaymentFailed => &[
+            (Some((PaymentSucceeded, 10 * MINUTE, 6 * DAY)), 60),
+            (Some((OrderCancelled, DAY, 5 * DAY)), 10),
+            (None, 30),
+        ],
+        PaymentSucceeded => &[(Some((OrderConfirmed, MINUTE / 2, 10 * MINUTE)), 1)],
+        OrderConfirmed => &[
+            (Some((OrderShipped, 3 * HOUR, 2 * DAY)), 94),
+            (Some((OrderCancelled, 10 * MINUTE, 12 * HOUR)), 3),
+            (Some((OrderShipped, 3 * DAY, 6 * DAY)), 3),
+        ],
+        OrderShipped => &[(Some((OutForDelivery, 10 * HOUR, 2 * DAY)), 97), (None, 3)],
+        OutForDelivery => &[(Some((OrderDelivered, HOUR, 9 * HOUR)), 1)],
+        OrderDelivered => &[
+            (Some((ProductReviewed, 6 * HOUR, 9 * DAY)), 15),
+            (Some((TicketOpened, HOUR, 2 * DAY)), 3),
+            (Some((OrderRefunded, 2 * DAY, 12 * DAY)), 4),
+            (None, 78),
+        ],
+        TicketOpened => &[(Some((TicketResolved, 30 * MINUTE, 2 * DAY)), 92), (None, 8)],
+        ProductReviewed => &[(Some((InviteSent, 2 * HOUR, 10 * DAY)), 25), (None, 75)],
+        InviteSent => &[(Some((FriendJoined, HOUR, 9 * DAY)), 40), (None, 60)],
+        FriendJoined => &[(Some((FriendOrdered, HOUR, 20 * DAY)), 50), (None, 50)],
+        MessageDelivered => &[(Some((MessageOpened, MINUTE, 3 * DAY)), 40), (None, 60)],
+        MessageOpened => &[(Some((MessageClicked, SECOND, 5 * MINUTE)), 30), (None, 70)],
+        MessageBounced => &[(Some((EmailConfirmed, HOUR, 20 * DAY)), 30), (None, 70)],
+        CouponIssued => &[(Some((CouponRedeemed, HOUR, 6 * DAY)), 25), (None, 75)],
+        SubscriptionStarted => &[(Some((SubscriptionCancelled, DAY, 20 * DAY)), 10), (None, 90)],
+        StageChanged => &[(Some((MeetingHeld, DAY, 9 * DAY)), 30), (None, 70)],
+        LegalBlockSet => &[(Some((LegalBlockLifted, DAY, 9 * DAY)), 90), (None, 10)],
+        _ => &[],
     }
 }
 
@@ -192,6 +254,7 @@ impl Session {
         let category = catalogue::draw_category(&mut rng);
         let in_app = rng.chance(0.06);
         let first = match (known && rng.chance(0.15), in_app) {
+            _ if rng.chance(UPDATES) => Kind::ProductUpdated,
             (true, _) => Kind::Identify,
             (false, true) => Kind::Screen,
             (false, false) => Kind::Page,
@@ -243,9 +306,9 @@ impl Session {
     /// was the last.
     pub fn advance(&mut self) -> Option<i64> {
         let (kind, after_ms) = match self.kind {
-            Kind::OrderCompleted | Kind::OrderDelivered | Kind::TicketOpened => self.later()?,
-            Kind::OrderCancelled | Kind::ProductReviewed | Kind::TicketResolved => return None,
-            _ => self.next_step()?,
+            kind if !kind.followers().is_empty() => self.next_step()?,
+            kind if !consequences(kind).is_empty() => self.later()?,
+            _ => return None,
         };
         self.enter(kind);
         Some(after_ms)
@@ -286,10 +349,21 @@ impl Session {
             return None;
         }
         let kind = *self.rng.pick_weighted(&[
-            (None, 975),
+            (None, 859),
             (Some(Kind::TicketOpened), 9),
             (Some(Kind::ConsentUpdated), 9),
             (Some(Kind::Group), 7),
+            (Some(Kind::MessageDelivered), 60),
+            (Some(Kind::MessageBounced), 6),
+            (Some(Kind::MessageComplained), 1),
+            (Some(Kind::Unsubscribed), 6),
+            (Some(Kind::Subscribed), 3),
+            (Some(Kind::ApplicationInstalled), 6),
+            (Some(Kind::CouponIssued), 15),
+            (Some(Kind::ReferralAccepted), 3),
+            (Some(Kind::SubscriptionStarted), 5),
+            (Some(Kind::StageChanged), 10),
+            (Some(Kind::LegalBlockSet), 1),
         ]);
         kind.map(|kind| (kind, self.thinking_ms()))
     }
@@ -299,26 +373,7 @@ impl Session {
         if !self.known {
             return None;
         }
-        let choices: &[_] = match self.kind {
-            Kind::OrderCompleted => &[
-                (Some(Kind::OrderDelivered), 91),
-                (Some(Kind::OrderCancelled), 3),
-                (Some(Kind::TicketOpened), 2),
-                (None, 4),
-            ],
-            Kind::OrderDelivered => {
-                &[(Some(Kind::ProductReviewed), 15), (Some(Kind::TicketOpened), 3), (None, 82)]
-            }
-            _ => &[(Some(Kind::TicketResolved), 92), (None, 8)],
-        };
-        let kind = (*self.rng.pick_weighted(choices))?;
-        let (from_ms, to_ms) = match kind {
-            Kind::OrderDelivered => (20 * HOUR, 4 * DAY),
-            Kind::OrderCancelled => (10 * MINUTE, 12 * HOUR),
-            Kind::ProductReviewed => (6 * HOUR, 3 * DAY),
-            Kind::TicketOpened => (HOUR, 2 * DAY),
-            _ => (30 * MINUTE, 2 * DAY),
-        };
+        let (kind, from_ms, to_ms) = (*self.rng.pick_weighted(consequences(self.kind)))?;
         Some((kind, self.rng.between(from_ms, to_ms)))
     }
 
@@ -340,7 +395,7 @@ impl Session {
                 self.cart_lines -= 1;
                 self.cart.swap(line, self.cart_lines.into());
             }
-            Kind::ProductReviewed => {
+            Kind::ProductReviewed if self.cart_lines > 0 => {
                 let line = self.rng.below(self.cart_lines.into()) as usize;
                 self.product = self.cart[line].0;
             }

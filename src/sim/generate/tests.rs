@@ -90,7 +90,8 @@ fn without_faults_every_line_is_proper_and_in_order() {
 
 #[test]
 fn the_mix_is_that_of_a_shop() {
-    let run = run(&Config { over_ms: 10 * DAY_MS, ..config(200_000) });
+    // Long enough for what comes weeks later.
+    let run = run(&Config { over_ms: 40 * DAY_MS, ..config(200_000) });
     let count = |name: &str| run.summary.by_name.get(name).copied().unwrap_or(0);
     assert_eq!(run.summary.by_name.len(), Kind::ALL.len(), "{}", run.summary);
     assert!(share(count("Product Viewed") + count("page"), 200_000) > 0.5, "{}", run.summary);
@@ -120,7 +121,7 @@ fn the_mix_is_that_of_a_shop() {
 #[test]
 fn orders_add_up() {
     let orders = events_of("Order Completed");
-    assert!(orders.len() > 300, "{}", orders.len());
+    assert!(orders.len() > 200, "{}", orders.len());
     for properties in orders {
         let cents = |value: &Value| (value.as_f64().unwrap() * 100.0).round() as i64;
         let products = properties["products"].as_array().unwrap().iter();

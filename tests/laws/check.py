@@ -1,0 +1,352 @@
+"""Holds every decision of a run of dataflows/retail to the contact policy, from the logs and the input alone.
+
+    tests/laws/check.py EVENTS.jsonl OUT              # the input, and the folder that `kairos run` has written
+    tests/laws/check.py --self-test EVENTS.jsonl OUT  # breaks the logs in each way, and demands that it is found
+
+Everything is laid side by side in the order of its time: what happens to people, what they are in, and what is decided. Who was
+who, what they had agreed to, where they were, and what they had been sent is worked out from the input (people.py) and the policy
+as it is written down in pack.py. Of all gates it is asked anew whether they hold: a message was sent if none did, and held back
+for the first that did.
+
+What cannot be worked out from outside, and is only held to its place among the gates: the hold-out of a split, and what looks
+ahead. At one millisecond, an exit that is written is allowed to come after the instance's own message.
+"""
+
+import heapq
+import json
+import pathlib
+import sys
+from collections import Counter, defaultdict
+from datetime import datetime, timedelta
+
+sys.dont_write_bytecode = True
+
+import pack
+import people
+from people import instant, milliseconds
+
+LAWS = {
+    "caps": "no cap is exceeded",
+    "cap drops": "what a cap holds, it holds because its window is full",
+    "gap": "between two messages there is the gap",
+    "exclusive": "nothing is sent while a more important journey of the group is open",
+    "quiet hours": "nothing is sent in quiet hours or on holidays",
+    "suppression": "nothing is sent while a segment suppresses it",
+    "consent": "nothing is sent without consent",
+    "exits": "an instance decides only while it is open",
+    "carts": "nothing is sent for a cart after its order",
+    "valid_for": "nothing is sent after it is worth nothing",
+    "ids": "each id is there once, and sends are triggers",
+    "defers": "after a deferral there is another word, in time",
+    "reasons": "what is held back has its reason, and it is the first",
+    "identity": "a decision bears the strongest identifier",
+}
+# Gates in their order, and the law that a send breaks.
+RANKS = ["expired", "hold-out", "consent", "suppressed", "excluded", "quiet hours", "waits", "cap", "gap"]
+LAW_OF = {
+    "expired": "valid_for",
+    "consent": "consent",
+    "suppressed": "suppression",
+    "excluded": "exclusive",
+    "quiet hours": "quiet hours",
+    "cap": "caps",
+    "gap": "gap",
+}
+SPANS = {"m": pack.MINUTE, "d": pack.DAY}
+JOURNEY_LINES = [f'"kairos.journey.{what}"' for what in ("entered", "exited", "goal", "carried")]
+SHOWN_MAX = 5
+
+
+def span(text):
+    return int(text[:-1]) * SPANS[text[-1]]
+
+
+def is_about(rule, message):
+    """Whether a rule concerns a message, by its channel, purpose, tags and journey."""
+    tags = message.get("tags", ())
+    excepted = rule.get("except", ())
+    return (
+        rule.get("channel", message["channel"]) == message["channel"]
+        and message["channel"] in rule.get("channels", [message["channel"]])
+        and rule.get("purpose", message["purpose"]) == message["purpose"]
+        and rule.get("journey", message["journey"]) == message["journey"]
+        and ("tag" not in rule or rule["tag"] in tags)
+        and message["purpose"] not in excepted
+        and not any(tag in excepted for tag in tags)
+    )
+
+
+def local(now, zone):
+    return datetime.fromtimestamp(now // 1000, zone)
+
+
+def begin_of(rule, now, zone):
+    """The first instant of a cap's window."""
+    if "over" in rule:
+        return now - span(rule["over"]) + 1
+    day = local(now, zone).date()
+    if rule["per"] == "week":
+        day -= timedelta(days=day.weekday())
+    elif rule["per"] == "month":
+        day = day.replace(day=1)
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
+
+
+def is_quiet(rule, now, zone):
+    clock = local(now, zone)
+    if "holidays" in rule:
+        return f"{clock:%m-%d}" in pack.HOLIDAYS or f"{clock:%Y-%m-%d}" in pack.HOLIDAYS
+    time = f"{clock:%H:%M}"
+    return time >= rule["from"] or time < rule["to"]
+
+
+class Check:
+    """One pass over everything, in the order of its time."""
+
+    def __init__(self):
+        self.people = people.People()
+        self.journeys = pack.journeys()
+        self.home = people.zone(pack.ZONE)
+        self.segments = defaultdict(set)  # by subject
+        self.open = defaultdict(dict)  # by subject: (journey, key) -> occurrence -> entered
+        self.ended = {}  # by subject, journey, key, occurrence: when
+        self.deferred = {}  # by subject, journey, key, occurrence: what was last said, until when
+        self.ids = set()
+        self.sent = {}
+        self.broken = Counter()
+        self.cases = []
+        self.decisions = self.skipped = 0
+        self.subjects = set()
+        self.entered, self.told = Counter(), Counter()
+        self.now = 0
+
+    def breaks(self, law, why, case):
+        self.broken[law] += 1
+        if len(self.cases) < SHOWN_MAX:
+            self.cases.append(f"{law}: {LAWS[law]}; {why}\n  {json.dumps(case)}")
+
+    def segment(self, line):
+        members = self.segments[line["subject"]]
+        change, segment = line["data"]["change"], line["data"]["segment"]
+        members.add(segment) if change == "entered" else members.discard(segment)
+
+    def journey(self, now, line):
+        subject, data, what = line["subject"], line["data"], line["type"].rsplit(".", 1)[1]
+        name, key, occurrence = data["journey"], data.get("key"), data["occurrence"]
+        instances = self.open[subject].setdefault((name, key), {})
+        instance = (subject, name, key, occurrence)
+        if what == "entered":
+            self.entered[name] += 1
+            instances[occurrence] = now
+            self.ended.pop(instance, None)
+        elif what in ("exited", "goal"):
+            instances.pop(occurrence, None)
+            self.ended[instance] = now
+            self.deferred.pop(instance, None)
+        elif what == "carried":
+            # Of two of one journey and key there is one from now on.
+            moved = self.open[data["from"]].pop((name, key), {})
+            for old in list(moved) + list(instances):
+                for side in (subject, data["from"]):
+                    waiting = self.deferred.pop((side, name, key, old), None)
+                    if waiting:
+                        self.deferred[instance] = waiting
+            instances.clear()
+            instances[occurrence] = max(moved.values(), default=now)
+
+    def holding(self, person, subject, now, message):
+        """All gates that hold the message now, in their order."""
+        if now > milliseconds(message["valid_until"]) if "valid_until" in message else False:
+            yield "expired", "expired"
+        for rule in pack.POLICY["consent"]:
+            what = ("trait", rule["trait"]) if "trait" in rule else ("category", rule.get("category"))
+            if is_about(rule, message) and not person.hears(what, rule.get("default") == "granted"):
+                yield "consent", "consent"
+        own = {"while": self.journeys[message["journey"]]["suppress_while"]}
+        for rule in pack.POLICY["suppress"] + [own]:
+            if rule["while"] in self.segments[subject] and is_about(rule, message):
+                yield "suppressed", f"suppressed by {rule['while']}"
+        for group in pack.POLICY["exclusive"]:
+            if message["journey"] not in group["journeys"]:
+                continue
+            opened = {name for (name, _), instances in self.open[subject].items() if instances}
+            order = sorted(group["journeys"], key=lambda name: (-pack.PRIORITIES[name], name))
+            for other in order[: order.index(message["journey"])]:
+                if other in opened:
+                    yield "excluded", f"excluded by {other}"
+        zone = person.hears(("zone",)) or self.home
+        for rule in pack.POLICY["quiet_hours"]:
+            if is_about(rule, message) and is_quiet(rule, now, zone):
+                yield "quiet hours", "quiet hours"
+        for name, rule in zip(pack.CAP_NAMES, pack.POLICY["caps"]):
+            if is_about(rule, message):
+                begin = begin_of(rule, now, zone)
+                counted = sum(at >= begin and is_about(rule, it) for at, _, it in person.sends)
+                if counted >= int(rule["max"]):
+                    yield "cap", f"cap {name}"
+        for rule in pack.POLICY["gap"]:
+            last = max((at for at, _, it in person.sends if is_about(rule, it)), default=None)
+            if is_about(rule, message) and last is not None and now - last < span(rule["min"]):
+                yield "gap", "gap"
+
+    def instance_of(self, now, line):
+        """When the instance entered that a decision is of, if it may decide."""
+        subject, message = line["subject"], line["data"]
+        name, key, occurrence = message["journey"], message.get("key"), message["occurrence"]
+        entered = self.open[subject].get((name, key), {}).get(occurrence)
+        ended = self.ended.get((subject, name, key, occurrence))
+        if entered is None and ended != now:
+            self.breaks("exits", "it has exited" if ended else "it has not entered", line)
+        return entered
+
+    def decision(self, now, line):
+        subject, message = line["subject"], line["data"]
+        self.decisions += 1
+        self.subjects.add(subject)
+        if line["id"] in self.ids:
+            self.breaks("ids", "a decision with an id that was there before", line)
+        self.ids.add(line["id"])
+        self.follows(now, line)
+        entered = self.instance_of(now, line)
+        person = self.people.owner.get(subject)
+        if not person or person.unjudged:
+            self.skipped += 1
+            return
+        if person.known_by() != subject:
+            self.breaks("identity", f"it is known to be {person.known_by()}", line)
+        if message["journey"] == pack.CART_JOURNEY and entered is not None:
+            for time, cart in person.orders:
+                if time > entered and cart in (None, message.get("key")):
+                    self.breaks("carts", f"ordered at {instant(time)}", line)
+        self.judge(line, list(self.holding(person, subject, now, message)))
+        if message["decision"] == "send":
+            self.told[message["journey"]] += 1
+            sent = {name: message.get(name, ()) for name in ("channel", "purpose", "journey", "tags")}
+            sent["template"] = message["template"]
+            # Nothing looks back further than a month.
+            person.sends = [it for it in person.sends if it[0] > now - 32 * pack.DAY]
+            person.sends.append((now, line["id"], sent))
+
+    def judge(self, line, holding):
+        """Holds the decision to the gates."""
+        decision, reason = line["data"]["decision"], line["data"].get("reason", "")
+        if decision == "send":
+            self.sent[line["id"]] = {k: v for k, v in line["data"].items() if k != "decision"}
+            for gate in {gate for gate, _ in holding}:
+                self.breaks(LAW_OF[gate], dict(holding)[gate], line)
+            return
+        gate = next((gate for gate in RANKS if reason.startswith(gate)), None)
+        before = [it for it in holding if gate and RANKS.index(it[0]) < RANKS.index(gate)]
+        if gate is None:
+            if reason != "limit":
+                self.breaks("reasons", "it is none that is known", line)
+        elif before:
+            self.breaks("reasons", f"{before[0][1]} comes before it", line)
+        elif gate in LAW_OF:
+            first = next((why for it, why in holding if it == gate), None)
+            is_it = first is not None and (gate == "gap" or first == reason)
+            if not is_it:
+                self.breaks("cap drops" if gate == "cap" else "reasons", f"it does not hold ({first})", line)
+
+    def follows(self, now, line):
+        """A deferral is followed by another word, no later than it says."""
+        subject, message = line["subject"], line["data"]
+        instance = (subject, message["journey"], message.get("key"), message["occurrence"])
+        before, until = self.deferred.pop(instance, (None, None))
+        if before and before["data"]["step"] != message["step"]:
+            self.breaks("defers", "another message was decided first", before)
+        elif before and now > until:
+            self.breaks("defers", f"the next word was at {line['time']}", before)
+        if message["decision"] == "defer":
+            self.deferred[instance] = (line, milliseconds(message["until"]))
+
+    def trigger(self, line):
+        sent = self.sent.pop(line["id"], None)
+        data = {name: value for name, value in line["data"].items() if name != "with"}
+        if sent is None:
+            self.breaks("ids", "a trigger that was not decided, or is there twice", line)
+        elif sent != data:
+            self.breaks("ids", "a trigger that says something else than its decision", line)
+
+    def finish(self):
+        """What is left when the logs end."""
+        for id, data in self.sent.items():
+            self.breaks("ids", "a send without a trigger", {"id": id, "data": data})
+        for (subject, name, key, occurrence), (line, until) in self.deferred.items():
+            if until >= self.now:
+                continue
+            person = self.people.owner.get(subject)
+            if not person or person.known_by() != subject:
+                # It was one of two that have become one; which of them goes on is not told.
+                self.skipped += 1
+            else:
+                self.breaks("defers", "no other word follows", line)
+
+    def run(self, events, out):
+        """Lays everything side by side."""
+        with open(out / "rejects.jsonl", encoding="utf-8") as lines:
+            rejected = {json.loads(line)["position"] for line in lines}
+        happening = ((taken, 0, place, event) for taken, _, place, event in people.happening(events, rejected))
+        streams = [
+            happening,
+            logged(out, "segments", 1),
+            logged(out, "journeys", 2, JOURNEY_LINES),
+            logged(out, "decisions", 3),
+            logged(out, "triggers", 4),
+        ]
+        for now, order, _, what in heapq.merge(*streams, key=lambda it: it[:3]):
+            self.now = max(self.now, now)
+            if order == 0:
+                self.people.take(what, now)
+            elif order == 1:
+                self.segment(what)
+            elif order == 2:
+                self.journey(now, what)
+            elif order == 3:
+                self.decision(now, what)
+            else:
+                self.trigger(what)
+        self.finish()
+        return self
+
+    def report(self):
+        for case in self.cases:
+            print(case)
+        for law, count in self.broken.items():
+            print(f"broken {count:,} times: {law}")
+        silent = sorted(name for name in self.journeys if not self.entered[name])
+        print(f"journeys that never entered: {', '.join(silent) or 'none'}")
+        quiet = sorted(name for name in self.journeys if self.entered[name] and not self.told[name])
+        print(f"journeys that entered and sent nothing: {', '.join(quiet) or 'none'}")
+        print(f"not judged: {self.skipped:,} decisions")
+        broken = sum(self.broken.values())
+        print(f"laws: {self.decisions:,} decisions of {len(self.subjects):,} persons, {len(LAWS)} laws: {broken:,} broken")
+        return bool(broken)
+
+
+def logged(out, name, order, types=()):
+    """The lines of a log, with their instants and places; those of certain types only, if some are named."""
+    with open(out / f"{name}.jsonl", encoding="utf-8") as lines:
+        for place, text in enumerate(lines):
+            if types and not any(it in text for it in types):
+                continue
+            line = json.loads(text)
+            yield milliseconds(line["time"]), order, place, line
+
+
+def main():
+    arguments = sys.argv[1:]
+    differences = list(pack.differences())
+    for difference in differences:
+        print(difference)
+    if differences:
+        return True
+    if arguments[0] == "--self-test":
+        import broken
+
+        return broken.test(pathlib.Path(arguments[1]), pathlib.Path(arguments[2]))
+    return Check().run(pathlib.Path(arguments[0]), pathlib.Path(arguments[1])).report()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
