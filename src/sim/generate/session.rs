@@ -101,17 +101,36 @@ impl Kind {
     /// Whether the shop's back office reports it, and not the visitor's device.
     pub fn is_from_server(self) -> bool {
         use Kind::*;
-        match self {
-            PaymentFailed | PaymentSucceeded | OrderConfirmed | OrderShipped | OutForDelivery => {
-                true
-            }
-            OrderDelivered | OrderCancelled | OrderRefunded | TicketResolved => true,
-            MessageDelivered | MessageOpened | MessageClicked | MessageBounced => true,
-            MessageComplained | CouponIssued | FriendJoined | FriendOrdered => true,
-            SubscriptionStarted | SubscriptionCancelled | StageChanged | MeetingHeld => true,
-            LegalBlockSet | LegalBlockLifted | ProductUpdated => true,
-            _ => false,
-        }
+        let is_of_order = matches!(
+            self,
+            PaymentFailed
+                | PaymentSucceeded
+                | OrderConfirmed
+                | OrderShipped
+                | OutForDelivery
+                | OrderDelivered
+                | OrderCancelled
+                | OrderRefunded
+        );
+        let is_of_message = matches!(
+            self,
+            MessageDelivered | MessageOpened | MessageClicked | MessageBounced | MessageComplained
+        );
+        let is_of_others = matches!(
+            self,
+            TicketResolved
+                | CouponIssued
+                | FriendJoined
+                | FriendOrdered
+                | SubscriptionStarted
+                | SubscriptionCancelled
+                | StageChanged
+                | MeetingHeld
+                | LegalBlockSet
+                | LegalBlockLifted
+                | ProductUpdated
+        );
+        is_of_order || is_of_message || is_of_others
     }
 
     /// What follows it inside a visit, by weight; `None` leaves the shop. Of what happens outside of one there is nothing.
@@ -161,9 +180,12 @@ impl Kind {
     }
 }
 
+/// What comes, and between which times after.
+type Consequence = (Kind, i64, i64);
+
 /// What comes of something by itself, hours and days later, by weight; and within which time each. Of a kind that is not there
 /// nothing comes.
-fn consequences(kind: Kind) -> &'static [(Option<(Kind, i64, i64)>, u32)] {
+fn consequences(kind: Kind) -> &'static [(Option<Consequence>, u32)] {
     use Kind::*;
     match kind {
         OrderCompleted => &[
