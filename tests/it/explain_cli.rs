@@ -57,7 +57,8 @@ fn it_is_read_in_a_terminal_of_eighty_columns() {
     assert_eq!(said["person"], "user:c1000001");
     assert_eq!(said["answer"]["journey"], "welcome");
     // Of several persons each is told as if it had been asked about alone.
-    let (both, _) = ends(dir.path(), 0, &of("user:c1000007 user:c1000001", "--json --journey welcome"));
+    let (both, _) =
+        ends(dir.path(), 0, &of("user:c1000007 user:c1000001", "--json --journey welcome"));
     let each: Vec<serde_json::Value> =
         both.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(each.len(), 2);
