@@ -530,7 +530,7 @@ impl Turn<'_> {
                 return;
             }
             Outcome::Send => {
-                policy::remember(self.person, self.plan, send, at);
+                policy::remember(self.person, self.plan, send, at, due);
                 self.person.instances[at].last_sent = now;
             }
             Outcome::Drop { .. } if verdict.exit => {

@@ -60,7 +60,8 @@ impl Formatter {
                 Effect::Session { time, number, session } => {
                     let label = self.labels.session();
                     batch.add(place(*time), Stream::Sessions, label, |out| {
-                        let id = [person, "session", &number.to_string()];
+                        let (number_text, start) = (number.to_string(), session.start.to_string());
+                        let id = [person, "session", &number_text, &start];
                         envelope(out, "session.closed", &id, *time, person);
                         number_field(out, "number", *number);
                         time_field(out, "start", session.start);
@@ -244,7 +245,8 @@ impl Formatter {
     /// The parts of which a decision's id is the hash.
     fn decision_id(&self, about: &About, decision: &Decision) -> String {
         let About { person, journey, key, number } = *about;
-        let id = self.plan.decision_id(person, journey, key, number, decision.place);
+        let (place, due) = (decision.place, decision.due);
+        let id = self.plan.decision_id(person, journey, key, number, place, due);
         match decision.outcome {
             Outcome::Defer { .. } => id + &decision.time.to_string(),
             _ => id,

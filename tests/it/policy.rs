@@ -295,3 +295,49 @@ journeys:
     assert_eq!(count(["\"send\"", "\"template\":\"a\""]), 400 - held);
     assert_eq!(count(["\"send\"", "\"template\":\"b\""]), 400);
 }
+
+fn event(name: &str, who: &str, time: i64, properties: &str) -> Vec<u8> {
+    let (id, of) = who.split_once(':').expect("a kind and a name");
+    let text = format!(
+        r#"{{"type":"track","event":"{name}","{id}":"{of}","timestamp":{time},"properties":{{{properties}}}}}"#
+    );
+    text.into_bytes()
+}
+
+fn triggers(pack: &str, lines: &[Vec<u8>]) -> Vec<serde_json::Value> {
+    let result = crate::engine::Engine::of(pack).run(lines, crate::engine::Cut::plain());
+    let text = String::from_utf8_lossy(&result.outputs[kairos::sink::Stream::Triggers as usize])
+        .into_owned();
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+const MARCH: i64 = 1_772_445_600_000;
+
+#[test]
+fn whoever_is_forgotten_and_comes_back_has_other_ids() {
+    let pack = "
+forget_after: 1d
+journeys: { hello: { enter: { on: Product Added, again: never }, steps: [ { send: { channel: email, template: hello } } ] } }
+";
+    let added = |day: i64| event("Product Added", "anonymousId:a1", MARCH + day * 86_400_000, "");
+    let said = triggers(pack, &[added(0), added(2)]);
+    assert_eq!(said.len(), 2);
+    assert_ne!(said[0]["id"], said[1]["id"], "who removes repeats by id would lose the second");
+}
+
+#[test]
+fn what_did_not_arrive_is_named_by_the_id_of_its_trigger() {
+    let pack = "
+policy: { caps: [ { max: 1, per: day } ], not_delivered: [ Message Bounced ] }
+journeys: { a: { enter: { on: A, again: always }, steps: [ { send: { channel: email, template: a } } ] } }
+";
+    let mut lines = vec![event("A", "userId:u", MARCH, "")];
+    let id = triggers(pack, &lines)[0]["id"].as_str().expect("an id").to_owned();
+    let of = |id: &str| format!(r#""trigger_id":"{id}""#);
+    lines.push(event("Message Bounced", "userId:u", MARCH + 60_000, &of("0123456789abcdef")));
+    lines.push(event("A", "userId:u", MARCH + 120_000, ""));
+    assert_eq!(triggers(pack, &lines).len(), 1, "that was another one");
+    lines.push(event("Message Bounced", "userId:u", MARCH + 180_000, &of(&id)));
+    lines.push(event("A", "userId:u", MARCH + 240_000, ""));
+    assert_eq!(triggers(pack, &lines).len(), 2);
+}

@@ -51,7 +51,8 @@ impl Plan {
     }
 
     /// What a message is about, so that its id, the hash of this, is the same in a replay. A deferral, which is not the
-    /// message's last word, has its instant in addition.
+    /// message's last word, has its instant in addition. When it became due tells it from one of a person of the same name who
+    /// was forgotten since, and whose instances are numbered from the beginning.
     pub fn decision_id(
         &self,
         person: &str,
@@ -59,11 +60,12 @@ impl Plan {
         key: Option<&str>,
         number: u32,
         place: u16,
+        due: i64,
     ) -> String {
         let journey = &self.journeys[usize::from(journey.0)];
         let step = &journey.program[usize::from(place)].path;
-        let (key, number) = (key.unwrap_or(""), number.to_string());
-        [person, &journey.name, &journey.version, key, step, &number, ""].join(SEPARATOR)
+        let (key, number, due) = (key.unwrap_or(""), number.to_string(), due.to_string());
+        [person, &journey.name, &journey.version, key, step, &number, &due, ""].join(SEPARATOR)
     }
 
     fn journey_name(&self, journey: JourneyId) -> &str {

@@ -58,22 +58,28 @@ pub(super) fn gaps(message: &Message) -> Option<Verdict> {
 }
 
 /// Remembers a send for what counts it, and forgets those that nothing can see any more.
-pub(in crate::person) fn remember(person: &mut Person, plan: &Plan, send: SendId, at: usize) {
+pub(in crate::person) fn remember(
+    person: &mut Person,
+    plan: &Plan,
+    send: SendId,
+    at: usize,
+    due: i64,
+) {
     let oldest = person.now.saturating_sub(plan.policy.memory).saturating_sub(MINUTE);
     person.sends.retain(|sent| sent.at >= oldest);
     if plan.sends[usize::from(send.0)].gates.counted {
-        let id = trigger(plan, person, &person.instances[at]);
+        let id = trigger(plan, person, &person.instances[at], due);
         person.sends.push(Sent { at: person.now, send, id });
     }
 }
 
 /// The first half of the id of the trigger at which an instance stands; only needed where something can come back of it.
-fn trigger(plan: &Plan, person: &Person, instance: &Instance) -> u64 {
+fn trigger(plan: &Plan, person: &Person, instance: &Instance, due: i64) -> u64 {
     if plan.policy.not_delivered.is_none() {
         return 0;
     }
     let Instance { journey, number, place, .. } = *instance;
-    let id = plan.decision_id(&person.id, journey, instance.key.as_deref(), number, place);
+    let id = plan.decision_id(&person.id, journey, instance.key.as_deref(), number, place, due);
     (xxhash_rust::xxh3::xxh3_128(id.as_bytes()) >> 64) as u64
 }
 
