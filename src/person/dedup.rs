@@ -58,7 +58,7 @@ impl MessageIds {
 
     /// Drops ids that are older than the horizon.
     pub(super) fn forget(&mut self, now: i64, horizon: i64) {
-        while self.seen.front().is_some_and(|(at, _)| now - at > horizon) {
+        while self.seen.front().is_some_and(|(at, _)| now.saturating_sub(*at) > horizon) {
             self.pop();
         }
         if self.seen.is_empty() {

@@ -156,8 +156,8 @@ fn the_sums_are_those_of_the_output_files() {
         assert!(!page.contains(outside), "{outside}");
     }
     let sent = counted(&path.join("out"), 0)["channel/email"];
-    assert!((100..1_000).contains(&sent), "{sent} is written without a separator");
-    let sent = format!("<td>{sent}</td>");
+    assert!((1_000..1_000_000).contains(&sent), "{sent} is written with one separator");
+    let sent = format!("<td>{},{:03}</td>", sent / 1_000, sent % 1_000);
     assert!(page.contains(&sent), "{sent} is missing");
 }
 
