@@ -12,7 +12,8 @@ const PACKS: [(&str, &str); 2] = [("retail", "RETAIL"), ("starter", "STARTER")];
     reason = "cargo names the place for what is made in a variable"
 )]
 fn main() {
-    let all = Path::new(env!("CARGO_MANIFEST_DIR")).join("dataflows");
+    let root = env::var("CARGO_MANIFEST_DIR").expect("cargo says where the package is");
+    let all = Path::new(&root).join("dataflows");
     println!("cargo::rerun-if-changed={}", all.display());
     let mut out = String::new();
     for (name, constant) in PACKS {

@@ -25,6 +25,12 @@ pub struct Leaf {
     sent: Vec<Sent>,
 }
 
+impl Leaf {
+    pub(super) fn forget_ids(&mut self, now: i64, horizon: i64) {
+        self.alone.message_ids.forget(now, horizon);
+    }
+}
+
 /// An event for which an exit waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Heard {

@@ -163,6 +163,16 @@ impl Person {
         facts::keys(self, fact)
     }
 
+    /// The same without the ids of messages that are not remembered any more, in what is kept of leaves too: they are dropped when
+    /// somebody looks, which no outcome depends on.
+    #[must_use]
+    pub fn without_old_ids(mut self, horizon: i64) -> Person {
+        let now = self.now;
+        self.message_ids.forget(now, horizon);
+        self.leaves.iter_mut().for_each(|leaf| leaf.forget_ids(now, horizon));
+        self
+    }
+
     /// Number of open instances and of timers, for figures that people watch.
     pub fn counts(&self) -> (usize, usize) {
         let timers = self.instances.len() + self.watches.len();

@@ -227,6 +227,9 @@ impl World {
                 Err(_) => {}
                 Ok(Finished { persons, end, report, .. }) => {
                     let (outputs, report) = (outputs.outputs(), report.all());
+                    let horizon = self.dedup_horizon;
+                    let persons =
+                        persons.into_iter().map(|it| it.without_old_ids(horizon)).collect();
                     return Ok(Ending { outputs, persons, end, report, runs: at + 1, resumed });
                 }
             }
