@@ -97,7 +97,7 @@ fn of_files(folder: &TempDir, parts: &[Vec<Vec<u8>>]) -> Lines {
     let out = folder.path().join("out");
     let mut command = Command::new(KAIROS);
     command.args(["run", "--pack"]);
-    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/dataflows/retail")).arg("--in");
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kafka/pack")).arg("--in");
     for (number, lines) in parts.iter().enumerate() {
         let file = folder.path().join(format!("p{number}.jsonl"));
         fs::write(&file, [lines.join(&b'\n'), b"\n".to_vec()].concat()).unwrap();
