@@ -26,6 +26,17 @@ pub struct Span {
 /// An event and its epoch, on its way to its person.
 pub type Placed = (u64, crate::event::Event);
 
+/// Hands over what has arrived, a stretch of one epoch at a time: a batch is mostly of one epoch, and its epochs may alternate.
+pub fn by_stretch<T>(
+    batch: &mut Vec<(u64, T)>,
+    mut take: impl FnMut(u64, std::vec::Drain<'_, (u64, T)>),
+) {
+    while let Some(&(epoch, _)) = batch.first() {
+        let other = batch.iter().position(|(other, _)| *other != epoch);
+        take(epoch, batch.drain(..other.unwrap_or(batch.len())));
+    }
+}
+
 /// Tells what epochs are to those that work through them.
 pub trait Epochs: Send + Sync {
     /// The span of an epoch that has been announced.
@@ -100,5 +111,16 @@ mod tests {
         assert_eq!(timeline.place(109, 114), 10);
         assert_eq!(timeline.place(109, 115), 11);
         assert_eq!((timeline.begin(11), timeline.end(11)), (110, 120));
+    }
+
+    #[test]
+    fn a_batch_whose_epochs_alternate_is_no_batch_of_one_epoch() {
+        let mut batch = vec![(5, 'a'), (5, 'b'), (6, 'c'), (5, 'd')];
+        let mut taken = Vec::new();
+        by_stretch(&mut batch, |epoch, stretch| {
+            taken.push((epoch, stretch.map(|(_, it)| it).collect::<String>()));
+        });
+        assert_eq!(taken, [(5, "ab".into()), (6, "c".into()), (5, "d".into())]);
+        assert!(batch.is_empty());
     }
 }

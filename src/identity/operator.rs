@@ -8,7 +8,7 @@ use super::graph::Owner;
 use super::resolve::{Assigned, claim};
 use super::{Erased, Resolver, Script, When, when};
 use crate::define::plan::IdentityPlan;
-use crate::epoch::{Epochs, Placed};
+use crate::epoch::{Epochs, Placed, by_stretch};
 use crate::event::{Claim, Event, Says, key_group, leaf_hash, worker_of};
 use crate::identity::figures::Figures;
 use compact_str::CompactString;
@@ -484,18 +484,7 @@ fn routed<'scope>(
         let mut learnt: BTreeMap<u64, Vec<Answer>> = BTreeMap::new();
         move |frontiers| {
             input.for_each(|_, batch| {
-                // A batch is of one epoch, or of few.
-                let first = batch.first().map(|placed| placed.0);
-                let same = batch.last().map(|placed| placed.0) == first;
-                match first.filter(|_| same).map(|epoch| stash.entry(epoch).or_default()) {
-                    Some(known) if known.is_empty() => std::mem::swap(known, batch),
-                    Some(known) => known.append(batch),
-                    None => {
-                        for placed in batch.drain(..) {
-                            stash.entry(placed.0).or_default().push(placed);
-                        }
-                    }
-                }
+                by_stretch(batch, |epoch, placed| stash.entry(epoch).or_default().extend(placed));
             });
             answers.for_each(|_, batch| {
                 for answer in batch.drain(..) {

@@ -16,7 +16,7 @@ use super::{Person, Said};
 use crate::catalogue::related::Pair;
 use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
-use crate::epoch::{Epochs, Placed};
+use crate::epoch::{Epochs, Placed, by_stretch};
 use crate::event::{Event, key_group, leaf_hash};
 use crate::identity::erased::hash_of;
 use crate::identity::operator::{Order, Resolved, Told};
@@ -152,13 +152,9 @@ pub fn persons<'scope>(
         move |frontiers| {
             let stage = &mut *stage.borrow_mut();
             events.for_each(|_, events| {
-                // A batch is of one epoch, or of few.
-                while let Some(&(epoch, _)) = events.first() {
-                    let other = events.iter().position(|(other, _)| *other != epoch);
-                    let same = other.unwrap_or(events.len());
-                    let arrived = events.drain(..same).map(|(_, event)| event);
-                    stage.arrived(epoch).events.extend(arrived);
-                }
+                by_stretch(events, |epoch, placed| {
+                    stage.arrived(epoch).events.extend(placed.map(|(_, event)| event));
+                });
             });
             if let Some(told) = &mut told {
                 told.for_each(|_, batch| {

@@ -265,7 +265,7 @@ fn world(rng: &mut Rng) -> (String, Vec<Vec<u8>>) {
 #[test]
 fn the_report_is_what_can_be_counted_from_scratch() {
     let mut met: BTreeMap<&str, u64> = BTreeMap::new();
-    for seed in seeds(0..26) {
+    for seed in seeds(0..40) {
         let mut rng = Rng::new(40_000 + seed);
         let (text, lines) = world(&mut rng);
         let world = World::new(&text, vec![lines.clone()]).expect("a sound pack");
