@@ -41,16 +41,7 @@ fn ping(plan: &Plan, at: i64) -> Event {
 }
 
 fn send(plan: &Plan, person: &mut Person, event: &Event, effects: &mut Vec<Effect>) {
-    let frame = Frame {
-        plan,
-        dedup_horizon: 0,
-        watermark: event.time,
-        next_watermark: event.time + 1,
-        clock: i64::MIN,
-        catalogue: None,
-        alone: false,
-        watch: None,
-    };
+    let frame = Frame::between(plan, event.time, event.time + 1);
     person.run(&frame, std::slice::from_ref(event), effects);
 }
 

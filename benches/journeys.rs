@@ -78,14 +78,8 @@ fn main() {
             let mut person = Person::new(format!("user:u{number}").as_str().into());
             for event in life {
                 let frame = Frame {
-                    plan: &plan,
                     dedup_horizon: 3_600_000,
-                    watermark: event.time,
-                    next_watermark: event.time + 1,
-                    clock: i64::MIN,
-                    catalogue: None,
-                    alone: false,
-                    watch: None,
+                    ..Frame::between(&plan, event.time, event.time + 1)
                 };
                 person.run(&frame, std::slice::from_ref(event), &mut effects);
                 said += effects.len();

@@ -47,16 +47,7 @@ fn viewed(plan: &Plan, name: &str, at: i64) -> Event {
 /// Takes in events, and lets time go on to `until`.
 fn run(plan: &Plan, person: &mut Person, events: &[Event], until: i64, effects: &mut Vec<Effect>) {
     let watermark = events.first().map_or(until - 1, |event| event.time);
-    let frame = Frame {
-        plan,
-        dedup_horizon: 0,
-        watermark,
-        next_watermark: until,
-        clock: i64::MIN,
-        catalogue: None,
-        alone: false,
-        watch: None,
-    };
+    let frame = Frame::between(plan, watermark, until);
     person.run(&frame, events, effects);
 }
 

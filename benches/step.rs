@@ -51,16 +51,7 @@ fn live(plan: &Plan, id: &str, life: &Life, effects: &mut Vec<Effect>) -> Person
 }
 
 fn step(plan: &Plan, person: &mut Person, begin: i64, events: &[Event], effects: &mut Vec<Effect>) {
-    let frame = Frame {
-        plan,
-        dedup_horizon: DEDUP,
-        watermark: begin,
-        next_watermark: begin + EPOCH,
-        clock: i64::MIN,
-        catalogue: None,
-        alone: false,
-        watch: None,
-    };
+    let frame = Frame { dedup_horizon: DEDUP, ..Frame::between(plan, begin, begin + EPOCH) };
     person.run(&frame, events, effects);
 }
 

@@ -1,6 +1,7 @@
 //! Arguments as they are written → their values, and figures as people read them.
 
 use crate::define::parse::literals::{self, Wrong};
+pub(super) use crate::event::grouped;
 use crate::time;
 
 /// A duration in the language's notation, in milliseconds.
@@ -22,19 +23,6 @@ pub(super) fn instant(text: &str) -> Result<i64, String> {
     let instant = time::parse(text).or_else(|| time::parse_date(text));
     let known = instant.filter(|instant| (time::TIME_MIN..time::TIME_MAX).contains(instant));
     known.ok_or_else(|| "write 2026-03-02T09:00:00Z or 2026-03-02, between 1990 and 2100".into())
-}
-
-/// A whole number with its thousands set apart.
-pub(super) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// An instant to the second, in UTC.

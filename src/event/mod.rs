@@ -8,7 +8,7 @@ mod number;
 mod value;
 
 pub use claim::{Claim, Says};
-pub use number::Num;
+pub use number::{Num, grouped};
 pub use value::{Value, list};
 
 use compact_str::CompactString;

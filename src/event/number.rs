@@ -20,6 +20,19 @@ pub struct Num(pub i64);
 
 const UNIT: i64 = 1_000_000;
 
+/// A whole number with its thousands set apart, for people.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
 impl Num {
     /// The number 0.
     pub const ZERO: Num = Num(0);

@@ -1,6 +1,7 @@
 //! A backtest in JSON → one HTML page that needs nothing from outside: charts in SVG, and every number in a table.
 
 use crate::draw::{self, SERIES, escaped, over_time};
+use crate::event;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -43,21 +44,8 @@ fn count(value: &Value) -> u64 {
     value.as_i64().unwrap_or(0).max(0).unsigned_abs()
 }
 
-/// A whole number with its thousands set apart by a space that does not break.
 fn grouped(value: &Value) -> String {
-    grouped_number(count(value))
-}
-
-fn grouped_number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    event::grouped(count(value))
 }
 
 /// An instant to the minute.
@@ -90,7 +78,7 @@ fn totals(said: &Value) -> String {
     ];
     let mut out = String::from("<section class=\"figures\">\n");
     for (what, figure, more) in figures {
-        let figure = grouped_number(figure);
+        let figure = event::grouped(figure);
         let _ = writeln!(
             out,
             "<div><b>{figure}</b><span>{what}</span><small>{}</small></div>",
@@ -144,7 +132,7 @@ fn steps(unit: &str, labels: &[String], names: &[&str], series: &[Vec<u64>]) -> 
     for (at, label) in labels.iter().enumerate() {
         let _ = write!(out, "<tr><th>{}</th>", escaped(label));
         for counts in series {
-            let sent = grouped_number(counts.get(at).copied().unwrap_or(0));
+            let sent = event::grouped(counts.get(at).copied().unwrap_or(0));
             let _ = write!(out, "<td>{sent}</td>");
         }
         out += "</tr>\n";
@@ -216,7 +204,7 @@ fn reasons(said: &Value) -> String {
     out += "<table><thead><tr><th>journey</th><th class=\"text\">decision</th><th class=\"text\">reason</th><th colspan=\"2\">messages</th></tr></thead><tbody>\n";
     for (held, journey, word, reason) in rows {
         let [journey, reason] = [journey, reason].map(escaped);
-        let held_text = grouped_number(held);
+        let held_text = event::grouped(held);
         let _ = writeln!(
             out,
             "<tr><th>{journey}</th><td class=\"text\">{word}</td><td class=\"text\">{reason}</td><td>{held_text}</td>{}</tr>",

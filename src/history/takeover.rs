@@ -22,16 +22,7 @@ impl Takeover {
             if open.is_empty() {
                 continue;
             }
-            let frame = Frame {
-                plan,
-                dedup_horizon: 0,
-                watermark: at,
-                next_watermark: at,
-                clock: i64::MIN,
-                catalogue: None,
-                alone: false,
-                watch: None,
-            };
+            let frame = Frame::between(plan, at, at);
             let mut effects = Vec::new();
             person.run(&frame, &[], &mut effects);
             for (number, journey) in open {

@@ -39,7 +39,21 @@ pub struct Frame<'a> {
     pub watch: Option<&'a Watcher>,
 }
 
-impl Frame<'_> {
+impl<'a> Frame<'a> {
+    /// A step between two watermarks and nothing beside: no clock, no catalogue, nobody who watches, no repeats remembered.
+    pub fn between(plan: &'a Plan, watermark: i64, next_watermark: i64) -> Frame<'a> {
+        Frame {
+            plan,
+            dedup_horizon: 0,
+            watermark,
+            next_watermark,
+            clock: i64::MIN,
+            catalogue: None,
+            alone: false,
+            watch: None,
+        }
+    }
+
     /// The same, but timers fire only before an instant, if that is earlier.
     pub(super) fn until(&self, at: i64) -> Self {
         Frame { next_watermark: self.next_watermark.min(at), ..*self }

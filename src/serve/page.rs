@@ -1,6 +1,7 @@
 //! The live page: what an operator wants to know first, without scripts or anything from elsewhere.
 
 use super::Shared;
+use crate::event::grouped;
 use crate::metrics::Metrics;
 use crate::metrics::outputs::{Outputs, Tally};
 use std::fmt::{Display, Write};
@@ -209,19 +210,6 @@ fn lasting(millis: u64) -> String {
         3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
         _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
     }
-}
-
-/// A number with its thousands apart.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// Text that cannot become markup.

@@ -33,6 +33,7 @@ mod new;
 mod observability;
 mod online_retail;
 mod oracle;
+mod outage;
 mod packs;
 #[path = "../places/mod.rs"]
 mod places;

@@ -79,16 +79,7 @@ impl Here {
     fn anna(&self, id: &str) -> Person {
         let event = self.look(id);
         let mut person = Person::new(id.into());
-        let frame = Frame {
-            plan: &self.plan,
-            dedup_horizon: 0,
-            watermark: NOON,
-            next_watermark: NOON + 1_000,
-            clock: i64::MIN,
-            catalogue: None,
-            alone: false,
-            watch: None,
-        };
+        let frame = Frame::between(&self.plan, NOON, NOON + 1_000);
         person.run(&frame, &[event], &mut Vec::new());
         person
     }

@@ -1,14 +1,12 @@
 //! So many messages to all persons together: never more, the important and the oldest first, and the same whatever the number of
 //! workers and wherever a run is stopped.
 
-use crate::histories::{cut_short, no_trouble, play, through_stops, trouble};
-use crate::live::{World as LiveWorld, chain, seen, settle};
+use crate::histories::{play, through_stops};
+use crate::live::{World as LiveWorld, repeats_itself};
 use crate::simulator::seeds;
-use kairos::dataflow::live::{LiveJob, start};
 use kairos::sim::rng::Rng;
 use kairos::sim::world::{Cut, World};
 use kairos::sink::Stream;
-use kairos::store::memory::Memory as Kept;
 use kairos::time::{HOUR, MINUTE};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -166,31 +164,7 @@ fn a_live_run_says_the_same_again() {
         let engine = crate::engine::Engine::of(&text);
         let identity = if identity { IDENTITY } else { "" };
         let world = LiveWorld { engine, lines, until: START + 6 * HOUR, identity };
-        let model = world.cluster();
-        let kept = Kept::default();
-        let kept = (rng.below(3) > 0).then_some(&kept);
-        for _ in 0..5 {
-            trouble(&model, &mut rng);
-            let job = world.job(&model, &world.clock(), 1 + rng.below(3) as usize, kept);
-            cut_short(start(job).expect("it starts"), &mut rng, 25, seed);
-        }
-        no_trouble(&model);
-        let mut said = seen(&model);
-        for again in 0..8 {
-            let run =
-                start(world.job(&model, &world.clock(), 1 + again % 2, kept)).expect("starts");
-            settle(&world, run).unwrap_or_else(|error| panic!("SIM_SEEDS={seed}: {error}"));
-            let before = std::mem::replace(&mut said, seen(&model));
-            if again > 1 && before == said {
-                break;
-            }
-        }
+        let said = repeats_itself(&world, &mut rng, seed);
         assert!(said[Stream::Triggers as usize].len() > 20, "SIM_SEEDS={seed}");
-        let job = world.job(&model, &world.clock(), 1, None);
-        let run = start(LiveJob { definitions: None, ..job }).expect("it starts from the log");
-        settle(&world, run)
-            .unwrap_or_else(|error| panic!("SIM_SEEDS={seed}, from the log: {error}"));
-        assert!(seen(&model) == said, "SIM_SEEDS={seed}: everything had been said");
-        chain(&model);
     }
 }

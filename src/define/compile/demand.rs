@@ -32,41 +32,9 @@ impl Needs {
             Expr::Property(slot) => {
                 self.slots.insert(*slot);
             }
-            Expr::Const(_)
-            | Expr::EventTime
-            | Expr::Entry(_)
-            | Expr::EntryTime
-            | Expr::Key
-            | Expr::IsGroup(_)
-            | Expr::Before(_)
-            | Expr::Now => {}
-            Expr::Not(a)
-            | Expr::Negate(a)
-            | Expr::Has(a)
-            | Expr::Size(a)
-            | Expr::Units(_, a)
-            | Expr::Lower(a)
-            | Expr::Math(_, a)
-            | Expr::Midnight(a)
-            | Expr::Hour(a)
-            | Expr::Weekday(a)
-            | Expr::Product(_, a)
-            | Expr::Accessories(a) => self.add(a),
-            Expr::And(all) | Expr::Or(all) | Expr::List(all) => {
-                all.iter().for_each(|part| self.add(part));
-            }
-            Expr::Choose(three) => three.iter().for_each(|part| self.add(part)),
-            Expr::Compare(_, two)
-            | Expr::Arithmetic(_, two)
-            | Expr::Text(_, two)
-            | Expr::In(two)
-            | Expr::Least(two)
-            | Expr::Greatest(two)
-            | Expr::Related(_, two)
-            | Expr::Without(two)
-            | Expr::Take(two)
-            | Expr::Default(two) => two.iter().for_each(|part| self.add(part)),
+            _ => {}
         }
+        expr.operands().into_iter().for_each(|operand| self.add(operand));
     }
 }
 

@@ -250,11 +250,13 @@ fn look_ahead(r: &mut Reader, node: &Node) -> Option<LookAhead> {
     Some(LookAhead { below, within: within?, above, scope })
 }
 
+const ON_LIMIT: [(&str, OnLimit); 3] =
+    [("drop", OnLimit::Drop), ("wait", OnLimit::Wait), ("exit", OnLimit::Exit)];
+
 fn gap(r: &mut Reader, node: &Node) -> Option<Gap> {
     let fields = r.fields(node, node.span, &GAP)?;
     let scope = scope(r, &fields);
-    let limits = [("drop", OnLimit::Drop), ("wait", OnLimit::Wait), ("exit", OnLimit::Exit)];
-    let on_limit = fields.get("on_limit").and_then(|n| r.choice(n, &limits));
+    let on_limit = fields.get("on_limit").and_then(|n| r.choice(n, &ON_LIMIT));
     let min = r.duration(fields.get("min")?)?;
     Some(Gap { span: node.span, min, on_limit: on_limit.unwrap_or(OnLimit::Wait), scope })
 }
@@ -329,7 +331,6 @@ const EVERY_DAY: u8 = 0b111_1111;
 fn cap(r: &mut Reader, node: &Node) -> Option<Cap> {
     let fields = r.fields(node, node.span, &CAP)?;
     let one = |r: &mut Reader, key, what| fields.get(key).and_then(|n| r.word(n, what));
-    let limits = [("drop", OnLimit::Drop), ("wait", OnLimit::Wait), ("exit", OnLimit::Exit)];
     let over = fields.get("over").and_then(|n| r.duration(n));
     let over = over.map(|d| Spanned { node: Window::Sliding(d.node), span: d.span });
     // A year's sends of everybody would have to be kept: the language has caps up to a month.
@@ -350,7 +351,7 @@ fn cap(r: &mut Reader, node: &Node) -> Option<Cap> {
         tag: one(r, "tag", "a tag"),
         purpose: one(r, "purpose", "a purpose"),
         journey: one(r, "journey", "a journey"),
-        on_limit: fields.get("on_limit").and_then(|n| r.choice(n, &limits)).unwrap_or_default(),
+        on_limit: fields.get("on_limit").and_then(|n| r.choice(n, &ON_LIMIT)).unwrap_or_default(),
         except: except(r, &fields),
         max: max?,
         window: over.or(per)?,

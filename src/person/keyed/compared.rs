@@ -164,16 +164,7 @@ impl Keyed {
 
     /// Everybody says what counts under another plan, at once: who is compared with a part of all others would be answered wrongly.
     pub(super) fn say_all(&mut self, plan: &Plan, now: i64) {
-        let frame = Frame {
-            plan,
-            dedup_horizon: self.dedup_horizon,
-            watermark: now,
-            next_watermark: now,
-            clock: i64::MIN,
-            catalogue: None,
-            alone: false,
-            watch: None,
-        };
+        let frame = Frame { dedup_horizon: self.dedup_horizon, ..Frame::between(plan, now, now) };
         for slot in self.table.taken().collect::<Vec<u32>>() {
             self.touch(slot);
             let mut person = self.table.take(slot);

@@ -11,7 +11,7 @@ use super::effect::{Outcome, Reason};
 use super::facts;
 use super::instance::{Instance, Phase};
 use super::{Person, eval};
-use crate::define::plan::{FactRule, JourneyId, OnLimit, Op, Plan, SendId, SendPlan};
+use crate::define::plan::{ConsentPlan, FactRule, JourneyId, OnLimit, Op, Plan, SendId, SendPlan};
 use crate::event::{Event, Value};
 use crate::limits::BEHIND_MAX;
 use crate::time::NEVER;
@@ -26,6 +26,12 @@ pub(super) struct Verdict {
     pub(super) held: bool,
     /// What it says to a throttle, from which it waits for a place.
     pub(super) ask: Option<Event>,
+}
+
+impl Verdict {
+    fn of(outcome: Outcome) -> Verdict {
+        Verdict { outcome, exit: false, held: false, ask: None }
+    }
 }
 
 /// A message that has come to be decided.
@@ -54,7 +60,7 @@ pub(super) fn decide(message: &Message, clock: i64) -> Verdict {
         .or_else(|| sends::gaps(message))
         .or_else(|| catching_up(message, clock))
         .or_else(|| throttled(message));
-    held.unwrap_or(Verdict { outcome: Outcome::Send, exit: false, held: false, ask: None })
+    held.unwrap_or_else(|| Verdict::of(Outcome::Send))
 }
 
 /// Whether what a message waits for has not ended yet.
@@ -80,11 +86,11 @@ impl<'a> Message<'a> {
 }
 
 fn drop(reason: Reason) -> Verdict {
-    Verdict { outcome: Outcome::Drop { reason }, exit: false, held: false, ask: None }
+    Verdict::of(Outcome::Drop { reason })
 }
 
 fn defer(until: i64, reason: Reason) -> Verdict {
-    Verdict { outcome: Outcome::Defer { until, reason }, exit: false, held: false, ask: None }
+    Verdict::of(Outcome::Defer { until, reason })
 }
 
 /// A limit is reached, until an instant.
@@ -132,16 +138,20 @@ fn throttled(message: &Message) -> Option<Verdict> {
 }
 
 fn consent(message: &Message) -> Option<Verdict> {
-    let Message { plan, person, .. } = *message;
     let granted = |rule: &usize| {
-        let rule = &plan.policy.consents[*rule];
-        let cx = eval::Cx::of(plan, person, person.now);
-        match facts::read(&cx, rule.fact).into_value() {
-            Value::Bool(granted) => granted,
-            _ => rule.default,
-        }
+        let rule = &message.plan.policy.consents[*rule];
+        said(message, rule).unwrap_or(rule.default)
     };
     (!message.rules().gates.consents.iter().all(granted)).then(|| drop(Reason::Consent))
+}
+
+/// What the person has said last about a consent.
+fn said(message: &Message, rule: &ConsentPlan) -> Option<bool> {
+    let cx = eval::Cx::of(message.plan, message.person, message.now());
+    match facts::read(&cx, rule.fact).into_value() {
+        Value::Bool(granted) => Some(granted),
+        _ => None,
+    }
 }
 
 /// Takes back the consents that an event takes back.

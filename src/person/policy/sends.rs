@@ -1,7 +1,7 @@
 //! What was sent to a person, and the gates that count it.
 
 use super::{Message, Verdict, limit};
-use crate::define::plan::{CapPlan, Plan, SendId, Window};
+use crate::define::plan::{CapPlan, GapPlan, Plan, SendId, Window};
 use crate::event::{Event, Value};
 use crate::person::Person;
 use crate::person::effect::Reason;
@@ -22,27 +22,35 @@ pub(super) fn caps(message: &Message) -> Option<Verdict> {
     let Message { person, plan, .. } = *message;
     message.rules().gates.caps.iter().find_map(|&at| {
         let cap = &plan.policy.caps[at];
-        let counted = counted(person, plan, cap);
+        let counted: Vec<&Sent> = counted(person, cap, since(person, plan, cap)).collect();
         let free = || release(person, plan, cap, &counted);
         (counted.len() >= cap.max).then(|| limit(cap.on_limit, free(), Reason::Cap(at as u16)))
     })
 }
 
-/// Times of the sends that the cap's window holds now, oldest first.
-fn counted(person: &Person, plan: &Plan, cap: &CapPlan) -> Vec<i64> {
-    let from = match cap.window {
+/// The first instant of the window that a cap has now.
+pub(super) fn since(person: &Person, plan: &Plan, cap: &CapPlan) -> i64 {
+    match cap.window {
         // The window is open at its old end.
         Window::Sliding(length) => person.now - length + 1,
         Window::Calendar(period) => person.zone(plan).period_start(person.now, period),
-    };
-    let counts = |sent: &&Sent| sent.at >= from && cap.counts[usize::from(sent.send.0)];
-    person.sends.iter().filter(counts).map(|sent| sent.at).collect()
+    }
+}
+
+/// The sends from an instant on that a cap counts, oldest first.
+pub(super) fn counted<'a>(
+    person: &'a Person,
+    cap: &'a CapPlan,
+    since: i64,
+) -> impl Iterator<Item = &'a Sent> {
+    let counts = move |sent: &&Sent| sent.at >= since && cap.counts[usize::from(sent.send.0)];
+    person.sends.iter().filter(counts)
 }
 
 /// The earliest instant at which the window holds fewer than the most.
-fn release(person: &Person, plan: &Plan, cap: &CapPlan, counted: &[i64]) -> i64 {
+fn release(person: &Person, plan: &Plan, cap: &CapPlan, counted: &[&Sent]) -> i64 {
     match cap.window {
-        Window::Sliding(length) => counted[counted.len() - cap.max] + length,
+        Window::Sliding(length) => counted[counted.len() - cap.max].at + length,
         Window::Calendar(period) => person.zone(plan).next_period(person.now, period),
     }
 }
@@ -51,10 +59,14 @@ pub(super) fn gaps(message: &Message) -> Option<Verdict> {
     let Message { person, plan, .. } = *message;
     message.rules().gates.gaps.iter().find_map(|&at| {
         let gap = &plan.policy.gaps[at];
-        let counted = person.sends.iter().filter(|sent| gap.has(sent.send));
-        let free = counted.map(|sent| sent.at).max()?.saturating_add(gap.min);
+        let free = last(person, gap)?.saturating_add(gap.min);
         (person.now < free).then(|| limit(gap.on_limit, free, Reason::Gap(at as u16)))
     })
+}
+
+/// When something that a gap is about was sent last.
+pub(super) fn last(person: &Person, gap: &GapPlan) -> Option<i64> {
+    person.sends.iter().filter(|sent| gap.has(sent.send)).map(|sent| sent.at).max()
 }
 
 /// Remembers a send for what counts it, and forgets those that nothing can see any more.

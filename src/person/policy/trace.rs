@@ -1,14 +1,12 @@
 //! The gates as they were asked about one message, each with its figures: what [`super`] has decided, in words and
 //! numbers. The reason is the decision's own; here is only said what each gate saw.
 
-use super::{Message, exclusion, hold_out, hours, look_ahead};
+use super::{Message, exclusion, hold_out, hours, look_ahead, said, sends};
 use crate::define::compile::length_text;
-use crate::define::plan::{FactId, Plan, SegmentId, SendId, Window};
+use crate::define::plan::{FactId, Plan, SegmentId, SendId};
 use crate::event::{Num, Value, list};
 use crate::limits::{BEHIND_MAX, MESSAGES_PER_INSTANT_MAX};
 use crate::person::effect::{Outcome, Reason};
-use crate::person::eval::Cx;
-use crate::person::facts;
 use crate::time::MINUTE;
 use crate::time::zone::Zone;
 
@@ -190,7 +188,7 @@ impl Asking<'_> {
     fn gap(&self, at: usize) -> Seen {
         let Message { plan, person, .. } = self.message;
         let gap = &plan.policy.gaps[at];
-        let last = person.sends.iter().filter(|sent| gap.has(sent.send)).map(|sent| sent.at).max();
+        let last = sends::last(person, gap);
         let free = last.map(|last| last.saturating_add(gap.min));
         let holds = free.is_some_and(|free| person.now < free);
         let says = last.map_or("nothing sent before".into(), |last| {
@@ -212,13 +210,9 @@ impl Asking<'_> {
     }
 
     fn consent(&self, rule: usize) -> Seen {
-        let Message { plan, person, .. } = self.message;
+        let plan = self.message.plan;
         let rule = &plan.policy.consents[rule];
-        let cx = Cx::of(plan, person, person.now);
-        let said = match facts::read(&cx, rule.fact).into_value() {
-            Value::Bool(granted) => Some(granted),
-            _ => None,
-        };
+        let said = said(&self.message, rule);
         let granted = said.unwrap_or(rule.default);
         let word = if granted { "granted" } else { "denied" };
         let says = match said {
@@ -264,13 +258,8 @@ impl Asking<'_> {
     fn cap(&self, at: usize) -> Seen {
         let Message { plan, person, .. } = self.message;
         let cap = &plan.policy.caps[at];
-        let now = person.now;
-        let from = match cap.window {
-            Window::Sliding(length) => now - length + 1,
-            Window::Calendar(period) => self.zone.period_start(now, period),
-        };
-        let counts = |sent: &&super::Sent| sent.at >= from && cap.counts[usize::from(sent.send.0)];
-        let used: Vec<_> = person.sends.iter().filter(counts).collect();
+        let since = sends::since(person, plan, cap);
+        let used: Vec<_> = sends::counted(person, cap, since).collect();
         let journey = |send: SendId| {
             let send = &plan.sends[usize::from(send.0)];
             plan.journeys[usize::from(send.journey.0)].name.as_str()
@@ -287,7 +276,7 @@ impl Asking<'_> {
         asked.figures = vec![
             ("used", Value::Num(Num::count(used.len()))),
             ("max", Value::Num(Num::count(cap.max))),
-            ("since", Value::Time(from)),
+            ("since", Value::Time(since)),
             ("by", list(names)),
             ("at", list(used.iter().map(|sent| Value::Time(sent.at)))),
         ];
