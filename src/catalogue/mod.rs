@@ -30,7 +30,7 @@ pub struct Catalogue {
     /// By what they are for.
     accessories: HashMap<CompactString, BTreeSet<CompactString>>,
     /// By relation and product: what goes best with it, and how many persons have both.
-    related: BTreeMap<(usize, u64), Vec<(u64, u32)>>,
+    related: HashMap<(usize, u64), Vec<(u64, u32)>>,
     names: HashMap<u64, CompactString>,
 }
 

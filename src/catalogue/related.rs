@@ -12,6 +12,9 @@ pub type Pair = ((u8, u64, u64), i32);
 /// What goes best with a product, and how many persons have both.
 pub type Best = (u8, u64, Vec<(u64, u32)>);
 
+/// Neighbours of a product that are kept in order.
+const IN_ORDER_MAX: usize = 2 * RELATED_KEPT_MAX;
+
 /// The products of one worker, with their neighbours.
 #[derive(Debug, Default)]
 pub struct Related {
@@ -20,13 +23,20 @@ pub struct Related {
 
 #[derive(Debug, Default)]
 struct Neighbours {
-    counts: hashbrown::HashMap<u64, u32, foldhash::fast::FixedState>,
-    /// The best of them, best first.
+    counts: hashbrown::HashMap<u64, Count, foldhash::fast::FixedState>,
+    /// The first of them, best first. They are more than are told, so that one of them can fall back without a look at all.
     best: Vec<Neighbour>,
-    /// None of the others comes before this one; none if there are no others.
+    /// All of the best come before this one, and none of the others does; none if there are no others.
     others: Option<Neighbour>,
-    /// Whether what is best has changed since it was told.
+    /// Whether what is told has changed since it was.
     changed: bool,
+}
+
+/// How many persons have a neighbour too, and whether it is one of the best.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    persons: u32,
+    is_best: bool,
 }
 
 /// In the order of what is best.
@@ -34,33 +44,37 @@ type Neighbour = (Reverse<u32>, u64);
 
 impl Neighbours {
     fn add(&mut self, other: u64, more: i32) {
-        let count = self.counts.entry(other).or_default();
-        *count = count.saturating_add_signed(more);
-        let now = (Reverse(*count), other);
-        if *count == 0 {
+        let known = self.counts.entry(other).or_default();
+        let before = (Reverse(known.persons), other);
+        known.persons = known.persons.saturating_add_signed(more);
+        let now = (Reverse(known.persons), other);
+        let is_held = known.persons > 0;
+        let was_best = known.is_best;
+        known.is_best = is_held && self.others.is_none_or(|others| now < others);
+        let is_best = known.is_best;
+        if !is_held {
             self.counts.remove(&other);
         }
-        match self.best.iter().position(|(_, known)| *known == other) {
-            Some(at) => {
-                self.changed = true;
-                self.best.remove(at);
-                let comes_after_others = self.others.is_some_and(|others| others < now);
-                if now.0.0 > 0 && !comes_after_others {
-                    self.insert(now);
-                } else if self.others.is_some() {
-                    self.find_best();
-                }
-            }
-            None if now.0.0 == 0 => {}
-            None if self.best.len() < RELATED_KEPT_MAX || self.best.last() > Some(&now) => {
-                self.changed = true;
-                self.insert(now);
-                if self.best.len() > RELATED_KEPT_MAX {
-                    let last = self.best.pop();
-                    last.into_iter().for_each(|last| self.leave_out(last));
-                }
-            }
-            None => self.leave_out(now),
+        if was_best {
+            let at = self.best.binary_search(&before).expect("the best are in their order");
+            self.best.remove(at);
+            self.changed |= at < RELATED_KEPT_MAX;
+        }
+        if is_best {
+            let at = self.best.partition_point(|known| *known < now);
+            self.best.insert(at, now);
+            self.changed |= at < RELATED_KEPT_MAX;
+        } else if is_held {
+            self.leave_out(now);
+        }
+        if self.best.len() > IN_ORDER_MAX
+            && let Some(last) = self.best.pop()
+        {
+            self.mark(last.1, false);
+            self.leave_out(last);
+        }
+        if self.best.len() < RELATED_KEPT_MAX && self.others.is_some() {
+            self.find_best();
         }
     }
 
@@ -68,24 +82,27 @@ impl Neighbours {
         self.others = Some(self.others.map_or(one, |others| others.min(one)));
     }
 
-    fn insert(&mut self, new: Neighbour) {
-        let at = self.best.partition_point(|known| *known < new);
-        self.best.insert(at, new);
+    fn mark(&mut self, other: u64, is_best: bool) {
+        if let Some(count) = self.counts.get_mut(&other) {
+            count.is_best = is_best;
+        }
     }
 
-    /// Looks at all of them: one of the best may not be among these any more.
+    /// Looks at all of them: some of the best may not be in the order any more.
     fn find_best(&mut self) {
         let mut all: Vec<Neighbour> =
-            self.counts.iter().map(|(other, count)| (Reverse(*count), *other)).collect();
-        if all.len() > RELATED_KEPT_MAX {
-            let (_, next, _) = all.select_nth_unstable(RELATED_KEPT_MAX);
+            self.counts.iter().map(|(other, count)| (Reverse(count.persons), *other)).collect();
+        self.others = None;
+        if all.len() > IN_ORDER_MAX {
+            let (_, next, _) = all.select_nth_unstable(IN_ORDER_MAX);
             self.others = Some(*next);
-            all.truncate(RELATED_KEPT_MAX);
-        } else {
-            self.others = None;
+            all.truncate(IN_ORDER_MAX);
         }
         all.sort_unstable();
+        self.counts.values_mut().for_each(|count| count.is_best = false);
+        all.iter().for_each(|(_, other)| self.mark(*other, true));
         self.best = all;
+        self.changed = true;
     }
 }
 
@@ -112,7 +129,8 @@ impl Related {
         if !std::mem::take(&mut neighbours.changed) {
             return None;
         }
-        let best = neighbours.best.iter().map(|(count, other)| (*other, count.0)).collect();
+        let best = neighbours.best.iter().take(RELATED_KEPT_MAX);
+        let best = best.map(|(count, other)| (*other, count.0)).collect();
         if neighbours.best.is_empty() {
             self.products.remove(&(relation, product));
         }
@@ -131,7 +149,7 @@ mod tests {
         let mut rng = Rng::new(3);
         for turn in 0..20 {
             let (mut found, mut wanted) = (Neighbours::default(), BTreeMap::<u64, u32>::new());
-            let others = rng.between(5, 90) as u64;
+            let others = rng.between(5, 200) as u64;
             for _ in 0..2_000 {
                 let other = rng.below(others);
                 let count = wanted.entry(other).or_default();
@@ -145,7 +163,8 @@ mod tests {
                     .collect();
                 best.sort();
                 best.truncate(RELATED_KEPT_MAX);
-                assert_eq!(found.best, best, "turn {turn}");
+                let told = &found.best[..found.best.len().min(RELATED_KEPT_MAX)];
+                assert_eq!(told, best, "turn {turn}");
             }
         }
     }

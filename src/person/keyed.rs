@@ -331,10 +331,10 @@ impl Keyed {
         // As of the end of the epoch, before which a window may still lose something.
         let end = frame.next_watermark.saturating_sub(1);
         self.compared.say(&mut person, slot, frame.plan, end);
-        let kinds = events.iter().map(|event| event.kind);
-        if recheck <= end || !answers.is_empty() || lists::concern(frame.plan, kinds) {
-            self.relations.say(&mut person, slot, frame.plan, end);
-        }
+        // Where all conditions were asked again, it is not known any more when a list changes by itself.
+        let anything = recheck <= end || person.recheck > recheck || !answers.is_empty();
+        let because = (!anything).then_some(events);
+        self.relations.say(&mut person, slot, frame.plan, end, because);
         self.relations.keep_forwards(frame.plan, &mut self.effects);
         if !self.effects.is_empty() {
             emit(&person.id, leaf_hash(&person.id), &mut self.effects);
@@ -427,7 +427,7 @@ impl Keyed {
         let mut person = self.table.take(slot);
         self.compared.arrive(&mut person, slot, frame);
         let end = frame.next_watermark.saturating_sub(1);
-        self.relations.say(&mut person, slot, frame.plan, end);
+        self.relations.say(&mut person, slot, frame.plan, end, None);
         self.show_and_put_back(frame, slot, person);
     }
 

@@ -4,10 +4,9 @@ use super::eval::{Cx, Val};
 use super::{Person, facts};
 use crate::catalogue::number;
 use crate::define::plan::expr::BasketField;
-use crate::define::plan::{CataloguePlan, FactId, FactRule, Plan};
-use crate::event::Value;
+use crate::define::plan::{CataloguePlan, FactId, FactRule, Kinds, Plan};
+use crate::event::{Event, Value};
 use crate::limits::RELATED_OF_MAX;
-use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 /// What one person has said: fact and product, in order.
@@ -36,15 +35,28 @@ impl Lists {
     }
 }
 
-/// Says what is otherwise than it was said before, as of `now`. Notes when a value will change by itself.
-pub(super) fn say(person: &mut Person, plan: &Plan, now: i64, to: &mut impl Hears) {
+/// Says what is otherwise than it was said before, as of `now`: of the facts that these events may have changed, or of all. Notes when
+/// a value will change by itself.
+pub(super) fn say(
+    person: &mut Person,
+    plan: &Plan,
+    now: i64,
+    events: Option<&[Event]>,
+    to: &mut impl Hears,
+) {
     let Some(catalogue) = &plan.catalogue else { return take_back(person, to) };
+    let concerns = |kinds: &Kinds| {
+        events.is_none_or(|events| events.iter().any(|event| kinds.has(event.kind)))
+    };
+    if events.is_some() && !catalogue.listed.iter().any(|(_, kinds)| concerns(kinds)) {
+        return;
+    }
     let now = now.max(person.now);
+    let mut said = person.lists.take().unwrap_or_default();
     let cx = Cx::of(plan, person, now);
-    let lists = lists(&cx, catalogue, to);
+    let lists = lists(&cx, catalogue, &said, concerns, to);
     let recheck = cx.recheck.get();
     person.recheck = person.recheck.min(recheck);
-    let mut said = person.lists.take().unwrap_or_default();
     change(&said, &lists, to);
     if !lists.is_empty() {
         *said = lists;
@@ -66,22 +78,38 @@ pub(super) fn take_back(person: &mut Person, to: &mut impl Hears) {
     }
 }
 
-fn lists(cx: &Cx, catalogue: &CataloguePlan, to: &mut impl Hears) -> Lists {
+/// What there is to say: read of the facts that are concerned, of the others as it was.
+fn lists(
+    cx: &Cx,
+    catalogue: &CataloguePlan,
+    before: &Lists,
+    concerns: impl Fn(&Kinds) -> bool,
+    to: &mut impl Hears,
+) -> Lists {
     let mut lists = Lists::default();
-    for &fact in &catalogue.listed {
-        let products: Vec<u64> = products(cx, fact)
-            .iter()
-            .map(|name| {
-                let number = number(name);
+    let mut products: Vec<u64> = Vec::new();
+    for (fact, kinds) in &catalogue.listed {
+        let relations = (0..).zip(&catalogue.related).filter(|(_, of)| **of == Some(*fact));
+        let known = of(&before.has, fact.0);
+        if !concerns(kinds) {
+            lists.has.extend_from_slice(known);
+            relations.for_each(|(it, _)| lists.together.extend(of(&before.together, it)));
+            continue;
+        }
+        products.clear();
+        read(cx, *fact, &mut |name| {
+            let number = number(name);
+            // Whoever has been told of a product knows its name.
+            if known.binary_search(&(fact.0, number)).is_err() {
                 to.name(number, name);
-                number
-            })
-            .collect();
-        for (relation, _) in (0..).zip(&catalogue.related).filter(|(_, of)| **of == Some(fact)) {
+            }
+            products.push(number);
+        });
+        for (relation, _) in relations {
             let last = &products[products.len().saturating_sub(RELATED_OF_MAX)..];
             lists.together.extend(last.iter().map(|product| (relation, *product)));
         }
-        lists.has.extend(products.into_iter().map(|product| (fact.0, product)));
+        lists.has.extend(products.iter().map(|product| (fact.0, *product)));
     }
     lists.has.sort_unstable();
     lists.has.dedup();
@@ -90,37 +118,47 @@ fn lists(cx: &Cx, catalogue: &CataloguePlan, to: &mut impl Hears) -> Lists {
     lists
 }
 
-/// The products that a fact holds; those of a keyed one for all keys.
-fn products(cx: &Cx, fact: FactId) -> Vec<CompactString> {
+/// The part of a list that belongs to one fact, or to one relation.
+fn of<K: Ord + Copy>(list: &[(K, u64)], whose: K) -> &[(K, u64)] {
+    let begin = list.partition_point(|(known, _)| *known < whose);
+    let end = list.partition_point(|(known, _)| *known <= whose);
+    &list[begin..end]
+}
+
+/// The products that a fact holds, by name; those of a keyed one for all keys.
+fn read(cx: &Cx, fact: FactId, each: &mut impl FnMut(&str)) {
     let plan = &cx.plan.facts[usize::from(fact.0)];
-    let read = |cx: &Cx| -> Vec<CompactString> {
-        let value = match plan.rule {
-            FactRule::Basket(_) => facts::read_basket(cx, fact, BasketField::ProductIds),
-            _ => facts::read(cx, fact),
-        };
-        let mut names = Vec::new();
-        let mut add = |value: &Value| names.extend(value.key());
-        match value {
-            Val::List(items) => items.iter().for_each(&mut add),
-            other => other.into_value().each(&mut add),
-        }
-        names
-    };
     if plan.per.is_none() {
-        return read(cx);
+        return read_one(cx, fact, each);
     }
-    let keys = facts::keys(cx.person, fact);
-    let of_key = |key: &CompactString| {
-        let keyed = Cx { key: Some(key), ..Cx::of(cx.plan, cx.person, cx.now) };
-        let found = read(&keyed);
+    for key in facts::keys(cx.person, fact) {
+        let keyed = Cx { key: Some(&key), ..Cx::of(cx.plan, cx.person, cx.now) };
+        read_one(&keyed, fact, each);
         cx.recheck_at(keyed.recheck.get());
-        found
+    }
+}
+
+fn read_one(cx: &Cx, fact: FactId, each: &mut impl FnMut(&str)) {
+    let value = match cx.plan.facts[usize::from(fact.0)].rule {
+        FactRule::Basket(_) => facts::read_basket(cx, fact, BasketField::ProductIds),
+        _ => facts::read(cx, fact),
     };
-    keys.iter().flat_map(of_key).collect()
+    let mut add = |value: &Value| match value {
+        Value::Str(name) if !name.is_empty() => each(name),
+        other => other.key().iter().for_each(|name| each(name)),
+    };
+    match value {
+        Val::List(items) => items.iter().for_each(|item| item.each(&mut add)),
+        Val::Items(items) => items.iter().for_each(|item| item.each(&mut add)),
+        other => other.into_value().each(&mut add),
+    }
 }
 
 /// Says what lies between two lists.
 fn change(before: &Lists, after: &Lists, to: &mut impl Hears) {
+    if before == after {
+        return;
+    }
     let gone = |it: &&(u16, u64)| after.has.binary_search(it).is_err();
     before.has.iter().filter(gone).for_each(|&(fact, product)| to.has(fact, product, false));
     let new = |it: &&(u16, u64)| before.has.binary_search(it).is_err();
@@ -151,9 +189,4 @@ pub(super) fn is_new(plan: &Plan, before: &Plan) -> bool {
     let known =
         |catalogue: &Option<CataloguePlan>| catalogue.clone().map(|it| (it.listed, it.related));
     plan.catalogue.is_some() && known(&plan.catalogue) != known(&before.catalogue)
-}
-
-/// Whether events can change what a person says.
-pub(super) fn concern(plan: &Plan, mut kinds: impl Iterator<Item = crate::event::Kind>) -> bool {
-    plan.catalogue.as_ref().is_some_and(|it| kinds.any(|kind| it.listed_by.has(kind)))
 }

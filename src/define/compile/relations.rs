@@ -274,21 +274,22 @@ impl<'a> Compiler<'a> {
             .into();
         let told = notices.iter().flat_map(|notice| &notice.to).copied();
         let listed: BTreeSet<FactId> = told.chain(related.iter().flatten().copied()).collect();
-        let mut listed_by = Kinds::default();
-        for fact in &listed {
-            let kinds = match &self.facts[usize::from(fact.0)].rule {
-                FactRule::Trait { .. } => continue,
-                FactRule::Fold(fold) => [&fold.on, &fold.minus, &fold.until],
-                FactRule::Basket(basket) => [&basket.on, &basket.minus, &basket.until],
-            };
-            kinds.iter().for_each(|kinds| listed_by.extend(kinds));
-        }
-        if self.emits(&listed_by) {
-            // What a journey emits comes about in the middle of any step.
-            listed_by = Kinds::any();
-        }
-        let listed = listed.into_iter().collect();
-        Some(CataloguePlan { kind, product, accessory_of, notices, related, listed, listed_by })
+        let listed = listed.into_iter().map(|fact| (fact, self.changed_by(fact))).collect();
+        Some(CataloguePlan { kind, product, accessory_of, notices, related, listed })
+    }
+
+    /// The events of a step that can change a fact.
+    fn changed_by(&self, fact: FactId) -> Kinds {
+        let kinds = match &self.facts[usize::from(fact.0)].rule {
+            // Whatever is said about the person.
+            FactRule::Trait { .. } => return Kinds::any(),
+            FactRule::Fold(fold) => [&fold.on, &fold.minus, &fold.until],
+            FactRule::Basket(basket) => [&basket.on, &basket.minus, &basket.until],
+        };
+        let mut changed_by = Kinds::default();
+        kinds.iter().for_each(|kinds| changed_by.extend(kinds));
+        // What a journey emits comes about in the middle of any step.
+        if self.emits(&changed_by) { Kinds::any() } else { changed_by }
     }
 
     /// Whether a journey emits one of these events.

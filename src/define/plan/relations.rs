@@ -27,10 +27,8 @@ pub struct CataloguePlan {
     pub notices: Vec<NoticePlan>,
     /// By [`Relation`], the fact whose products belong together when one person has them.
     pub related: Vec<Option<FactId>>,
-    /// All facts that make a product somebody's concern, in order.
-    pub listed: Vec<FactId>,
-    /// Events that can change one of them.
-    pub listed_by: Kinds,
+    /// All facts that make a product somebody's concern, in order, with the events that can change them.
+    pub listed: Vec<(FactId, Kinds)>,
 }
 
 /// A change of a product that persons are told of.

@@ -31,8 +31,14 @@ impl Entries {
         if self.reset.is_some_and(|reset| time < reset) {
             return;
         }
-        let at = self.list.partition_point(|entry| entry.time <= time);
-        self.list.insert(at, Entry { time, minus, value });
+        let entry = Entry { time, minus, value };
+        match self.list.back() {
+            Some(last) if last.time > time => {
+                let at = self.list.partition_point(|entry| entry.time <= time);
+                self.list.insert(at, entry);
+            }
+            _ => self.list.push_back(entry),
+        }
         self.minuses |= minus;
         if self.list.len() > ENTRIES_MAX {
             self.list.pop_front();
@@ -41,8 +47,7 @@ impl Entries {
 
     /// Forgets what lies at or before `time`.
     pub(super) fn reset(&mut self, time: i64) {
-        let gone = self.list.partition_point(|entry| entry.time <= time);
-        self.list.drain(..gone);
+        self.list.drain(..self.until(time));
         self.reset = self.reset.max(Some(time));
     }
 
@@ -70,19 +75,29 @@ impl Entries {
         let (from, turn) = match window {
             None => (0, None),
             Some(Window::Sliding(length)) => {
-                let from = self.list.partition_point(|entry| entry.time <= now - length);
+                let from = self.until(now.saturating_sub(length));
                 (from, self.list.get(from).map(|entry| entry.time + length))
             }
             Some(Window::Calendar(_)) if self.list.is_empty() => (0, None),
             Some(Window::Calendar(period)) => {
                 let zone = zone();
                 let start = zone.period_start(now, period);
-                let from = self.list.partition_point(|entry| entry.time < start);
+                let from = self.until(start.saturating_sub(1));
                 let turn = (from < self.list.len()).then(|| zone.next_period(now, period));
                 (from, turn)
             }
         };
         (self.list.range(from..), turn)
+    }
+
+    /// How many entries lie at or before `time`. Mostly it is none, which is seen at once.
+    fn until(&self, time: i64) -> usize {
+        match self.list.front() {
+            Some(first) if first.time <= time => {
+                self.list.partition_point(|entry| entry.time <= time)
+            }
+            _ => 0,
+        }
     }
 
     /// Whether any entry takes away; if not, the number of entries is the count.
@@ -101,7 +116,6 @@ impl Entries {
             Some(Window::Calendar(Period::Month)) => 32 * DAY,
             Some(Window::Calendar(Period::Year)) => 367 * DAY,
         };
-        let gone = self.list.partition_point(|entry| entry.time <= now.saturating_sub(reach));
-        self.list.drain(..gone);
+        self.list.drain(..self.until(now.saturating_sub(reach)));
     }
 }

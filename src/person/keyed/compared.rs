@@ -169,7 +169,7 @@ impl Keyed {
             self.touch(slot);
             let mut person = self.table.take(slot);
             self.compared.say(&mut person, slot, plan, now.saturating_sub(1));
-            self.relations.say(&mut person, slot, plan, now.saturating_sub(1));
+            self.relations.say(&mut person, slot, plan, now.saturating_sub(1), None);
             self.put_back(&frame, slot, person);
         }
     }

@@ -113,11 +113,18 @@ impl Relations {
         Saying { place: (place(leaf_hash(&person.id)), slot), relations: self }
     }
 
-    /// Lets a person say what it has otherwise than before, as of an instant.
-    pub(super) fn say(&mut self, person: &mut Person, slot: u32, plan: &Plan, now: i64) {
+    /// Lets a person say what it has otherwise than before, as of an instant: because of events, or whatever it was.
+    pub(super) fn say(
+        &mut self,
+        person: &mut Person,
+        slot: u32,
+        plan: &Plan,
+        now: i64,
+        events: Option<&[Event]>,
+    ) {
         if plan.catalogue.is_some() || person.lists.is_some() {
             let mut saying = self.saying(person, slot);
-            lists::say(person, plan, now, &mut saying);
+            lists::say(person, plan, now, events, &mut saying);
         }
     }
 
