@@ -84,10 +84,14 @@ fn caps_hold(plan: &Plan, ending: &Ending, decisions: &[Line]) -> Result<(), Str
     let zoned = ending.persons.iter().filter(|person| person.has_own_zone());
     let zoned: BTreeSet<&str> = zoned.map(|person| person.id.as_str()).collect();
     for (person, sends) in sends {
-        for cap in &plan.policy.caps {
-            let counted = sends.iter().filter(|(_, send)| cap.counts[send.0 as usize]);
-            let times: Vec<i64> = counted.map(|(at, _)| *at).collect();
-            for (first, last) in times.iter().zip(times.iter().skip(cap.max)) {
+        for (number, cap) in plan.policy.caps.iter().enumerate() {
+            let counted: Vec<&(i64, SendId)> =
+                sends.iter().filter(|(_, send)| cap.counts[send.0 as usize]).collect();
+            for ((first, _), (last, send)) in counted.iter().zip(counted.iter().skip(cap.max)) {
+                // What only counts goes all the same.
+                if !plan.sends[usize::from(send.0)].gates.caps.contains(&number) {
+                    continue;
+                }
                 let broken = match cap.window {
                     Window::Sliding(length) => last - first < length,
                     // Whose clock is not the policy's may have changed it in between.

@@ -143,20 +143,23 @@ impl Stage {
         Ok(())
     }
 
-    /// Takes in what is at hand and lets time pass up to `until`. Where persons are compared with one another, an epoch is a
-    /// millisecond in which something happens.
+    /// Takes in what is at hand and lets time pass up to `until`. Where persons hear of one another, an epoch is a millisecond in
+    /// which something happens, what is heard among it.
     fn happen(&mut self, until: i64) {
         if !self.plan.feeds_back() {
             return self.epoch(until);
         }
-        let mut rounds = 0;
+        let (mut rounds, mut heard) = (0, false);
         loop {
-            let next = self.keyed.earliest_timer().max(self.watermark);
-            let next = if self.events.is_empty() { next } else { self.watermark.max(self.now) };
+            let next = match (heard, self.events.is_empty()) {
+                (true, _) => self.watermark,
+                (_, false) => self.watermark.max(self.now),
+                _ => self.keyed.earliest_timer().max(self.watermark),
+            };
             let end = until.min(next.saturating_add(1));
             self.epoch(end);
             let feedback = self.feedback();
-            let heard = !feedback.is_empty();
+            heard = !feedback.is_empty();
             self.keyed.hear(feedback);
             rounds += u64::from(end >= until);
             if end >= until && (!heard || rounds > ROUNDS_AFTER_END_MAX) {
@@ -321,7 +324,7 @@ impl Stage {
                 && word == verdict
                 && send.channel == channel
                 && send.template == template
-                && at.is_none_or(|at| at == decision.time)
+                && at.is_none_or(|at| at == decision.time - decision.time.rem_euclid(SECOND))
                 && because.is_none_or(|because| reason.as_deref() == Some(because))
         };
         let Some(found) = self.decisions.iter().position(wanted) else {

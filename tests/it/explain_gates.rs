@@ -105,7 +105,8 @@ fn all_that_concern_it(
     assert_eq!(rules("suppressed by"), segments, "{context}");
     let quiet = policy.quiet_hours.iter().filter(|rule| concerns(&rule.scope, message));
     assert_eq!(rules("quiet hours").len(), quiet.count(), "{context}");
-    let caps = policy.caps.iter().filter(|cap| counts(cap, message)).count();
+    let holds = |cap: &&Cap| counts(cap, message) && !excepted(&cap.only_counts, message);
+    let caps = policy.caps.iter().filter(holds).count();
     assert_eq!(rules("cap").len(), caps, "{context}");
     let gaps = policy.gaps.iter().filter(|gap| concerns(&gap.scope, message)).count();
     assert_eq!(rules("gap").len(), gaps, "{context}");

@@ -76,7 +76,7 @@ fn what_came_due_in_an_outage_is_asked_again_when_it_is_over() {
     // Nothing bought: the reminder goes when Kairos is back.
     assert_eq!(catch_up("", "12:00"), ["11:00 defer catching up", "12:00 send "]);
     // Back too late for it to make sense.
-    assert_eq!(catch_up("", "15:00"), ["11:00 defer catching up", "15:00 drop expired"]);
+    assert_eq!(catch_up("", "15:00"), ["11:00 defer catching up", "14:00 drop expired"]);
     // History is decided at its own time.
     let history = after_an_outage("Order Completed at 11:30", "12:00", Backlog::History);
     assert_eq!(history, ["11:00 send "]);

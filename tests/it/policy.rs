@@ -341,3 +341,91 @@ journeys: { a: { enter: { on: A, again: always }, steps: [ { send: { channel: em
     lines.push(event("A", "userId:u", MARCH + 240_000, ""));
     assert_eq!(triggers(pack, &lines).len(), 2);
 }
+
+#[test]
+fn what_waits_is_dropped_when_it_is_worth_nothing_any_more() {
+    hold(
+        r#"
+policy:
+  quiet_hours: { from: "21:00", to: "08:00", channels: [sms] }
+  caps: [ { channel: push, max: 1, per: week, on_limit: wait } ]
+journeys:
+  text:
+    enter: { on: Text }
+    valid_for: 1h
+    steps:
+      - send: { channel: sms, template: t }
+      - send: { channel: push, template: p }
+      - send: { channel: email, template: m }
+tests:
+  - name: its instance goes on then, and not in the morning or next week
+    script: |
+      12:00  anna  Text
+      22:00  anna  Text
+      22:59
+      expect anna send sms t at day 1 12:00
+      expect anna send push p at day 1 12:00
+      expect anna send email m at day 1 12:00
+      expect anna defer sms t because quiet hours
+      expect nothing
+      +2h
+      expect anna drop sms t at day 1 23:00 because expired
+      expect anna defer push p at day 1 23:00 because cap push 1 per week
+      expect anna drop push p at day 2 00:00 because expired
+      expect anna send email m at day 2 00:00
+"#,
+    );
+}
+
+#[test]
+fn some_only_count_in_a_cap() {
+    hold(
+        r#"
+policy:
+  caps: [ { channel: email, max: 2, per: day, only_counts: [transactional, urgent] } ]
+journeys:
+  order: { enter: { on: Order, again: always }, steps: [ { send: { channel: email, template: o, purpose: transactional } } ] }
+  alarm: { enter: { on: Alarm, again: always }, steps: [ { send: { channel: email, template: a, tags: [urgent] } } ] }
+  offer: { enter: { on: Offer, again: always }, steps: [ { send: { channel: email, template: f } } ] }
+tests:
+  - name: they go whatever is full, and the others do not after them
+    script: |
+      09:00  anna  Order
+      10:00  anna  Alarm
+      11:00  anna  Offer
+      12:00  anna  Order
+      13:00
+      expect anna send email o
+      expect anna send email a
+      expect anna drop email f because cap email 2 per day
+      expect anna send email o
+      day 2 09:00  anna  Offer
+      day 2 10:00  anna  Order
+      day 2 11:00  anna  Offer
+      expect anna send email f
+      expect anna send email o
+      expect anna drop email f because cap email 2 per day
+"#,
+    );
+}
+
+#[test]
+fn places_of_a_throttle_are_given_within_a_moment_however_far_a_script_goes() {
+    hold(
+        r#"
+policy: { throttle: { channel: sms, max: 1, per: minute } }
+journeys:
+  later: { enter: { on: Start }, steps: [ { wait: 1d }, { send: { channel: sms, template: t, valid_for: 10m } } ] }
+tests:
+  - name: one goes at once, the next a minute later
+    script: |
+      09:00  anna  Start
+      09:00  bert  Start
+      +5d
+      expect anna defer sms t
+      expect bert defer sms t
+      expect anna send sms t at day 2 09:00
+      expect bert send sms t at day 2 09:01
+"#,
+    );
+}

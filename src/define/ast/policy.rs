@@ -154,6 +154,8 @@ pub struct Cap {
     pub on_limit: OnLimit,
     /// Tags or purposes that neither count nor are held.
     pub except: Vec<Name>,
+    /// Tags or purposes that count, and are not held.
+    pub only_counts: Vec<Name>,
 }
 
 /// `on_limit:`: what becomes of a message beyond a cap.

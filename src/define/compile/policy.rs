@@ -159,9 +159,9 @@ impl Compiler<'_> {
                 counts.push(concerns);
             }
             for (send, concerns) in self.sends.iter_mut().zip(&counts) {
-                if *concerns {
+                send.gates.counted |= concerns;
+                if *concerns && !excepted(&cap.only_counts, send) {
                     send.gates.caps.push(at);
-                    send.gates.counted = true;
                 }
             }
             plans.push(CapPlan {
@@ -256,7 +256,7 @@ impl Compiler<'_> {
             .flat_map(|send| send.tags.iter().chain([&send.purpose]).cloned())
             .collect();
         let named_labels = (written.caps.iter())
-            .flat_map(|cap| cap.except.iter().chain(&cap.tag))
+            .flat_map(|cap| cap.except.iter().chain(&cap.only_counts).chain(&cap.tag))
             .chain(written.consent.iter().filter_map(|rule| rule.purpose.as_ref()))
             .chain(written.caps.iter().filter_map(|cap| cap.purpose.as_ref()))
             .chain(written.throttles.iter().flat_map(|rule| &rule.except))

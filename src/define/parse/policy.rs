@@ -57,7 +57,17 @@ pub(super) const QUIET_HOURS: Shape = Shape {
 pub(super) const CAP: Shape = Shape {
     what: "a cap",
     keys: &[
-        "name", "channel", "tag", "purpose", "journey", "max", "over", "per", "on_limit", "except",
+        "name",
+        "channel",
+        "tag",
+        "purpose",
+        "journey",
+        "max",
+        "over",
+        "per",
+        "on_limit",
+        "except",
+        "only_counts",
     ],
     required: &["max"],
     excludes: &[("over", "per")],
@@ -193,11 +203,11 @@ fn suppress(r: &mut Reader, node: &Node) -> Option<Suppress> {
 
 fn scope(r: &mut Reader, fields: &Fields) -> Scope {
     let channels = fields.get("channels").map(|n| r.words(n, "a channel")).unwrap_or_default();
-    Scope { channels, except: except(r, fields) }
+    Scope { channels, except: labels(r, fields, "except") }
 }
 
-fn except(r: &mut Reader, fields: &Fields) -> Vec<Name> {
-    fields.get("except").map(|n| r.words(n, "a tag or a purpose")).unwrap_or_default()
+fn labels(r: &mut Reader, fields: &Fields, key: &str) -> Vec<Name> {
+    fields.get(key).map(|n| r.words(n, "a tag or a purpose")).unwrap_or_default()
 }
 
 /// `12-25`, or a date.
@@ -264,7 +274,7 @@ fn gap(r: &mut Reader, node: &Node) -> Option<Gap> {
 fn throttle(r: &mut Reader, node: &Node) -> Option<Throttle> {
     use crate::time::{DAY, HOUR, MINUTE, SECOND};
     let fields = r.fields(node, node.span, &THROTTLE)?;
-    let except = except(r, &fields);
+    let except = labels(r, &fields, "except");
     let units = [("second", SECOND), ("minute", MINUTE), ("hour", HOUR), ("day", DAY)];
     let per = fields.get("per").and_then(|n| r.choice(n, &units));
     let max = fields.get("max").and_then(|n| r.integer(n, "max", 1, THROTTLE_MAX));
@@ -352,7 +362,8 @@ fn cap(r: &mut Reader, node: &Node) -> Option<Cap> {
         purpose: one(r, "purpose", "a purpose"),
         journey: one(r, "journey", "a journey"),
         on_limit: fields.get("on_limit").and_then(|n| r.choice(n, &ON_LIMIT)).unwrap_or_default(),
-        except: except(r, &fields),
+        except: labels(r, &fields, "except"),
+        only_counts: labels(r, &fields, "only_counts"),
         max: max?,
         window: over.or(per)?,
     })

@@ -60,7 +60,14 @@ pub(super) fn decide(message: &Message, clock: i64) -> Verdict {
         .or_else(|| sends::gaps(message))
         .or_else(|| catching_up(message, clock))
         .or_else(|| throttled(message));
-    held.unwrap_or_else(|| Verdict::of(Outcome::Send))
+    let mut verdict = held.unwrap_or_else(|| Verdict::of(Outcome::Send));
+    // Whatever it waits for: once it is worth nothing any more, it is dropped, and its instance goes on.
+    if let Outcome::Defer { until, .. } = &mut verdict.outcome
+        && verdict.ask.is_none()
+    {
+        *until = (*until).min(message.worthless_at());
+    }
+    verdict
 }
 
 /// Whether what a message waits for has not ended yet.
@@ -77,12 +84,16 @@ impl<'a> Message<'a> {
         self.person.now
     }
 
-    /// It waits until something ends that has no time, or until it is worth nothing any more.
-    fn hold(&self, reason: Reason) -> Verdict {
+    /// The first instant at which it is worth nothing any more.
+    fn worthless_at(&self) -> i64 {
         let valid_for = self.rules().valid_for.unwrap_or(NEVER);
-        let until = self.due.saturating_add(valid_for).saturating_add(1);
-        Verdict { held: true, ..defer(until, reason) }
+        self.due.saturating_add(valid_for).saturating_add(1)
     }
+}
+
+/// It waits until something ends that has no time.
+fn hold(reason: Reason) -> Verdict {
+    Verdict { held: true, ..defer(NEVER, reason) }
 }
 
 fn drop(reason: Reason) -> Verdict {
@@ -103,8 +114,7 @@ fn limit(on_limit: OnLimit, until: i64, reason: Reason) -> Verdict {
 }
 
 fn expired(message: &Message) -> Option<Verdict> {
-    let valid_for = message.rules().valid_for?;
-    (message.now() - message.due > valid_for).then(|| drop(Reason::Expired))
+    (message.now() >= message.worthless_at()).then(|| drop(Reason::Expired))
 }
 
 fn hold_out(message: &Message) -> Option<Verdict> {
@@ -179,7 +189,7 @@ fn suppression(message: &Message) -> Option<Verdict> {
     let mut by = rules.gates.suppressed_by.iter();
     let by = by.find(|&&segment| message.person.is_member(segment))?;
     let reason = Reason::Suppressed(*by);
-    Some(if rules.waits_out { message.hold(reason) } else { drop(reason) })
+    Some(if rules.waits_out { hold(reason) } else { drop(reason) })
 }
 
 /// Of the journeys of a group, a person hears of the most important one that is open.
@@ -198,7 +208,7 @@ fn exclusion(message: &Message) -> Option<Verdict> {
         let others = person.instances.iter().filter(other).map(|it| it.journey);
         let first = others.min_by_key(|it| plan.journeys[usize::from(it.0)].order())?;
         let reason = Reason::Excluded(first);
-        Some(if group.waits { message.hold(reason) } else { drop(reason) })
+        Some(if group.waits { hold(reason) } else { drop(reason) })
     })
 }
 
@@ -224,7 +234,12 @@ fn look_ahead(message: &Message) -> Option<Verdict> {
 fn next_message(plan: &Plan, instance: &Instance) -> Option<i64> {
     let program = &plan.journeys[usize::from(instance.journey.0)].program;
     match instance.phase {
-        Phase::Deferred { until, .. } => Some(until),
+        Phase::Deferred { due, until } => {
+            let Op::Send(send) = program.get(usize::from(instance.place))?.op else { return None };
+            let valid_for = plan.sends[usize::from(send.0)].valid_for.unwrap_or(NEVER);
+            // One that is only dropped then is nothing to wait for.
+            (until.saturating_sub(due) <= valid_for).then_some(until)
+        }
         Phase::Waiting { until } | Phase::Quiet { until } => {
             let mut place = usize::from(instance.place) + 1;
             while let Op::Jump(target) = program.get(place)?.op {

@@ -60,6 +60,11 @@ impl Person<'_> {
             true => self.verdict(instance, send, &message, due),
             false => Verdict::Drop("limit".to_string()),
         };
+        let worthless = worthless(instance, send, due);
+        let verdict = match verdict {
+            Verdict::Defer(reason, until) => Verdict::Defer(reason, until.min(worthless)),
+            other => other,
+        };
         let (age, text) = (instance.age, decision_text(instance, send, &verdict, due));
         self.messages_now += 1;
         self.record(&text);
@@ -196,7 +201,9 @@ impl Person<'_> {
 
     fn next_message(&self, instance: &Instance) -> Option<i64> {
         match (instance.step(), &instance.state) {
-            (Some(Step::Send(_)), State::Sending { until, held: false, .. }) => *until,
+            (Some(Step::Send(send)), State::Sending { due, until, held: false }) => {
+                until.filter(|until| *until < worthless(instance, send, *due))
+            }
             (Some(Step::Wait(wait)), State::Waiting { until })
                 if !matches!(wait, Wait::Event { .. }) =>
             {
@@ -225,8 +232,8 @@ impl Person<'_> {
     }
 
     fn verdict(&self, instance: &Instance, send: &Send, message: &Sent, due: i64) -> Verdict {
-        let valid_for = send.valid_for.as_ref().or(instance.journey.valid_for.as_ref());
-        if valid_for.is_some_and(|valid_for| self.now - due > valid_for.node) {
+        let worthless = worthless(instance, send, due);
+        if self.now >= worthless {
             return Verdict::Drop("expired".to_string());
         }
         if self.is_held_out(instance, message) {
@@ -235,7 +242,6 @@ impl Person<'_> {
         if !self.is_consented(send) {
             return Verdict::Drop("consent".to_string());
         }
-        let worthless = valid_for.map_or(i64::MAX, |valid_for| due + valid_for.node + 1);
         if let Some(segment) = self.suppressing(instance, message) {
             let reason = format!("suppressed by {segment}");
             return match send.waits_out {
@@ -262,7 +268,9 @@ impl Person<'_> {
             return Verdict::Defer(format!("waits for {name}"), at);
         }
         for cap in policy.map_or(&[][..], |policy| &policy.caps) {
-            if let Some(until) = self.capped_until(cap, message) {
+            if let Some(until) =
+                self.capped_until(cap, message).filter(|_| !message.is_excepted(&cap.only_counts))
+            {
                 let reason = format!("cap {}", cap_name(cap));
                 return match cap.on_limit {
                     OnLimit::Drop => Verdict::Drop(reason),
@@ -369,6 +377,12 @@ impl Sent {
     fn is_excepted(&self, except: &[Name]) -> bool {
         except.iter().any(|name| self.labels.contains(&name.node))
     }
+}
+
+/// When a message is worth nothing any more.
+fn worthless(instance: &Instance, send: &Send, due: i64) -> i64 {
+    let valid_for = send.valid_for.as_ref().or(instance.journey.valid_for.as_ref());
+    valid_for.map_or(i64::MAX, |valid_for| due + valid_for.node + 1)
 }
 
 fn is_about(concern: &Concern, message: &Sent) -> bool {

@@ -115,6 +115,13 @@ fn cap(rng: &mut Rng) -> String {
     let limits =
         ["", ", on_limit: drop", ", on_limit: wait", ", on_limit: wait", ", on_limit: exit"];
     let limit = one(rng, &limits);
-    let except = one(rng, &["", "", ", except: [transactional]"]);
+    let excepts = [
+        "",
+        "",
+        ", except: [transactional]",
+        ", only_counts: [transactional]",
+        ", only_counts: [offer]",
+    ];
+    let except = one(rng, &excepts);
     format!("    - {{ {about}max: {}, {window}{limit}{except} }}\n", rng.between(1, 3))
 }
