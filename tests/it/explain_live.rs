@@ -164,7 +164,12 @@ impl Shop {
 
     /// Somebody orders, now.
     fn order(&self, who: &str) {
-        let at = format(self.clock.wall());
+        self.order_at(who, self.clock.wall());
+    }
+
+    /// It is told now that somebody ordered.
+    fn order_at(&self, who: &str, at: i64) {
+        let at = format(at);
         let line = format!(
             r#"{{"type":"track","event":"Order Completed","userId":"{who}","messageId":"{who}{at}","timestamp":"{at}"}}"#
         );
@@ -238,6 +243,34 @@ fn an_instance_that_runs_is_asked_and_goes_on() {
     chain(&shop.model);
 }
 
+/// At the live edge events are taken in ahead of the watermark. What is told later of earlier is late, though its time was to come.
+#[test]
+fn what_was_taken_in_late_is_not_told_as_of_earlier() {
+    let shop = Shop::new();
+    let run = start(shop.job()).expect("it starts");
+    shop.wait("it is live", || run.is_live());
+    shop.order("anna");
+    shop.clock.advance(Duration::from_secs(10));
+    let second = shop.clock.wall();
+    for ago in [0, 2_000] {
+        let epochs = shop.model.committed(&topics().log).len();
+        shop.order_at("anna", second - ago);
+        let is_taken = || shop.model.committed(&topics().log).len() > epochs;
+        shop.wait("it is taken in", || is_taken() && run.in_flight() == 0);
+    }
+    assert!(run.watermark() < second - 2_000, "both were ahead of it");
+    run.control.stop();
+    ended(run, 0);
+    let orders = |at| {
+        let said = ask(shop.job(), "user:anna", (None, at)).expect("it is explained");
+        said["state"]["facts"]["orders"].clone()
+    };
+    assert_eq!(
+        (orders(Some(second - 1)), orders(Some(second)), orders(None)),
+        (1.into(), 3.into(), 3.into())
+    );
+}
+
 #[test]
 fn what_the_topics_have_not_kept_is_said_to_be_missing() {
     let shop = Shop::new();
@@ -288,7 +321,7 @@ fn an_answer_is_bounded_and_can_be_given_up() {
     let ask = |allowance: &Allowance| explain_live(shop.job(), &persons, &question, allowance);
     assert!(ask(&Allowance::all()).is_ok());
     let few = Allowance { notes: 10, ..Allowance::all() };
-    let error = ask(&few).err().expect("it is too much").to_string();
+    let error = ask(&few).expect_err("it is too much").to_string();
     assert!(error.contains("more than 10 notes"), "{error}");
     let given_up = Allowance::all();
     given_up.given_up.store(true, Ordering::Release);
