@@ -305,9 +305,11 @@ impl Ingest {
             watch.is_none_or(|watch| watch.takes(event, entry.number, entry.span.begin))
         };
         let reach = |lane: u16| entry.read.get(usize::from(lane)).map_or(i64::MIN, |it| it.offset);
+        // Nothing that it has read is taken in later; what was read ahead, while the log is repeated, may be much.
+        let high = entry.read.iter().map(|read| read.high).max().unwrap_or(i64::MIN);
         while let Some(first) = self.stash.first_entry() {
             let begins = first.key().saturating_mul(self.timeline.step);
-            if entry.backlog && begins >= entry.span.end {
+            if begins > high || entry.backlog && begins >= entry.span.end {
                 break;
             }
             let (step, held) = first.remove_entry();
