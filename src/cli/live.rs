@@ -5,7 +5,7 @@ mod definitions;
 use super::failure::{Failure, STOPPED};
 use super::{interrupt, pack};
 use crate::broker::kafka::Kafka;
-use crate::broker::{Broker, Topic};
+use crate::broker::{Broker, BrokerError, Topic};
 use crate::config::{Config, Level, LogFormat};
 use crate::dataflow::RunError;
 use crate::dataflow::live::{Bounds, LiveJob, LiveRun, Readers, start};
@@ -15,10 +15,11 @@ use crate::define::compile::Keep;
 use crate::define::definitions::Definitions;
 use crate::define::plan::Plan;
 use crate::epoch::Timeline;
+use crate::explain::{Allowance, explain_live};
 use crate::metrics::Metrics;
 use crate::metrics::outputs::Outputs;
 use crate::person::views::{Bounds as ViewBounds, Views};
-use crate::serve::{ServeConfig, Server, Shared};
+use crate::serve::{Explain, ServeConfig, Server, Shared};
 use crate::sink::Stream;
 use crate::sink::topics::Topics;
 use crate::store::Store;
@@ -38,6 +39,13 @@ const PATIENCE: Duration = Duration::from_millis(4_500);
 /// How long a run that was stopped may take to end before the process does.
 const LAST_WORD: Duration = Duration::from_millis(300);
 
+/// What may be kept of an answer to why while an instance runs beside it: bytes read ahead, identifiers that are named together,
+/// persons where others hear of them, and notes. Some hundred megabytes altogether at worst.
+const EXPLANATION_MEMORY: usize = 16 << 20;
+const EXPLANATION_IDENTIFIERS: usize = 1_000_000;
+const EXPLANATION_PERSONS: u64 = 200_000;
+const EXPLANATION_NOTES: usize = 100_000;
+
 /// Runs an instance as its configuration says.
 pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     let config = Config::load(path).map_err(|error| Failure::mistakes(error.to_string()))?;
@@ -50,45 +58,19 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     let loaded = files.and_then(|files| pack::compiled(&files, &name, Keep::Used));
     let (disk, checkpoint) = Disk::open(&config.kairos.state)?;
     let memory = config.limits.read_memory_mib << 20;
-    let broker = Kafka::new(&config.kafka.client_properties()).map_err(Failure::broker)?;
-    let broker: Arc<dyn Broker> = Arc::new(broker.buffering(memory));
-    let topics = topics(&config);
-    let prepare = preparing(&config, &topics, broker.clone());
+    let broker = connect(&config, memory).map_err(Failure::broker)?;
+    let prepare = preparing(&config, &topics(&config), broker.clone());
     // Those of definitions that the log has are there.
     if let Ok((_, plan)) = &loaded {
         prepare(plan).map_err(Failure::failed)?;
     }
     let checkpoint_epoch = checkpoint.as_ref().map(|checkpoint| checkpoint.epoch);
-    let clock = Arc::new(System::new());
-    let workers = config.kairos.worker_threads();
-    let metrics = Arc::new(Metrics::new(clock.clone(), workers));
-    let views =
-        Arc::new(Views::new(ViewBounds { only_wanted: true, ..ViewBounds::default() }, workers));
     let job = LiveJob {
-        name: config.kairos.name.clone(),
-        readers: readers(&config),
-        headers: config.inputs.iter().any(|input| input.format.wants_headers()),
         definitions: taken.clone().filter(|_| loaded.is_ok()),
-        keep: Keep::Used,
-        broker,
-        clock: clock.clone(),
-        inputs: config.inputs.iter().map(|input| input.topic.clone()).collect(),
-        topics,
-        workers,
-        timeline: Timeline { slack: config.time.slack_ms, step: config.time.step_ms },
-        backlog: config.time.backlog,
-        dedup_horizon: config.time.dedup_minutes * MINUTE,
         store: Some((Arc::new(disk) as Arc<dyn Store>, checkpoint)),
-        checkpoint_every: Duration::from_secs(config.kairos.checkpoint_seconds),
-        bounds: Bounds {
-            epochs: config.limits.epochs_in_flight,
-            events: config.limits.events_in_flight,
-            heavy_per_minute: u32::try_from(config.limits.heavy_identifier_per_minute)
-                .unwrap_or(u32::MAX),
-        },
-        metrics: metrics.clone(),
-        views: views.clone(),
+        ..job(&config, broker)
     };
+    let (clock, metrics, views) = (job.clock.clone(), job.metrics.clone(), job.views.clone());
     tracing::info!(name = job.name, checkpoint = checkpoint_epoch, "starting");
     let run = match (start(job), loaded) {
         (Err(RunError::NoDefinitions), Err(failure)) => return Err(failure),
@@ -112,6 +94,7 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     let (applying, shown) = (definers.clone(), outputs_of(&run));
     let shared = Shared::new(metrics.clone(), views, shown)
         .reporting(run.reports())
+        .explaining(explaining(&config))
         .applying(Box::new(move |files, only_check| applying.apply(files, only_check)));
     let shared = Arc::new(shared);
     let server = serve(&config, shared.clone())?;
@@ -133,6 +116,67 @@ pub(super) fn run(path: &Path) -> Result<u8, Failure> {
     };
     tracing::info!(events = counts.events, persons = counts.persons, "stopped");
     Ok(0)
+}
+
+fn connect(config: &Config, memory: usize) -> Result<Arc<dyn Broker>, BrokerError> {
+    let broker = Kafka::new(&config.kafka.client_properties())?;
+    Ok(Arc::new(broker.buffering(memory)))
+}
+
+/// What an instance is by its configuration, without definitions and without a store.
+fn job(config: &Config, broker: Arc<dyn Broker>) -> LiveJob {
+    let clock = Arc::new(System::new());
+    let workers = config.kairos.worker_threads();
+    let views = ViewBounds { only_wanted: true, ..ViewBounds::default() };
+    LiveJob {
+        name: config.kairos.name.clone(),
+        readers: readers(config),
+        headers: config.inputs.iter().any(|input| input.format.wants_headers()),
+        definitions: None,
+        keep: Keep::Used,
+        broker,
+        clock: clock.clone(),
+        inputs: config.inputs.iter().map(|input| input.topic.clone()).collect(),
+        topics: topics(config),
+        workers,
+        timeline: Timeline { slack: config.time.slack_ms, step: config.time.step_ms },
+        backlog: config.time.backlog,
+        dedup_horizon: config.time.dedup_minutes * MINUTE,
+        store: None,
+        checkpoint_every: Duration::from_secs(config.kairos.checkpoint_seconds),
+        bounds: Bounds {
+            epochs: config.limits.epochs_in_flight,
+            events: config.limits.events_in_flight,
+            heavy_per_minute: u32::try_from(config.limits.heavy_identifier_per_minute)
+                .unwrap_or(u32::MAX),
+        },
+        metrics: Arc::new(Metrics::new(clock, workers)),
+        views: Arc::new(Views::new(views, workers)),
+    }
+}
+
+/// An instance that may be running, to ask why it has done something.
+///
+/// # Errors
+/// The configuration is not one by which the cluster can be asked.
+pub(super) fn instance(config: &Config) -> Result<LiveJob, BrokerError> {
+    Ok(job(config, connect(config, EXPLANATION_MEMORY)?))
+}
+
+/// Answers why over HTTP, by connections of its own.
+fn explaining(config: &Config) -> Explain {
+    let config = config.clone();
+    Arc::new(move |question, given_up| {
+        let allowance = Allowance {
+            identifiers: EXPLANATION_IDENTIFIERS,
+            persons: EXPLANATION_PERSONS,
+            notes: EXPLANATION_NOTES,
+            given_up,
+        };
+        let job = instance(&config).map_err(RunError::Broker)?;
+        let person = std::slice::from_ref(&question.person);
+        explain_live(job, person, question, &allowance)?.remove(0)
+    })
 }
 
 /// What there is to see of the definitions in effect.

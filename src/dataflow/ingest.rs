@@ -5,7 +5,7 @@
 
 use crate::decode::{Decoder, is_blank};
 use crate::epoch::{Epochs, Placed, Span, Timeline};
-use crate::event::{Event, Kind, Origin, Reject};
+use crate::event::{Event, Origin, Reject};
 use crate::limits::ROUNDS_AFTER_END_MAX;
 use crate::person::watch::Watcher;
 use crate::source::{Chunk, Source, SourceError};
@@ -314,11 +314,8 @@ impl Ingest {
                 ignored += 1;
                 continue;
             }
-            if let (Some(watch), Ok(event)) = (&self.intake.watch, &event)
-                && event.kind == Kind::OTHER
-                && watch.concerns(event)
-            {
-                watch.keep_line(origin, bytes);
+            if let (Some(watch), Ok(event)) = (&self.intake.watch, &event) {
+                watch.keep_name(event, bytes);
             }
             events.push(event);
         }
@@ -352,7 +349,7 @@ impl Ingest {
                     last_epoch = last_epoch.max(epoch);
                     let begin = timeline.begin(epoch);
                     let watch = self.intake.watch.as_ref();
-                    let is_taken = watch.is_none_or(|watch| watch.takes(&event, begin));
+                    let is_taken = watch.is_none_or(|watch| watch.takes(&event, epoch, begin));
                     if is_taken && !done(epoch) {
                         handed.events.push((epoch, event));
                     }

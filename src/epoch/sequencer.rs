@@ -85,6 +85,16 @@ impl Sequencer {
         !self.replay.is_empty()
     }
 
+    /// Entries that are to be repeated after those that are.
+    pub fn repeat(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        self.replay.extend(entries);
+    }
+
+    /// How many entries of the log are still to be repeated.
+    pub fn to_repeat(&self) -> usize {
+        self.replay.len()
+    }
+
     /// How far each partition has to be read before the next entry of the log can be repeated.
     pub fn wanted(&self) -> Option<&[Read]> {
         self.replay.front().map(|entry| entry.read.as_slice())

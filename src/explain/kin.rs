@@ -4,7 +4,7 @@
 use super::NoAnswer;
 use crate::decode::{Decoder, is_blank};
 use crate::define::plan::Plan;
-use crate::event::Origin;
+use crate::event::{Event, Origin};
 use crate::person::watch::Watcher;
 use crate::source::Source;
 use compact_str::CompactString;
@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 /// Sets of identifiers that grow together.
 #[derive(Default)]
-struct Sets {
+pub(super) struct Sets {
     numbers: HashMap<CompactString, usize, foldhash::fast::FixedState>,
     /// By number: another one of the set, in the end the one by which the set is known.
     above: Vec<usize>,
@@ -42,6 +42,31 @@ impl Sets {
         let (a, b) = (self.top(a), self.top(b));
         self.above[a] = b;
     }
+
+    /// Takes in which identifiers an event names together.
+    pub(super) fn hear(&mut self, event: &Event) {
+        event.also.iter().for_each(|other| self.unite(&event.leaf, other));
+    }
+
+    /// How many identifiers have been named together with others.
+    pub(super) fn len(&self) -> usize {
+        self.above.len()
+    }
+
+    /// All that were ever named together with some identifiers, and these.
+    pub(super) fn with(mut self, identifiers: &[CompactString]) -> BTreeSet<CompactString> {
+        let mut own = BTreeSet::new();
+        for identifier in identifiers {
+            let known = self.numbers.contains_key(identifier);
+            let named = CompactString::from(Watcher::identifier(identifier));
+            let number = self.number(if known { identifier } else { &named });
+            own.insert(self.top(number));
+        }
+        let all: Vec<(CompactString, usize)> =
+            self.numbers.iter().map(|(id, number)| (id.clone(), *number)).collect();
+        let theirs = all.into_iter().filter(|(_, number)| own.contains(&self.top(*number)));
+        theirs.map(|(id, _)| id).collect()
+    }
 }
 
 /// The identifiers; only those themselves where every identifier is a person.
@@ -61,7 +86,7 @@ pub(super) fn of(
                 let origin = Origin { source: chunk.source, position };
                 let Ok(event) = decoder.decode(line, origin) else { continue };
                 if !decoder.ignores(&event) {
-                    event.also.iter().for_each(|other| sets.unite(&event.leaf, other));
+                    sets.hear(&event);
                 }
             }
             if chunk.last {
@@ -69,15 +94,5 @@ pub(super) fn of(
             }
         }
     }
-    let mut own = BTreeSet::new();
-    for identifier in identifiers {
-        let known = sets.numbers.contains_key(identifier);
-        let named = CompactString::from(Watcher::identifier(identifier));
-        let number = sets.number(if known { identifier } else { &named });
-        own.insert(sets.top(number));
-    }
-    let all: Vec<(CompactString, usize)> =
-        sets.numbers.iter().map(|(id, number)| (id.clone(), *number)).collect();
-    let theirs = all.into_iter().filter(|(_, number)| own.contains(&sets.top(*number)));
-    Ok(theirs.map(|(id, _)| id).collect())
+    Ok(sets.with(identifiers))
 }

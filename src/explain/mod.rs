@@ -1,17 +1,20 @@
 //! Why did somebody get a message, and why not? The input is run again through the engine itself, with a
 //! [`Watcher`] on the person: what is told is what was decided.
 //!
-//! In: a plan, an input that can be read again, a question. Out: JSON, with a timeline, the state at the end, and the answer. Where nobody
+//! In: a plan and an input that can be read again, or the log and the topics of a live instance; a question. Out: JSON, with a timeline, the state at the end, and the answer. Where nobody
 //! hears of others, only what happened under the person's own identifiers is run; else everything.
 
 mod answer;
 mod kin;
+mod live;
 mod state;
 mod timeline;
 pub mod words;
 
+pub use live::{Allowance, explain_live};
+
 use crate::dataflow::ingest::CHUNKS_PER_CHECKPOINT;
-use crate::dataflow::{Finished, Job, RunError, run_watched};
+use crate::dataflow::{Job, RunError, run_watched};
 use crate::define::diagnostic::nearest;
 use crate::define::plan::{Plan, Standing};
 use crate::epoch::Timeline;
@@ -23,6 +26,7 @@ use crate::time::format;
 use crate::time::zone::Zone;
 use compact_str::CompactString;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -73,13 +77,18 @@ pub enum NoAnswer {
     NotYet { person: CompactString, at: i64, first: i64 },
     #[error("the input begins at {}, after {}: nothing is known of that time", format(*.begin), format(*.at))]
     TooEarly { at: i64, begin: i64 },
+    #[error("{} has not come yet", format(*.at))]
+    NotCome { at: i64 },
+    #[error("there are more than {most} {what}, which is more than may be kept for this answer")]
+    TooMuch { most: u64, what: &'static str },
 }
 
 /// What a run has left, to be told.
 struct Told<'a> {
     plan: &'a Plan,
-    sources: &'a Sources,
-    formatter: Formatter,
+    sources: Arc<Sources>,
+    /// By the version of the plan.
+    formatters: Vec<(u16, Formatter)>,
     watch: &'a Watcher,
     notes: Vec<Note>,
     /// As it is at the end; nobody if it is not known any more.
@@ -107,17 +116,9 @@ pub fn explain_all(
     persons: &[CompactString],
     question: &Question,
 ) -> Result<Vec<Result<Value, NoAnswer>>, NoAnswer> {
-    if let Some(name) = &question.journey {
-        check_journey(plan, name)?;
-    }
-    let mut watch = Watcher::new(kin::of(plan, (input.open)()?, persons)?);
-    if !plan.feeds_back() {
-        watch = watch.alone();
-    }
-    if let Some(at) = question.at {
-        watch = watch.until(at);
-    }
-    let watch = Arc::new(watch);
+    check_journey(plan, question)?;
+    let kin = kin::of(plan, (input.open)()?, persons)?;
+    let watch = watcher(kin, plan.feeds_back(), question);
     let sources = input.names.iter().cloned().zip((input.open)()?).collect();
     let job = Job {
         plan: plan.clone(),
@@ -135,25 +136,58 @@ pub fn explain_all(
     let intake = run.intake.clone();
     let finished = run.join()?;
     let begin = intake.start.load(Ordering::Acquire);
-    let again = Again { plan, input, watch: &watch, finished: &finished, begin };
-    let of = |person: &CompactString| Question { person: person.clone(), ..question.clone() };
-    Ok(persons.iter().map(|person| again.tell(&of(person))).collect())
+    let (first, last) = watch.bounds();
+    let again = Again {
+        plans: std::slice::from_ref(plan),
+        sources: Arc::new(Sources::Files(input.names.clone())),
+        watch: &watch,
+        persons: &finished.persons,
+        reach: Reach { begin, first, last, lacks_before: None },
+        end: finished.end,
+    };
+    Ok(again.tell_all(persons, question))
+}
+
+/// What there is of an input.
+#[derive(Clone, Copy)]
+struct Reach {
+    /// The first instant of it; `i64::MAX` if it is empty.
+    begin: i64,
+    /// The first event of those who were asked about, and the last one of anybody.
+    first: Option<i64>,
+    last: Option<i64>,
+    /// The instant before which some of it is missing.
+    lacks_before: Option<i64>,
 }
 
 /// The input, run once more.
 struct Again<'a> {
-    plan: &'a Arc<Plan>,
-    input: &'a Input<'a>,
+    /// Those by which it was run, one after the other.
+    plans: &'a [Arc<Plan>],
+    sources: Arc<Sources>,
     watch: &'a Watcher,
-    finished: &'a Finished,
-    /// The first instant of the input.
-    begin: i64,
+    /// Those who were watched, as they are at the end.
+    persons: &'a [Person],
+    reach: Reach,
+    /// The instant at which time stands.
+    end: i64,
 }
 
 impl Again<'_> {
+    fn tell_all(
+        &self,
+        persons: &[CompactString],
+        question: &Question,
+    ) -> Vec<Result<Value, NoAnswer>> {
+        let of = |person: &CompactString| Question { person: person.clone(), ..question.clone() };
+        persons.iter().map(|person| self.tell(&of(person))).collect()
+    }
+
     /// What there is to tell of one person.
     fn tell(&self, question: &Question) -> Result<Value, NoAnswer> {
-        let Again { plan, input, watch, finished, begin } = *self;
+        let Again { watch, reach, .. } = *self;
+        let plan = self.plans.last().expect("something was run by some plan");
+        let begin = reach.begin;
         if let Some(at) = question.at.filter(|at| *at < begin && begin < i64::MAX) {
             return Err(NoAnswer::TooEarly { at, begin });
         }
@@ -165,26 +199,28 @@ impl Again<'_> {
             if let Some(at) = watch.erased_at(&person) {
                 return Err(NoAnswer::Erased { person, at });
             }
-            return Err(match (question.at, watch.bounds().0) {
+            return Err(match (question.at, reach.first) {
                 (Some(at), Some(first)) => NoAnswer::NotYet { person, at, first },
                 _ => NoAnswer::Nobody(person),
             });
         }
-        let person = finished.persons.iter().find(|person| person.id == id);
+        let person = self.persons.iter().find(|person| person.id == id);
         let zone = person.and_then(Person::own_zone).and_then(Zone::named);
-        let sources = Arc::new(Sources::Files(input.names.clone()));
-        let labels = Arc::new(Labels::new(plan));
+        let formatter = |plan: &Arc<Plan>| {
+            let labels = Arc::new(Labels::new(plan));
+            (plan.version, Formatter::new(plan.clone(), self.sources.clone(), labels))
+        };
         let told = Told {
             plan,
-            sources: &sources,
-            formatter: Formatter::new(plan.clone(), sources.clone(), labels),
+            sources: self.sources.clone(),
+            formatters: self.plans.iter().map(formatter).collect(),
             watch,
             notes,
             person,
             zone: zone.unwrap_or_else(|| plan.policy.zone.clone()),
-            end: finished.end,
+            end: self.end,
         };
-        Ok(told.all(&id, &identifiers, question, begin))
+        Ok(told.all(&id, &identifiers, question, &reach))
     }
 }
 
@@ -194,20 +230,22 @@ impl Told<'_> {
         id: &str,
         identifiers: &[CompactString],
         question: &Question,
-        begin: i64,
+        reach: &Reach,
     ) -> Value {
-        let last = self.watch.bounds().1;
         let timeline = self.timeline();
         let answer = question.journey.as_deref().map(|name| self.answer(name, &timeline));
         let mut all = json!({
             "person": id,
             "identifiers": identifiers,
             "time_zone": self.zone.name(),
-            "input": { "from": format(begin), "to": last.map(format) },
+            "input": { "from": format(reach.begin), "to": reach.last.map(format) },
             "as_of": format(self.end),
             "timeline": timeline,
             "state": self.state(),
         });
+        if let Some(at) = reach.lacks_before {
+            all["input"]["lacks_before"] = format(at).into();
+        }
         if let Some(answer) = answer {
             all["answer"] = answer;
         }
@@ -215,7 +253,18 @@ impl Told<'_> {
     }
 }
 
-fn check_journey(plan: &Plan, name: &str) -> Result<(), NoAnswer> {
+/// Watches some identifiers for a question. Where nobody hears of others, nothing but theirs is run.
+fn watcher(kin: BTreeSet<CompactString>, feeds_back: bool, question: &Question) -> Arc<Watcher> {
+    let watch = Watcher::new(kin);
+    let watch = if feeds_back { watch } else { watch.alone() };
+    Arc::new(match question.at {
+        Some(at) => watch.until(at),
+        None => watch,
+    })
+}
+
+fn check_journey(plan: &Plan, question: &Question) -> Result<(), NoAnswer> {
+    let Some(name) = &question.journey else { return Ok(()) };
     if plan.journey_named(name).is_some() {
         return Ok(());
     }
@@ -225,7 +274,7 @@ fn check_journey(plan: &Plan, name: &str) -> Result<(), NoAnswer> {
         Some(near) => format!("did you mean \"{near}\"?"),
         None => format!("there are {}", names.join(", ")),
     };
-    Err(NoAnswer::NoJourney { name: name.to_owned(), hint })
+    Err(NoAnswer::NoJourney { name: name.clone(), hint })
 }
 
 /// Where the lines of the run go.

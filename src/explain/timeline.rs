@@ -122,7 +122,7 @@ impl Told<'_> {
                 "before": value(before),
                 "after": value(after),
             })],
-            Noted::Effect(effect) => self.effect(person, effect),
+            Noted::Effect(effect, version) => self.effect(person, effect, *version),
             Noted::NotEntered { journey, key, why } => vec![json!({
                 "what": "not entered",
                 "journey": self.plan.journeys[usize::from(journey.0)].name,
@@ -172,13 +172,16 @@ impl Told<'_> {
     }
 
     /// The lines that go out, as their `data`; what a trigger has more than its decision is added to that.
-    fn effect(&self, person: &str, effect: &Effect) -> Vec<Json> {
+    fn effect(&self, person: &str, effect: &Effect, version: u16) -> Vec<Json> {
         if let Effect::Gone { .. } = effect {
             return vec![json!({"what": "gone"})];
         }
         let mut batch = Batch::default();
         let one = std::slice::from_ref(effect);
-        self.formatter.effects(0, person, leaf_hash(person), one, &mut batch);
+        let Some((_, formatter)) = self.formatters.iter().find(|(of, _)| *of == version) else {
+            return Vec::new();
+        };
+        formatter.effects(0, person, leaf_hash(person), one, &mut batch);
         let mut all: Vec<Json> = Vec::new();
         for line in &batch.lines {
             let said: Json = serde_json::from_slice(batch.text(line)).unwrap_or_default();

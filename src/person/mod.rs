@@ -133,6 +133,11 @@ impl Person {
         self.instances.iter()
     }
 
+    /// The last instant at which anything has happened to the person.
+    pub fn time(&self) -> i64 {
+        self.now
+    }
+
     /// A fact's value at the person's current instant or at `now` if that is later.
     pub fn fact(&self, plan: &Plan, fact: FactId, key: Option<&str>, now: i64) -> Value {
         let cx = eval::Cx { key, ..eval::Cx::of(plan, self, now.max(self.now)) };

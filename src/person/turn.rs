@@ -62,7 +62,7 @@ impl<'a> Frame<'a> {
     /// These effects go out of a person's step.
     pub(super) fn went_out(&self, person: &CompactString, effects: &[Effect]) {
         if let Some(watch) = self.watch {
-            watch.went_out(person, effects);
+            watch.went_out(person, self.plan, effects);
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{Person, facts, policy};
 use crate::define::plan::{
     Expr, FactId, JourneyId, JourneyPlan, Plan, SegmentId, SendId, Standing, parts,
 };
-use crate::event::{Event, Origin, Value};
+use crate::event::{Event, Kind, Origin, Value};
 use crate::identity::{Change as Turned, Ending};
 use crate::person::Instance;
 use crate::time::NEVER;
@@ -52,8 +52,8 @@ pub enum Noted {
         before: Value,
         after: Value,
     },
-    /// Went out of the person.
-    Effect(Effect),
+    /// Went out of the person, under the plan of this version: gates are numbered anew by each.
+    Effect(Effect, u16),
     /// How the gates were asked about the message whose decision stands before it.
     Gates(Vec<GateAsked>),
     /// A journey was not entered, though there was an occasion.
@@ -145,6 +145,8 @@ struct Notebook {
     /// The first time of an event that concerns whoever is watched, and the last time of any.
     first: Option<i64>,
     last: Option<i64>,
+    /// Identifiers with an event beyond the end of the run, and the first epoch in which there was one.
+    beyond: BTreeMap<CompactString, u64>,
     /// Names of events that no definition mentions.
     names: BTreeMap<Origin, String>,
     /// Facts as they were seen last, by person.
@@ -211,16 +213,24 @@ impl Watcher {
         self.until
     }
 
-    /// Whether an event that is taken in at the earliest at `begin` is part of the run.
-    pub fn takes(&self, event: &Event, begin: i64) -> bool {
+    /// Whether an event of an epoch, which begins at `begin`, is part of the run. Where time of a person has gone beyond the
+    /// end of the run in an earlier epoch, as it does at the live edge, the person takes in nothing more.
+    pub fn takes(&self, event: &Event, epoch: u64, begin: i64) -> bool {
         let mut notebook = self.notebook();
-        if self.concerns(event) {
+        let concerns = self.concerns(event);
+        if concerns {
             notebook.first = Some(notebook.first.map_or(event.time, |at| at.min(event.time)));
         }
         notebook.last = notebook.last.max(Some(event.time));
-        drop(notebook);
-        let in_time = self.until.is_none_or(|until| event.taken.max(begin) <= until);
-        in_time && (!self.alone || self.concerns(event))
+        if self.alone && !concerns {
+            return false;
+        }
+        let Some(until) = self.until else { return true };
+        if event.taken.max(begin) > until {
+            notebook.beyond.entry(event.leaf.clone()).or_insert(epoch);
+            return false;
+        }
+        notebook.beyond.get(&event.leaf).is_none_or(|since| *since == epoch)
     }
 
     /// The first time of an event of somebody who is watched, taken in or not; and the last of any event that was read.
@@ -234,11 +244,14 @@ impl Watcher {
         self.watches(&event.leaf) || event.also.iter().any(|id| self.watches(id))
     }
 
-    /// Keeps the line of an event whose name no definition mentions: the plan has none for it.
-    pub fn keep_line(&self, origin: Origin, line: &[u8]) {
+    /// Keeps the name of an event that no definition mentions, out of its line: the plan has none for it.
+    pub fn keep_name(&self, event: &Event, line: &[u8]) {
+        if event.kind != Kind::OTHER || !self.concerns(event) {
+            return;
+        }
         let name = serde_json::from_slice::<serde_json::Value>(line).unwrap_or_default();
         let name = name["event"].as_str().or(name["type"].as_str()).unwrap_or_default();
-        self.notebook().names.insert(origin, name.to_owned());
+        self.notebook().names.insert(event.origin, name.to_owned());
     }
 
     /// The name of such an event.
@@ -288,12 +301,17 @@ impl Watcher {
         notes
     }
 
+    /// How much has been written down of everybody.
+    pub fn size(&self) -> usize {
+        self.notebook().notes.len()
+    }
+
     fn notebook(&self) -> MutexGuard<'_, Notebook> {
         self.notebook.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// These effects go out of a person's step; what was noted in it stands between them.
-    pub(super) fn went_out(&self, person: &CompactString, effects: &[Effect]) {
+    pub(super) fn went_out(&self, person: &CompactString, plan: &Plan, effects: &[Effect]) {
         if !self.watches(person) {
             return;
         }
@@ -304,7 +322,7 @@ impl Watcher {
                 notebook.notes.push(note);
             }
             if let Some(time) = time_of(effect) {
-                let what = Noted::Effect(effect.clone());
+                let what = Noted::Effect(effect.clone(), plan.version);
                 notebook.notes.push(Note { person: person.clone(), at: time, what });
             }
         }

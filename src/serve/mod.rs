@@ -1,18 +1,20 @@
 //! What operators and shops see over HTTP: health, metrics, the live page, journeys and segments, audiences and reports,
-//! and single persons.
+//! single persons, and why they got what they got.
 //!
-//! In: what the engine shares in [`Shared`]. Out: answers on one thread of its own. It reads; what it
-//! asks of the engine is to hand over a person for whom there is no view, and to let definitions take effect. It knows nothing of Kafka and of timely.
+//! In: what the engine shares in [`Shared`]. Out: answers on one thread of its own, but for explanations, each of which has one. It
+//! reads; what it asks of the engine is to hand over a person for whom there is no view, and to let definitions take effect. It knows nothing of Kafka and of timely.
 
 mod access;
 mod api;
 mod define;
+mod explanation;
 mod page;
 mod person;
 mod report;
 mod router;
 
 pub use define::{Applied, Apply};
+pub use explanation::Explain;
 
 use crate::metrics::Metrics;
 use crate::metrics::outputs::Outputs;
@@ -22,7 +24,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 /// How often the window of what is recent ends.
 const WINDOW: Duration = Duration::from_secs(30);
@@ -76,13 +78,17 @@ pub struct Shared {
     outputs: RwLock<Arc<Outputs>>,
     apply: Option<Apply>,
     reports: Option<Arc<Board>>,
+    explain: Option<Explain>,
+    /// Explanations that may begin.
+    explanations: Arc<Semaphore>,
 }
 
 impl Shared {
     /// Puts together what there is to see.
     pub fn new(metrics: Arc<Metrics>, views: Arc<Views>, outputs: Outputs) -> Shared {
         let outputs = RwLock::new(Arc::new(outputs));
-        Shared { metrics, views, outputs, apply: None, reports: None }
+        let explanations = Arc::new(Semaphore::new(explanation::AT_ONCE));
+        Shared { metrics, views, outputs, apply: None, reports: None, explain: None, explanations }
     }
 
     /// Definitions that are sent take effect by way of `apply`.
@@ -93,6 +99,11 @@ impl Shared {
     /// Workers lay down on `board` what they have counted for audiences and reports.
     pub fn reporting(self, board: Arc<Board>) -> Shared {
         Shared { reports: Some(board), ..self }
+    }
+
+    /// `explain` answers why somebody got a message, and why not.
+    pub fn explaining(self, explain: Explain) -> Shared {
+        Shared { explain: Some(explain), ..self }
     }
 
     /// The plan that is running and what has come of it.

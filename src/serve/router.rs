@@ -2,7 +2,7 @@
 
 use super::access::{Access, Refusal};
 use super::report::{self, Asked, Pair};
-use super::{Shared, api, define, page, person};
+use super::{Shared, api, define, explanation, page, person};
 use axum::Router;
 use axum::extract::rejection::JsonRejection;
 use axum::extract::{Json, Path, Query, State};
@@ -13,12 +13,16 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What there is, for those who ask for something else.
-const ENDPOINTS: [(&str, &str); 12] = [
+const ENDPOINTS: [(&str, &str); 13] = [
     ("/", "the figures that matter, for people"),
     ("/healthz", "200 while the process is alive and no thread has failed"),
     ("/readyz", "200 when caught up, else 503 with how far behind"),
     ("/metrics", "Prometheus text format"),
     ("/v1/persons/{identifier}", "facts, segments and open journeys of a person, such as user:42"),
+    (
+        "/v1/persons/{identifier}/explanation",
+        "why a person got a message, and why not; of one journey with ?journey=j, as of an instant with ?at=t",
+    ),
     ("/v1/journeys", "journeys with their steps and counts"),
     ("/v1/segments", "segments with their counts"),
     ("/v1/audiences", "how many are in each segment, and who entered and left, minute by minute"),
@@ -52,6 +56,7 @@ pub fn router(access: Access, shared: Arc<Shared>) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/v1/persons/{identifier}", get(read_person))
+        .route("/v1/persons/{identifier}/explanation", get(explain_person))
         .route("/v1/journeys", get(journeys))
         .route("/v1/segments", get(segments))
         .route("/v1/audiences", get(audiences))
@@ -128,6 +133,18 @@ async fn read_person(
 ) -> Response {
     match app.access.check(&headers) {
         Ok(()) => person::read(&app.shared, &identifier).await,
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+async fn explain_person(
+    State(app): Here,
+    headers: HeaderMap,
+    Path(identifier): Path<String>,
+    Query(asked): Query<explanation::Asked>,
+) -> Response {
+    match app.access.check(&headers) {
+        Ok(()) => explanation::read(&app.shared, &identifier, asked).await,
         Err(refusal) => refuse(&refusal),
     }
 }

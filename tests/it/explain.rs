@@ -103,7 +103,7 @@ impl Shop {
 }
 
 /// What was told of decisions, each with its time.
-fn told(said: &Value) -> Vec<(Value, Value)> {
+pub fn told(said: &Value) -> Vec<(Value, Value)> {
     let entries = said["timeline"].as_array().unwrap().iter();
     let changes = entries.flat_map(|entry| {
         let changes = entry["changes"].as_array().unwrap().iter();
@@ -120,14 +120,16 @@ fn facts_of(time: &Value, id: &Value, data: &Value) -> String {
     format!("{time} {id} {data}")
 }
 
-fn logged(decisions: &[&Value]) -> Vec<String> {
+/// Decisions of the log, as [`explained`] has those of an explanation.
+pub fn logged(decisions: &[&Value]) -> Vec<String> {
     let mut all: Vec<String> =
         decisions.iter().map(|it| facts_of(&it["time"], &it["id"], &it["data"])).collect();
     all.sort();
     all
 }
 
-fn explained(said: &Value) -> Vec<String> {
+/// What an explanation says of decisions, in an order of its own.
+pub fn explained(said: &Value) -> Vec<String> {
     let decisions = told(said);
     let mut all: Vec<String> =
         decisions.iter().map(|(time, it)| facts_of(time, &it["id"], it)).collect();
@@ -184,16 +186,16 @@ fn every_decision_is_accounted_for_with_the_figures_of_each_gate() {
         assert!(missing.is_none(), "{person}: {missing:?}");
         let zone = Zone::named(said["time_zone"].as_str().unwrap()).unwrap();
         hold_gates(&shop.pack, &zone, person, &told(&said), &wanted);
-        as_of(&shop, person, &said);
+        as_of(&|at| shop.ask(person, None, Some(at)), person, &said);
     }
 }
 
 /// As of any time: what was told up to then, and nothing else; and what is open is what has been entered and not exited.
-fn as_of(shop: &Shop, person: &str, whole: &Value) {
+pub fn as_of(ask: &dyn Fn(i64) -> Result<Value, NoAnswer>, person: &str, whole: &Value) {
     let entries = whole["timeline"].as_array().unwrap();
     let middle = &entries[entries.len() / 2]["time"];
     let at = parse(middle.as_str().unwrap()).unwrap();
-    let said = shop.ask(person, None, Some(at)).expect("it is explained");
+    let said = ask(at).expect("it is explained");
     let until: Vec<&Value> =
         entries.iter().filter(|it| it["time"].as_str() <= middle.as_str()).collect();
     let found: Vec<&Value> = said["timeline"].as_array().unwrap().iter().collect();
@@ -216,7 +218,7 @@ fn as_of(shop: &Shop, person: &str, whole: &Value) {
 }
 
 /// Persons compared with one another: then everybody has to be run.
-const RANKS: &str = r#"
+pub const RANKS: &str = r#"
 facts: { bought: { count: Order Completed } }
 segments: { best: percentile(bought) >= 0.5 }
 journeys:

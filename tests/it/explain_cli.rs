@@ -106,6 +106,10 @@ fn what_cannot_be_explained_is_said_clearly() {
             "",
         ),
         (2, of("anna --in events.jsonl"), "write user:anna", ""),
+        (2, of("user:anna"), "--in <FILE>...", ""),
+        (2, of("user:anna --config kafka.toml"), "cannot be used with", ""),
+        (2, "explain user:anna --config kafka.toml --slack 1s".into(), "cannot be used with", ""),
+        (1, "explain user:anna --config kafka.toml".into(), "kafka.toml", ""),
         (2, of("user:anna --in -"), "the input is read more than once", "write it to a file first"),
         (3, of("user:anna --in nothing.jsonl"), "cannot read nothing.jsonl", ""),
     ] {

@@ -20,6 +20,7 @@ mod erasure_live;
 mod explain;
 mod explain_cli;
 mod explain_gates;
+mod explain_live;
 mod graph;
 mod histories;
 mod identity;

@@ -2,10 +2,12 @@
 
 use crate::engine::Engine;
 use kairos::broker::Partition;
+use kairos::dataflow::RunError;
 use kairos::decode::Decoder;
 use kairos::define::plan::Plan;
 use kairos::epoch::Span;
 use kairos::event::{Event, Origin, leaf_hash};
+use kairos::explain::{NoAnswer, Question};
 use kairos::limits::KEY_GROUPS;
 use kairos::metrics::outputs::Outputs;
 use kairos::metrics::table::{ALL, Type};
@@ -22,7 +24,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const PACK: &str = "
 facts:
@@ -61,13 +63,28 @@ fn here_with(token: Option<&str>) -> Here {
     let views = Arc::new(Views::new(Bounds::default(), 1));
     let keeper = Keeper::new(views.clone(), plan.fingerprint);
     let board = Arc::new(Board::new(1));
-    let shared = Arc::new(Shared::new(metrics, views, outputs).reporting(board.clone()));
+    let shared = Shared::new(metrics, views, outputs).reporting(board.clone());
+    let shared = Arc::new(shared.explaining(Arc::new(explain)));
     let config = ServeConfig {
         address: SocketAddr::from(([127, 0, 0, 1], 0)),
         token: token.map(String::from),
     };
     let server = Server::start(config, shared.clone()).unwrap();
     Here { server, shared, keeper, plan, board }
+}
+
+/// Says what was asked. About one person nothing is known, and an answer about another one never comes.
+fn explain(question: &Question, given_up: Arc<AtomicBool>) -> Result<Value, NoAnswer> {
+    match question.person.as_str() {
+        "user:nobody" => Err(NoAnswer::Nobody(question.person.clone())),
+        "user:slow" => {
+            while !given_up.load(Ordering::Acquire) {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            Err(NoAnswer::Run(RunError::Stopped))
+        }
+        person => Ok(serde_json::json!([person, question.journey, question.at])),
+    }
 }
 
 fn here() -> Here {
@@ -271,6 +288,43 @@ fn a_person_without_a_view_is_asked_for() {
     assert_eq!(here.get("/v1/persons/user:anna").status, 200, "now there is a view");
 }
 
+#[test]
+fn an_explanation_is_made_for_one_who_waits_and_for_nobody_else() {
+    let here = here();
+    let path = |person: &str, more: &str| format!("/v1/persons/{person}/explanation{more}");
+    let said = here.get(&path("user:anna", "?journey=look&at=2026-03-02T12:00:00Z"));
+    assert_eq!(said.status, 200);
+    assert_eq!(said.json(), serde_json::json!(["user:anna", "look", NOON]));
+    assert_eq!(
+        here.get(&path("user:anna", "")).json(),
+        serde_json::json!(["user:anna", null, null])
+    );
+    let wrong = here.get(&path("user:anna", "?at=noon"));
+    assert_eq!((wrong.status, &wrong.json()["error"]), (400, &"noon is no instant".into()));
+    let nobody = here.get(&path("user:nobody", ""));
+    assert_eq!(nobody.status, 404);
+    assert!(nobody.json()["hint"].as_str().unwrap().contains("user:42"));
+    let mut waiting = TcpStream::connect(here.server.address()).unwrap();
+    let request = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path("user:slow", ""));
+    waiting.write_all(request.as_bytes()).unwrap();
+    let begun = Instant::now();
+    let comes = |status: u16| loop {
+        let answer = here.get(&path("user:anna", ""));
+        if answer.status == status {
+            break answer;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "in vain waited for {status}");
+    };
+    let busy = comes(503);
+    assert!(busy.head.contains("retry-after: 5") && busy.body.contains("one at a time"));
+    assert_eq!(here.get("/v1/segments").status, 200, "others are answered");
+    // Nobody waits any more: the thread ends, and somebody else has a turn.
+    drop(waiting);
+    comes(200);
+    let guarded = here_with(Some("a long secret"));
+    assert_eq!(guarded.get(&path("user:anna", "")).status, 401);
+}
+
 /// Numbers in a view mean something only under the plan that it was made under.
 #[test]
 fn a_view_of_another_plan_counts_as_none() {
@@ -433,7 +487,7 @@ fn what_is_not_there_lists_what_is() {
     assert_eq!((answer.status, said["error"].as_str()), (404, Some("there is no /v2/nothing")));
     let paths: Vec<&str> =
         said["endpoints"].as_array().unwrap().iter().map(|e| e["path"].as_str().unwrap()).collect();
-    assert!(paths.contains(&"/v1/persons/{identifier}") && paths.len() == 12, "{paths:?}");
+    assert!(paths.contains(&"/v1/persons/{identifier}") && paths.len() == 13, "{paths:?}");
     assert_eq!(here.ask("POST", "/metrics", &[]).status, 405);
 }
 

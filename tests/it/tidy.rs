@@ -46,7 +46,10 @@ const MAY_NAME: [(&str, &[&str]); 24] = [
     ),
     (
         "serve",
-        &["limits", "time", "event", "define", "report", "person", "sink", "metrics", "dataflow"],
+        &[
+            "limits", "time", "event", "define", "broker", "report", "person", "sink", "metrics",
+            "dataflow", "explain",
+        ],
     ),
     (
         "sim",

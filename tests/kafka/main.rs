@@ -10,6 +10,7 @@ mod contract;
 mod definitions;
 mod end_to_end;
 mod erasure;
+mod explained;
 mod faults;
 mod headers;
 mod identity;

@@ -71,6 +71,14 @@ impl Page {
         let (from, to) = (words::shown(from, &self.zone), words::shown(to, &self.zone));
         let as_of = words::shown(&said["as_of"], &self.zone);
         self.say(0, &format!("as of {as_of}; the input goes from {from} to {to}"));
+        if said["input"]["lacks_before"].is_string() {
+            let begin = words::shown(&said["input"]["lacks_before"], &self.zone);
+            let text = format!(
+                "the topics have not kept all input from before {begin}: what was known by it is left out, and \
+                 what was decided by that may have been decided otherwise"
+            );
+            self.say(0, &text);
+        }
         let beyond = word(said, "as_of") > word(&said["input"], "to");
         if beyond {
             self.say(0, "what is after the input is what comes if nothing more happens");

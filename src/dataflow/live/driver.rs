@@ -35,13 +35,23 @@ impl Driver {
     }
 
     pub(super) fn turn(&mut self) {
-        let now = self.clock.now();
-        if self.shared.in_flight() > 0 && now < self.last + PACE {
-            return;
+        // Nothing is won by waiting where it has been said already which epochs there are.
+        while self.shared.is_replaying() {
+            if !self.announce(self.clock.now()) {
+                return;
+            }
         }
+        let now = self.clock.now();
+        if self.shared.in_flight() == 0 || now >= self.last + PACE {
+            self.announce(now);
+        }
+    }
+
+    /// Lets the sequencer announce an epoch if there is one.
+    fn announce(&mut self, now: Duration) -> bool {
         if self.shared.finishing.load(Ordering::Acquire) && self.coordinator.is_busy() {
             // The last epoch ends with a checkpoint of its own.
-            return;
+            return false;
         }
         let due = now >= self.checkpoint + self.every;
         let coordinator = &self.coordinator;
@@ -56,5 +66,6 @@ impl Driver {
         if asked {
             self.checkpoint = now;
         }
+        announced
     }
 }

@@ -10,6 +10,7 @@ use crate::epoch::Timeline;
 use crate::epoch::log::Read;
 use crate::event::{Event, Origin, Reject};
 use crate::metrics::heavy::Heavy;
+use crate::person::watch::Watcher;
 use crate::store::Place;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -118,6 +119,8 @@ pub(super) struct Ingest {
     stash: BTreeMap<i64, Vec<Held>>,
     stashed: usize,
     heavy: Heavy,
+    /// Who asks why, and leaves out what does not concern the answer.
+    pub watch: Option<Arc<Watcher>>,
 }
 
 impl Ingest {
@@ -141,6 +144,7 @@ impl Ingest {
             stash: BTreeMap::new(),
             stashed: 0,
             heavy,
+            watch: None,
         }
     }
 
@@ -236,6 +240,7 @@ impl Ingest {
         let (reader, left, left_until) = (&mut lane.reader, &lane.left, lane.left_until);
         let (stash, stashed) = (&mut self.stash, &mut self.stashed);
         let (heavy, metrics) = (&mut self.heavy, &*self.shared.metrics);
+        let watch = self.watch.as_deref();
         let (mut count, mut bytes) = (0, 0);
         let taken = lane.feed.poll(&mut |record| {
             let offset = record.offset;
@@ -252,6 +257,9 @@ impl Ingest {
                 let earliest = timeline.floor(high.saturating_sub(timeline.slack));
                 let time = match &mut item {
                     Ok(event) => {
+                        if let Some(watch) = watch {
+                            watch.keep_name(event, record.payload.unwrap_or_default());
+                        }
                         event.taken = event.time.max(earliest);
                         let weight = heavy.feed(event.hash, event.time);
                         metrics.heavy(weight, || event.leaf.clone());
@@ -292,10 +300,16 @@ impl Ingest {
         self.welcome();
         let mut share = Share::default();
         let mut kept = Vec::new();
+        let watch = self.watch.as_deref();
+        let is_taken = |event: &Event| {
+            watch.is_none_or(|watch| watch.takes(event, entry.number, entry.span.begin))
+        };
         let reach = |lane: u16| entry.read.get(usize::from(lane)).map_or(i64::MIN, |it| it.offset);
+        // Nothing that it has read is taken in later; what was read ahead, while the log is repeated, may be much.
+        let high = entry.read.iter().map(|read| read.high).max().unwrap_or(i64::MIN);
         while let Some(first) = self.stash.first_entry() {
             let begins = first.key().saturating_mul(self.timeline.step);
-            if entry.backlog && begins >= entry.span.end {
+            if begins > high || entry.backlog && begins >= entry.span.end {
                 break;
             }
             let (step, held) = first.remove_entry();
@@ -306,7 +320,8 @@ impl Ingest {
                 }
                 self.stashed -= 1;
                 match held.item {
-                    Ok(event) => share.events.push(event),
+                    Ok(event) if is_taken(&event) => share.events.push(event),
+                    Ok(_) => {}
                     Err(reject) => share.rejects.push(reject),
                 }
             }

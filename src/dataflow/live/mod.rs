@@ -16,6 +16,8 @@ mod claim;
 mod commit;
 mod driver;
 mod ingest;
+mod job;
+mod past;
 mod probe;
 mod publish;
 mod recover;
@@ -24,7 +26,9 @@ mod run;
 mod version;
 
 pub use ingest::{Lane, Reader, Readers};
-pub use run::{Bounds, LiveJob, LiveRun, start};
+pub use job::{Bounds, LiveJob};
+pub use past::{Left, Past};
+pub use run::{LiveRun, start};
 pub use version::{ApplyError, Definer, Version};
 
 use crate::broker::Partition;
@@ -110,6 +114,8 @@ pub(super) struct Shared {
     in_effect: Mutex<Arc<Version>>,
     /// Workers that still have to read again, as another plan wants it, what they have read ahead.
     rereading: AtomicUsize,
+    /// The last epoch, where the log has it: nothing comes after what is repeated. Else one that never comes.
+    ends_with: AtomicU64,
     /// Whether the dataflow was built so that persons hear of what others say or do.
     feeds_back: AtomicBool,
 }
@@ -156,6 +162,7 @@ impl Shared {
             live: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             feeds_back: AtomicBool::new(false),
+            ends_with: AtomicU64::new(u64::MAX),
             log_offset: AtomicI64::new(0),
             begun: AtomicBool::new(false),
             logged: AtomicBool::new(false),
@@ -241,6 +248,11 @@ impl Shared {
         self.settled.fetch_add(count, Ordering::AcqRel);
     }
 
+    /// Whether entries of the log are still being repeated.
+    fn is_replaying(&self) -> bool {
+        lock(&self.sequencer).is_replaying()
+    }
+
     /// Says how far a partition has been read.
     fn note_read(&self, partition: usize, read: Read) {
         lock(&self.readings)[partition] = read;
@@ -276,6 +288,7 @@ impl Shared {
         let live = sequencer.is_live();
         self.live.store(live, Ordering::Release);
         let entry = Arc::new(sequencer.last().clone());
+        let last = last || entry.number == self.ends_with.load(Ordering::Acquire);
         self.metrics.set_watermark(entry.span.end);
         self.metrics.epochs.add(1);
         let version = self.version(entry.number);

@@ -1,6 +1,6 @@
 //! Where a live run goes on: from the store's checkpoint and the log, or from the log alone.
 
-use crate::broker::{Broker, BrokerError, Partition};
+use crate::broker::{self, Broker, BrokerError, Partition};
 use crate::dataflow::RunError;
 use crate::epoch::log::{Claim, Record, Transaction};
 use std::ops::ControlFlow;
@@ -47,6 +47,30 @@ pub(super) fn read_log(
     place: &LogPlace,
     until: Until,
 ) -> Result<Logged, RunError> {
+    let mut logged = Logged::default();
+    each_record(broker, place, until, &mut |record| match record {
+        // Those up to the place may lie behind its offset.
+        Record::Transaction(it) if it.last() <= place.after => {}
+        Record::Transaction(it) => logged.transactions.push(it),
+        Record::Claim(claim) => logged.claim = Some(claim),
+    })?;
+    let mut after = place.after;
+    for record in &logged.transactions {
+        after = follows(place, after, record)?;
+    }
+    Ok(logged)
+}
+
+/// Hands over what is in the log from a place on.
+///
+/// # Errors
+/// The log cannot be read, or holds something else.
+pub(super) fn each_record(
+    broker: &dyn Broker,
+    place: &LogPlace,
+    until: Until,
+    take: &mut dyn FnMut(Record),
+) -> Result<(), RunError> {
     let partitions = std::slice::from_ref(&place.partition);
     let end = broker.ends(partitions)?.first().copied().unwrap_or(0);
     let start = broker.starts(partitions)?.first().copied().unwrap_or(0);
@@ -60,21 +84,45 @@ pub(super) fn read_log(
             "the log {log} ends at offset {end}, and this instance has seen it at {offset}: it has been made anew"
         )));
     }
-    let mut feeds = broker.feeds(&[(place.partition.clone(), place.offset)], false)?;
-    let feed = feeds.first_mut().expect("a feed for each partition");
-    let mut logged = Logged::default();
     let mut damaged = None;
-    let mut looks = 0;
-    while feed.position() < end && damaged.is_none() {
-        let taken = feed.poll(&mut |record| {
-            match Record::from_bytes(record.payload.unwrap_or_default()) {
-                // Those up to the place may lie behind its offset.
-                Ok(Record::Transaction(it)) if it.last() <= place.after => {}
-                Ok(Record::Transaction(it)) => logged.transactions.push(it),
-                Ok(Record::Claim(claim)) => logged.claim = Some(claim),
-                Err(what) => damaged = Some((record.offset, what)),
+    let from = (place.partition.clone(), place.offset);
+    each_before(broker, from, end, false, until, &mut |record| {
+        match Record::from_bytes(record.payload.unwrap_or_default()) {
+            Ok(record) => take(record),
+            Err(what) => {
+                damaged = Some((record.offset, what));
+                return ControlFlow::Break(());
             }
-            ControlFlow::Continue(())
+        }
+        ControlFlow::Continue(())
+    })?;
+    match damaged {
+        Some((offset, what)) => Err(damage(&place.partition, offset, &what)),
+        None => Ok(()),
+    }
+}
+
+/// Hands over the records of a partition from an offset on that are before another one, until `take` breaks.
+///
+/// # Errors
+/// The partition cannot be read.
+pub(super) fn each_before(
+    broker: &dyn Broker,
+    from: (Partition, i64),
+    end: i64,
+    headers: bool,
+    until: Until,
+    take: &mut dyn FnMut(broker::Record<'_>) -> ControlFlow<()>,
+) -> Result<(), RunError> {
+    let mut feeds = broker.feeds(std::slice::from_ref(&from), headers)?;
+    let feed = feeds.first_mut().expect("a feed for each partition");
+    let mut looks = 0;
+    let mut broken = false;
+    while feed.position() < end && !broken {
+        let taken = feed.poll(&mut |record| {
+            let flow = take(record);
+            broken |= flow.is_break();
+            flow
         })?;
         if taken > 0 {
             looks = 0;
@@ -85,35 +133,34 @@ pub(super) fn read_log(
             break;
         }
         if looks > LOOKS.1 {
-            let doing = format!("reading {}", place.partition);
+            let doing = format!("reading {}", from.0);
             let message = format!("stuck at offset {} of {end}", feed.position());
             return Err(BrokerError::Unavailable { doing, message }.into());
         }
         std::thread::sleep(PAUSE);
     }
-    if let Some((offset, what)) = damaged {
-        let message = format!("offset {offset} of the log {} holds {what}", place.partition);
-        return Err(RunError::Log(message));
-    }
-    check_chain(place, &logged.transactions)?;
-    Ok(logged)
+    Ok(())
 }
 
-/// Each transaction follows the one before.
-fn check_chain(place: &LogPlace, records: &[Transaction]) -> Result<(), RunError> {
-    let mut after = place.after;
-    for record in records {
-        if record.after != after {
-            let log = &place.partition;
-            return Err(RunError::Log(format!(
-                "the log {log} goes on after epoch {} where epoch {after} was expected: a part of it is missing, or \
-                 the state folder belongs to another log",
-                record.after
-            )));
-        }
-        after = record.last();
+/// A record of the log that is none.
+pub(super) fn damage(log: &Partition, offset: i64, what: &str) -> RunError {
+    RunError::Log(format!("offset {offset} of the log {log} holds {what}"))
+}
+
+/// The last epoch of a transaction, if it follows the epoch before.
+///
+/// # Errors
+/// It follows another one.
+pub(super) fn follows(place: &LogPlace, after: u64, record: &Transaction) -> Result<u64, RunError> {
+    if record.after == after {
+        return Ok(record.last());
     }
-    Ok(())
+    let log = &place.partition;
+    Err(RunError::Log(format!(
+        "the log {log} goes on after epoch {} where epoch {after} was expected: a part of it is missing, or \
+         the state folder belongs to another log",
+        record.after
+    )))
 }
 
 /// Whether everything that has to be read again is still there.

@@ -1,9 +1,9 @@
 //! Where a live run goes on: what the store, the log and the cluster say, held to one another before the first epoch.
 
 use super::ingest::Opening;
+use super::job::LiveJob;
 use super::probe::partitions_of;
 use super::recover::{LogPlace, Until, check_retention, read_log};
-use super::run::LiveJob;
 use super::{Shared, Version};
 use crate::broker::{BrokerError, Partition};
 use crate::dataflow::RunError;
@@ -31,7 +31,7 @@ pub(super) struct Resume {
 }
 
 /// What there is before the first epoch.
-const NOTHING: Entry = Entry {
+pub(super) const NOTHING: Entry = Entry {
     number: 0,
     span: Span { begin: i64::MIN, end: i64::MIN, clock: i64::MIN },
     backlog: true,
@@ -41,7 +41,7 @@ const NOTHING: Entry = Entry {
 /// Reads the store's checkpoint and the log, and holds them to one another and to the input.
 /// The log has to be claimed for the run before: then nobody else writes to it any more.
 pub(super) fn find_place(job: &LiveJob, claim: Claim) -> Result<Resume, RunError> {
-    let partition = Partition { topic: job.topics.log.as_str().into(), number: 0 };
+    let partition = log_of(job);
     let checkpoint = job.store.as_ref().and_then(|(_, checkpoint)| checkpoint.clone());
     let mut resume = match checkpoint {
         Some(Checkpoint { live: Some(live), counts, .. }) => Resume {
@@ -93,8 +93,13 @@ pub(super) fn find_place(job: &LiveJob, claim: Claim) -> Result<Resume, RunError
     Ok(resume)
 }
 
+/// The only partition of the log.
+pub(super) fn log_of(job: &LiveJob) -> Partition {
+    Partition { topic: job.topics.log.as_str().into(), number: 0 }
+}
+
 /// What the log was written under has to be what the run is started with.
-fn check_terms(logged: &Terms, wanted: &Terms) -> Result<(), RunError> {
+pub(super) fn check_terms(logged: &Terms, wanted: &Terms) -> Result<(), RunError> {
     let differs = if logged.slack != wanted.slack || logged.step != wanted.step {
         "another slack_ms or step_ms"
     } else if logged.dedup_horizon != wanted.dedup_horizon {
@@ -146,7 +151,7 @@ fn take_definitions(job: &LiveJob, resume: &mut Resume) -> Result<(), RunError> 
     Ok(())
 }
 
-type Versions = Vec<(u64, Arc<Version>)>;
+pub(super) type Versions = Vec<(u64, Arc<Version>)>;
 
 fn chain(
     job: &LiveJob,
@@ -156,7 +161,7 @@ fn chain(
 }
 
 /// Definitions one after the other, each compiled as what follows the one before.
-fn follow(
+pub(super) fn follow(
     job: &LiveJob,
     mut versions: Versions,
     definitions: impl IntoIterator<Item = (u64, Definitions)>,

@@ -2,29 +2,29 @@
 
 use super::commit::Committer;
 use super::driver::Driver;
-use super::ingest::{Ingest, Opener, Opening, Readers};
+use super::ingest::{Ingest, Opener, Opening};
+use super::job::LiveJob;
 use super::probe::Prober;
 use super::publish::{Bundle, publish};
-use super::resume::{feeds_back, find_place, open_lanes};
+use super::resume::{Resume, feeds_back, find_place, open_lanes};
 use super::{Definer, Lane, Shared, Version, claim, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::run::{drop_dataflows, guarded, links, take_stored};
 use crate::dataflow::{Control, RunError, Wakers, persons};
-use crate::define::compile::Keep;
-use crate::define::definitions::Definitions;
-use crate::define::plan::Plan;
 use crate::epoch::log::{Begins, Terms};
-use crate::epoch::sequencer::{Backlog, Sequencer};
+use crate::epoch::sequencer::Sequencer;
 use crate::epoch::{Epochs, Placed, Timeline};
 use crate::identity::Resolver;
 use crate::identity::operator::{Caller, Stage as IdentityStage};
 use crate::metrics::Metrics;
+use crate::person::Person;
 use crate::person::keyed::{Counts, Keyed};
 use crate::person::operator::Means;
 use crate::person::views::{Keeper, Views};
+use crate::person::watch::Watcher;
 use crate::report::Board;
-use crate::sink::topics::{Outlet, Topics};
+use crate::sink::topics::Outlet;
 use crate::sink::{Batch, Formatter, Sources};
 use crate::store::{Checkpoint, Live, Place, RunKey, Store};
 use crate::time::clock::Clock;
@@ -47,79 +47,6 @@ use timely::scheduling::Activator;
 /// How long a worker that found nothing to read waits before it looks again: short beside what a transaction takes.
 const IDLE: Duration = Duration::from_micros(200);
 
-/// Everything that a live run is given.
-pub struct LiveJob {
-    /// The instance: two that run under one name shut each other out.
-    pub name: String,
-    /// What takes effect, unless the log says that these were there before and others after them. Without any, the run goes
-    /// on under those of the log.
-    pub definitions: Option<Definitions>,
-    pub keep: Keep,
-    pub broker: Arc<dyn Broker>,
-    pub clock: Arc<dyn Clock>,
-    /// Topics that are read, in the order that breaks ties.
-    pub inputs: Vec<String>,
-    pub readers: Readers,
-    /// Whether any reader looks at the headers of records.
-    pub headers: bool,
-    pub topics: Topics,
-    pub workers: usize,
-    pub timeline: Timeline,
-    pub backlog: Backlog,
-    /// How long a `messageId` is remembered, in milliseconds.
-    pub dedup_horizon: i64,
-    /// Where checkpoints go, and the one to go on from.
-    pub store: Option<(Arc<dyn Store>, Option<Checkpoint>)>,
-    /// Between two checkpoints.
-    pub checkpoint_every: Duration,
-    pub bounds: Bounds,
-    pub metrics: Arc<Metrics>,
-    /// Persons for those who only look.
-    pub views: Arc<Views>,
-}
-
-/// How much may be under way at once.
-#[derive(Clone, Copy, Debug)]
-pub struct Bounds {
-    /// Epochs announced whose transactions are not committed.
-    pub epochs: u64,
-    /// Events read beyond what has been announced, of all workers together.
-    pub events: usize,
-    /// Events a minute beyond which an identifier is reported as a machine.
-    pub heavy_per_minute: u32,
-}
-
-impl Default for Bounds {
-    fn default() -> Bounds {
-        Bounds { epochs: 24, events: 200_000, heavy_per_minute: 50_000 }
-    }
-}
-
-impl LiveJob {
-    pub(super) fn terms(&self) -> Terms {
-        Terms {
-            slack: self.timeline.slack,
-            step: self.timeline.step,
-            dedup_horizon: self.dedup_horizon,
-        }
-    }
-
-    pub(super) fn opener(&self) -> Opener {
-        let (broker, readers) = (self.broker.clone(), self.readers.clone());
-        Opener { broker, readers, headers: self.headers }
-    }
-
-    fn key(&self, plan: &Plan) -> RunKey {
-        RunKey {
-            plan: plan.fingerprint,
-            timeline: self.timeline,
-            dedup_horizon: self.dedup_horizon,
-            until: None,
-            sources: self.inputs.clone(),
-        }
-    }
-}
-
 /// A live run under way.
 pub struct LiveRun {
     pub control: Arc<Control>,
@@ -133,7 +60,7 @@ impl LiveRun {
     /// Makes the run end as soon as everything announced is safe and, with a store, a checkpoint is taken. While the log is
     /// still being repeated there is nothing to make safe, and it ends at once.
     pub fn finish(&self) {
-        if super::lock(&self.shared.sequencer).is_replaying() {
+        if self.shared.is_replaying() {
             self.control.stop();
         } else {
             self.shared.finish();
@@ -192,88 +119,39 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
     let ids = [format!("{}-a", job.name), format!("{}-b", job.name)];
     let (claim, producers) = claim::stake(&*job.broker, &job.topics, &ids)?;
     let resume = find_place(&job, claim)?;
-    let partitions = resume.begins.partitions.clone();
-    let sources = partitions.iter().map(|(partition, _)| partition.clone()).collect();
-    let sources = Arc::new(Sources::partitions(sources));
-    let version = version_at(&resume.versions, resume.entry.number);
-    let labels = version.labels.clone();
-    let counts = match &resume.counts {
-        Some(counts) => labels.numbered(counts),
-        None => vec![0; labels.len()],
-    };
-    let control = Arc::new(Control::new(labels, counts, job.workers));
-    let entries = resume.records.iter().flat_map(|record| record.entries.clone()).collect();
-    let sequencer = Sequencer::new(job.timeline, job.backlog, resume.entry.clone(), entries);
-    let from = resume.places.iter().map(|place| place.from).collect();
-    let shared = Arc::new(Shared::new(
-        sequencer,
-        partitions,
-        from,
-        job.workers,
-        job.bounds,
-        job.metrics.clone(),
-        resume.versions.clone(),
-    ));
-    shared.feeds_back.store(feeds_back(&job, &resume), Ordering::Release);
-    shared.logged.store(resume.defined, Ordering::Release);
-    open_lanes(&job, &resume, &shared)?;
-    let answers = Arc::new(AtomicBool::new(true));
-    let every = job.store.is_some().then_some(u64::MAX);
-    let coordinator = Arc::new(Coordinator::new(job.workers, every, None));
+    let (definitions, topics) = (job.definitions.clone(), Arc::new(job.topics.clone()));
+    let setup = Setup::new(job, &resume, None)?;
+    setup.shared.logged.store(resume.defined, Ordering::Release);
+    let (control, shared) = (setup.control.clone(), setup.shared.clone());
+    let (answers, reports) = (setup.answers.clone(), setup.reports.clone());
     let committer = Committer {
-        broker: job.broker.clone(),
-        clock: job.clock.clone(),
-        slack: job.timeline.slack,
+        broker: setup.broker.clone(),
+        clock: setup.clock.clone(),
+        slack: setup.timeline.slack,
         shared: shared.clone(),
         control: control.clone(),
-        coordinator: coordinator.clone(),
-        topics: Arc::new(job.topics.clone()),
+        coordinator: setup.coordinator.clone(),
+        topics,
         ids,
         claim,
         producers,
-        log: resume.log.clone(),
+        log: resume.log,
         after: resume.entry.number,
-        begins: Begins { terms: job.terms(), ..resume.begins.clone() },
-        version: version.clone(),
+        begins: Begins { terms: setup.terms.clone(), ..resume.begins },
+        version: setup.version.clone(),
         defined: resume.defined,
         expected: resume.records,
         turn: 0,
         outlet: Outlet::default(),
     };
-    let reports = Arc::new(Board::new(job.workers));
-    let setup = Setup {
-        key: job.key(&version.plan),
-        opener: job.opener(),
-        name: job.name,
-        after: resume.entry.number,
-        read: resume.entry.read,
-        version,
-        broker: job.broker,
-        clock: job.clock,
-        inputs: job.inputs,
-        workers: job.workers,
-        timeline: job.timeline,
-        dedup_horizon: job.dedup_horizon,
-        store: job.store.map(|(store, _)| store),
-        checkpoint_every: job.checkpoint_every,
-        metrics: job.metrics,
-        views: job.views,
-        terms: committer.begins.terms.clone(),
-        sources,
-        shared: shared.clone(),
-        control: control.clone(),
-        coordinator,
-        answers: answers.clone(),
-        reports: reports.clone(),
-    };
     let thread = std::thread::spawn(move || setup.run(committer));
     let run = LiveRun { control, shared, answers, reports, thread };
-    run.definer().follow(job.definitions)?;
+    run.definer().follow(definitions)?;
     Ok(run)
 }
 
 /// What the threads of a run need.
-struct Setup {
+pub(super) struct Setup {
     name: String,
     key: RunKey,
     /// The epoch before the first one.
@@ -294,30 +172,99 @@ struct Setup {
     metrics: Arc<Metrics>,
     views: Arc<Views>,
     terms: Terms,
-    sources: Arc<Sources>,
-    shared: Arc<Shared>,
-    control: Arc<Control>,
+    pub sources: Arc<Sources>,
+    pub shared: Arc<Shared>,
+    pub control: Arc<Control>,
     coordinator: Arc<Coordinator>,
     answers: Arc<AtomicBool>,
     reports: Arc<Board>,
+    /// Who writes down what happens to somebody.
+    watch: Option<Arc<Watcher>>,
+    /// Those who were watched, as they are at the end.
+    pub left: Mutex<Vec<Person>>,
 }
 
 impl Setup {
+    /// All that goes on from a place: nothing has been read yet, and nothing runs.
+    pub(super) fn new(
+        job: LiveJob,
+        resume: &Resume,
+        watch: Option<Arc<Watcher>>,
+    ) -> Result<Setup, RunError> {
+        let partitions = resume.begins.partitions.clone();
+        let sources = partitions.iter().map(|(partition, _)| partition.clone()).collect();
+        let version = version_at(&resume.versions, resume.entry.number);
+        let labels = version.labels.clone();
+        let counts = match &resume.counts {
+            Some(counts) => labels.numbered(counts),
+            None => vec![0; labels.len()],
+        };
+        let entries = resume.records.iter().flat_map(|record| record.entries.clone()).collect();
+        let shared = Arc::new(Shared::new(
+            Sequencer::new(job.timeline, job.backlog, resume.entry.clone(), entries),
+            partitions,
+            resume.places.iter().map(|place| place.from).collect(),
+            job.workers,
+            job.bounds,
+            job.metrics.clone(),
+            resume.versions.clone(),
+        ));
+        shared.feeds_back.store(feeds_back(&job, resume), Ordering::Release);
+        open_lanes(&job, resume, &shared)?;
+        let every = job.store.is_some().then_some(u64::MAX);
+        Ok(Setup {
+            key: job.key(&version.plan),
+            opener: job.opener(),
+            terms: job.terms(),
+            name: job.name,
+            after: resume.entry.number,
+            read: resume.entry.read.clone(),
+            version,
+            broker: job.broker,
+            clock: job.clock,
+            inputs: job.inputs,
+            workers: job.workers,
+            timeline: job.timeline,
+            dedup_horizon: job.dedup_horizon,
+            store: job.store.map(|(store, _)| store),
+            checkpoint_every: job.checkpoint_every,
+            metrics: job.metrics,
+            views: job.views,
+            sources: Arc::new(Sources::partitions(sources)),
+            shared,
+            control: Arc::new(Control::new(labels, counts, job.workers)),
+            coordinator: Arc::new(Coordinator::new(job.workers, every, None)),
+            answers: Arc::new(AtomicBool::new(true)),
+            reports: Arc::new(Board::new(job.workers)),
+            watch,
+            left: Mutex::default(),
+        })
+    }
+
     fn run(self, committer: Committer) -> Result<Counts, RunError> {
         let setup = Arc::new(self);
         let (out, bundles) = channel::<Bundle>();
-        let threads = [
+        let threads = vec![
             setup.probing(),
             setup.checkpointing(),
             std::thread::spawn(move || committer.run(&bundles)),
         ];
-        let result = setup.work_all(out);
+        setup.work_beside(threads, out)
+    }
+
+    /// The workers, and beside them threads that end when they have.
+    pub(super) fn work_beside(
+        self: &Arc<Setup>,
+        threads: Vec<JoinHandle<()>>,
+        out: Sender<Bundle>,
+    ) -> Result<Counts, RunError> {
+        let result = self.work_all(out);
         for thread in threads {
             if thread.join().is_err() {
-                setup.control.fail(RunError::Worker("a thread beside the workers panicked".into()));
+                self.control.fail(RunError::Worker("a thread beside the workers panicked".into()));
             }
         }
-        match setup.control.take_failure() {
+        match self.control.take_failure() {
             Some(error) => Err(error),
             None => result,
         }
@@ -428,6 +375,9 @@ impl Setup {
         {
             self.control.fail(error.into());
         }
+        if let Some(watch) = &self.watch {
+            keyed.watch(watch.clone());
+        }
         let resolver = links(&self.control, plan, self.store.as_deref());
         if self.shared.feeds_back.load(Ordering::Acquire) {
             keyed.say_again();
@@ -461,8 +411,13 @@ impl Setup {
             live.persons.store(keyed.counts().persons, Ordering::Relaxed);
             live.timers.store(keyed.timers() as u64, Ordering::Relaxed);
         }
-        self.reports.end(index, keyed.borrow().report());
-        keyed.borrow().counts()
+        let keyed = keyed.borrow();
+        if let Some(watch) = &self.watch {
+            let watched = keyed.persons().filter(|person| watch.watches(&person.id));
+            super::lock(&self.left).extend(watched);
+        }
+        self.reports.end(index, keyed.report());
+        keyed.counts()
     }
 
     fn build(
@@ -525,6 +480,7 @@ impl Setup {
         let formatter = self.formatter();
         let (opener, version) = (self.opener.clone(), self.version.clone());
         let mut work = Ingest::new(shared.clone(), self.timeline, index, opener, version);
+        work.watch.clone_from(&self.watch);
         let mut driver = (index == 0).then(|| {
             let (coordinator, clock) = (self.coordinator.clone(), self.clock.clone());
             Driver::new(shared.clone(), coordinator, clock, self.checkpoint_every)
