@@ -1,7 +1,7 @@
 //! A person as it is at one instant: facts, segments, what waits for what, and the sends that caps count.
 
 use super::Told;
-use crate::define::plan::Standing;
+use crate::define::plan::{JourneyId, Standing};
 use crate::person::{Instance, Person};
 use crate::sink::facts::write_person;
 use crate::time::format;
@@ -60,13 +60,11 @@ impl Told<'_> {
 
     /// Journeys that a date or a silence will make enter if nothing changes.
     fn entries_ahead(&self, person: &Person) -> Value {
-        let current = |at: &&crate::define::plan::JourneyId| {
-            self.plan.journeys[usize::from(at.0)].standing == Standing::Current
-        };
-        let ahead = self.plan.watches.iter().filter(current).filter_map(|journey| {
-            let at = person.enters_at(*journey)?;
-            let name = &self.plan.journeys[usize::from(journey.0)].name;
-            Some(json!({"journey": name, "at": format(at)}))
+        let journeys = (0..).zip(&self.plan.journeys);
+        let current = journeys.filter(|(_, journey)| journey.standing == Standing::Current);
+        let ahead = current.filter_map(|(number, journey)| {
+            let at = person.enters_at(JourneyId(number))?;
+            Some(json!({"journey": journey.name, "at": format(at)}))
         });
         ahead.collect()
     }

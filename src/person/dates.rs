@@ -24,18 +24,16 @@ pub(super) struct Watch {
 
 /// Silences start again with every event of their set.
 pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
-    for &journey in &plan.watches {
-        let EnterTrigger::Silence { quiet_for, of } = &trigger(plan, journey) else {
+    for &journey in &plan.silences_of_kind[usize::from(event.kind.0)] {
+        let EnterTrigger::Silence { quiet_for, .. } = &trigger(plan, journey) else {
             continue;
         };
-        if of.has(event.kind) {
-            let watch = watch_mut(person, journey);
-            if event.time > watch.heard {
-                watch.heard = event.time;
-                // What is past a deadline does not undo it, though the watermark has not come there yet.
-                if event.time <= watch.deadline {
-                    watch.deadline = event.time.saturating_add(*quiet_for);
-                }
+        let watch = watch_mut(person, journey);
+        if event.time > watch.heard {
+            watch.heard = event.time;
+            // What is past a deadline does not undo it, though the watermark has not come there yet.
+            if event.time <= watch.deadline {
+                watch.deadline = event.time.saturating_add(*quiet_for);
             }
         }
     }
@@ -44,18 +42,16 @@ pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
 /// Dates are looked up again, because their facts or the person's zone may have changed; and once more when a window
 /// loses what a date was read from.
 pub(super) fn look_up(person: &mut Person, plan: &Plan) {
-    for &journey in &plan.watches {
-        if matches!(trigger(plan, journey), EnterTrigger::Date { .. }) {
-            let watch = person.watches.iter().find(|watch| watch.journey == journey);
-            let fired = watch.map(|watch| watch.fired);
-            // At the live edge a deadline may be past that the watermark has not come to yet.
-            let now = person.now.min(watch.map_or(NEVER, |watch| watch.deadline));
-            let after = now.max(fired.map_or(i64::MIN, |fired| fired.saturating_add(1)));
-            let (next, recheck) = next_date(person, plan, journey, after);
-            person.recheck = person.recheck.min(recheck);
-            if next != NEVER || fired.is_some() {
-                watch_mut(person, journey).deadline = next;
-            }
+    for &journey in &plan.dates {
+        let watch = person.watches.iter().find(|watch| watch.journey == journey);
+        let fired = watch.map(|watch| watch.fired);
+        // At the live edge a deadline may be past that the watermark has not come to yet.
+        let now = person.now.min(watch.map_or(NEVER, |watch| watch.deadline));
+        let after = now.max(fired.map_or(i64::MIN, |fired| fired.saturating_add(1)));
+        let (next, recheck) = next_date(person, plan, journey, after);
+        person.recheck = person.recheck.min(recheck);
+        if next != NEVER || fired.is_some() {
+            watch_mut(person, journey).deadline = next;
         }
     }
 }

@@ -7,7 +7,8 @@ use super::turn::{Rank, Turn, cause};
 use super::watch::{Hindrance, Place, judge};
 use super::{dates, facts, segment};
 use crate::define::plan::{
-    Again, ArmId, Exit, ExitRule, Expr, JourneyId, JourneyPlan, Op, Order, Plan, SegmentId, SendId,
+    Again, ArmId, Exit, ExitRule, Expr, JourneyId, JourneyPlan, Op, Order, Plan, SegmentId,
+    SegmentSet, SendId,
 };
 use crate::event::{Event, Kind, Num, Value};
 use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
@@ -405,9 +406,13 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
             let value = eval(value, &cx).into_value();
             if !value.is_missing() {
                 let now = turn.person.now;
-                facts::set_named(turn.person, turn.plan, name, now, &value);
-                turn.set_zone(name, &value);
-                segment::follow_all(turn.person, turn.plan);
+                let mut asked = SegmentSet::default();
+                facts::set_named(turn.person, turn.plan, name, now, &value, &mut asked);
+                dates::look_up(turn.person, turn.plan);
+                match turn.set_zone(name, &value) {
+                    true => segment::follow_all(turn.person, turn.plan),
+                    false => segment::follow(turn.person, turn.plan, asked),
+                };
                 turn.changed = true;
                 turn.note(at, Change::Set { place, value });
             }
@@ -562,10 +567,13 @@ impl<'a> Turn<'a> {
 
 impl Turn<'_> {
     /// The trait `timezone` is the person's zone, wherever it comes from.
-    fn set_zone(&mut self, name: &str, value: &Value) {
+    /// Tells whether the person has another zone now, or may have.
+    fn set_zone(&mut self, name: &str, value: &Value) -> bool {
         let known = value.str().filter(|zone| crate::time::zone::Zone::named(zone).is_some());
         if let ("timezone", Some(zone)) = (name, known) {
             self.person.zone = Some((self.person.now, zone.into()));
+            return true;
         }
+        false
     }
 }

@@ -2,7 +2,7 @@
 
 use super::eval::Cx;
 use super::{Person, dates};
-use crate::define::plan::{Plan, SegmentId, SegmentSet};
+use crate::define::plan::{Plan, SegmentId, SegmentSet, Standing};
 use crate::time::NEVER;
 
 /// Asks every condition again and looks up every date, and finds the next instant at which one may change by itself. Tells
@@ -11,6 +11,20 @@ pub(super) fn follow_all(person: &mut Person, plan: &Plan) -> bool {
     person.recheck = NEVER;
     dates::look_up(person, plan);
     follow(person, plan, plan.conditions.clone())
+}
+
+/// What changes by itself may have: asks the conditions again that do, of whom they concern, looks up every date, and finds the next such
+/// instant. Tells whether any answer changed.
+pub(super) fn follow_time(person: &mut Person, plan: &Plan) -> bool {
+    // Nothing has ever been asked of somebody new.
+    if person.recheck == i64::MIN {
+        return follow_all(person, plan);
+    }
+    person.recheck = NEVER;
+    dates::look_up(person, plan);
+    let mut asked = plan.timed.clone();
+    person.facts.held().for_each(|it| asked.extend(&plan.timed_readers_of_fact[it.0 as usize]));
+    follow(person, plan, asked)
 }
 
 /// Asks some conditions again, and those that read an answer that has changed; the others keep theirs. Tells whether any
@@ -50,13 +64,16 @@ pub(super) fn announce(person: &mut Person, plan: &Plan) -> Vec<(SegmentId, bool
     if person.member == person.announced {
         return Vec::new();
     }
-    let changes: Vec<_> = plan
-        .segments_by_name
-        .iter()
-        .map(|&segment| (segment, person.is_member(segment)))
-        .filter(|&(segment, member)| person.announced.has(segment) != member)
-        .collect();
+    let differing = person.member.differing(&person.announced);
     // Segments that only earlier definitions have are followed, and not announced.
+    let is_current =
+        |it: &SegmentId| plan.segments[usize::from(it.0)].standing == Standing::Current;
+    let mut changes: Vec<_> = differing
+        .iter()
+        .filter(is_current)
+        .map(|segment| (segment, person.is_member(segment)))
+        .collect();
+    changes.sort_by_key(|(segment, _)| &plan.segments[usize::from(segment.0)].name);
     changes.iter().for_each(|&(segment, member)| person.announced.set(segment, member));
     changes
 }

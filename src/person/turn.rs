@@ -233,7 +233,7 @@ impl Turn<'_> {
         let now = self.person.now;
         self.watch_facts();
         if now >= self.person.recheck {
-            segment::follow_all(self.person, self.plan);
+            segment::follow_time(self.person, self.plan);
             self.changed = true;
         }
         let mut duplicates = 0;
@@ -279,11 +279,9 @@ impl Turn<'_> {
         {
             asked.extend(&plan.readers_of_session);
         }
-        if !plan.watches.is_empty() {
-            dates::hear(self.person, plan, event);
-            if event.about_person || plan.dates_of_kind[event.kind.0 as usize] {
-                dates::look_up(self.person, plan);
-            }
+        dates::hear(self.person, plan, event);
+        if event.about_person || plan.dates_of_kind[event.kind.0 as usize] {
+            dates::look_up(self.person, plan);
         }
         if moved {
             self.changed = true;
@@ -292,9 +290,10 @@ impl Turn<'_> {
             self.changed |= segment::follow(self.person, plan, asked);
         }
         if plan.policy.heard.has(event.kind) {
-            policy::revoke(self.person, plan, event);
+            let mut asked = SegmentSet::default();
+            policy::revoke(self.person, plan, event, &mut asked);
             policy::not_delivered(self.person, plan, event);
-            segment::follow_all(self.person, plan);
+            segment::follow(self.person, plan, asked);
             self.changed = true;
         }
         self.watch_facts();

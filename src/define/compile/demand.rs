@@ -1,7 +1,9 @@
 //! What touches what: for each kind of event the facts to update, for each fact the segments to ask again.
 
 use super::{Compiler, FactId, FactRule, Kind, Kinds, SegmentId, Standing};
-use crate::define::plan::{EnterTrigger, ExitRule, Expr, RankId, SegmentSet};
+use crate::define::plan::{
+    EnterTrigger, ExitRule, Expr, JourneyId, JourneyPlan, RankId, SegmentSet,
+};
 use std::collections::BTreeSet;
 
 /// What an expression depends on.
@@ -94,6 +96,77 @@ impl Compiler<'_> {
         }
     }
 
+    /// The segments that can change while nothing happens: for each fact those that do so only for whom it holds something of, because of a
+    /// window or because a time is compared with `now`; and those that do so for anybody.
+    pub(super) fn timed(&self, readers_of_fact: &[SegmentSet]) -> (Vec<SegmentSet>, SegmentSet) {
+        let conditions = self.segments.iter().enumerate().filter_map(|(at, segment)| {
+            let condition = segment.condition.as_ref()?;
+            (segment.standing != Standing::Gone).then_some((SegmentId(at as u16), condition))
+        });
+        let (mut by_facts, mut always) = (SegmentSet::default(), SegmentSet::default());
+        for (segment, condition) in conditions {
+            let mut needs = Needs::default();
+            needs.add(condition);
+            let has_window = |fact: &FactId| match &self.facts[usize::from(fact.0)].rule {
+                FactRule::Fold(fold) => fold.window.is_some(),
+                _ => false,
+            };
+            if reads_now(condition) || needs.facts.iter().any(has_window) {
+                by_facts.set(segment, true);
+            }
+            if self.moves_for_anybody(condition) {
+                always.set(segment, true);
+            }
+        }
+        let timed = |readers: &SegmentSet| readers.iter().filter(|it| by_facts.has(*it)).collect();
+        (readers_of_fact.iter().map(timed).collect(), always)
+    }
+
+    /// Whether `now` alone can turn an answer: where it is compared with what is not missing for whom no fact holds anything.
+    fn moves_for_anybody(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Not(_) | Expr::And(_) | Expr::Or(_) | Expr::Choose(_) => {
+                expr.operands().into_iter().any(|part| self.moves_for_anybody(part))
+            }
+            Expr::Compare(_, two) => {
+                reads_now(expr) && !two.iter().any(|side| self.is_missing_at_first(side))
+            }
+            _ => reads_now(expr),
+        }
+    }
+
+    /// Whether a value is missing for whom no fact holds anything.
+    fn is_missing_at_first(&self, expr: &Expr) -> bool {
+        use crate::define::ast::Aggregate::{Count, Distinct, Recent, Sum};
+        match expr {
+            Expr::Fact(fact) => match &self.facts[usize::from(fact.0)].rule {
+                FactRule::Trait { .. } => true,
+                FactRule::Fold(fold) => !matches!(fold.aggregate, Count | Distinct | Recent | Sum),
+                FactRule::Basket(_) => false,
+            },
+            Expr::Arithmetic(..) | Expr::Negate(_) | Expr::Units(..) | Expr::Midnight(_) => {
+                expr.operands().into_iter().any(|part| self.is_missing_at_first(part))
+            }
+            _ => false,
+        }
+    }
+
+    /// For each kind, the journeys entered by a silence that such an event breaks.
+    pub(super) fn silences_of_kind(&self) -> Vec<Vec<JourneyId>> {
+        let breaks = |journey: &JourneyPlan, kind| match &journey.enter.trigger {
+            EnterTrigger::Silence { of, .. } => of.has(kind),
+            _ => false,
+        };
+        let of_kind = |kind: usize| {
+            let journeys = (0..)
+                .zip(&self.journeys)
+                .filter(|(_, journey)| journey.standing == Standing::Current);
+            let journeys = journeys.filter(|(_, journey)| breaks(journey, Kind(kind as u16)));
+            journeys.map(|(at, _)| JourneyId(at)).collect()
+        };
+        (0..self.inputs.kinds.len()).map(of_kind).collect()
+    }
+
     /// The segments whose conditions read what `reads` tells of.
     pub(super) fn readers(&self, reads: impl Fn(&Needs) -> bool) -> SegmentSet {
         let segments = self.segments.iter().enumerate();
@@ -101,6 +174,10 @@ impl Compiler<'_> {
         let readers = segments.filter(|(_, segment)| reads(&needs_of(&segment.condition)));
         readers.map(|(at, _)| SegmentId(at as u16)).collect()
     }
+}
+
+fn reads_now(expr: &Expr) -> bool {
+    matches!(expr, Expr::Now) || expr.operands().into_iter().any(reads_now)
 }
 
 fn needs_of(condition: &Option<Expr>) -> Needs {

@@ -23,7 +23,7 @@ use super::diagnostic::{self, Diagnostic};
 use super::plan::{
     Consumer, FactId, FactPlan, FactRule, Inputs, JourneyId, JourneyPlan, Kinds, Plan, PolicyPlan,
     PropertyPath, PropertyType, RankId, RankPlan, RankedFact, Rates, SegmentId, SegmentPlan,
-    SendPlan, SessionPlan, Standing,
+    SegmentSet, SendPlan, SessionPlan, Standing,
 };
 use crate::event::{Kind, Num};
 use crate::time::zone::Zone;
@@ -358,6 +358,10 @@ impl<'a> Compiler<'a> {
         segments_by_name.sort_by_key(|id| &self.segments[id.0 as usize].name);
         let (exit_kinds, exit_kinds_asked, exit_slots) = self.exit_kinds();
         let asked = numbered(&|it| it.standing != Standing::Gone && it.condition.is_some());
+        let readers_of_fact: Vec<SegmentSet> = (0..self.facts.len())
+            .map(|at| self.readers(|needs| needs.facts.contains(&FactId(at as u16))))
+            .collect();
+        let (timed_readers_of_fact, timed) = self.timed(&readers_of_fact);
         Plan {
             fingerprint: fingerprint(self.pack, keep, self.base),
             version: self.version(),
@@ -368,9 +372,9 @@ impl<'a> Compiler<'a> {
                 .map(|(at, _)| FactId(at as u16))
                 .collect(),
             segments_by_name,
-            readers_of_fact: (0..self.facts.len())
-                .map(|at| self.readers(|needs| needs.facts.contains(&FactId(at as u16))))
-                .collect(),
+            readers_of_fact,
+            timed_readers_of_fact,
+            timed,
             readers_of_segment: (0..self.segments.len())
                 .map(|at| self.readers(|needs| needs.segments.contains(&(at as u16))))
                 .collect(),
@@ -385,7 +389,8 @@ impl<'a> Compiler<'a> {
             conditions: asked.into_iter().collect(),
             entered_by_kind: self.entered_by_kind(),
             entered_by_segment: self.entered_by_segment(),
-            watches: self.watches(),
+            dates: self.date_journeys(),
+            silences_of_kind: self.silences_of_kind(),
             dates_of_kind: self.dates_of_kind(&facts_of_kind),
             facts_of_kind,
             inputs: self.inputs,
@@ -511,16 +516,13 @@ impl<'a> Compiler<'a> {
         by_kind
     }
 
-    fn watches(&self) -> Vec<JourneyId> {
-        use super::plan::EnterTrigger::{Date, Silence};
-        let watched = |journey: &JourneyPlan| {
+    fn date_journeys(&self) -> Vec<JourneyId> {
+        let is_date = |journey: &JourneyPlan| {
             journey.standing == Standing::Current
-                && matches!(journey.enter.trigger, Date { .. } | Silence { .. })
+                && matches!(journey.enter.trigger, super::plan::EnterTrigger::Date { .. })
         };
-        (0..self.journeys.len())
-            .filter(|&at| watched(&self.journeys[at]))
-            .map(|at| JourneyId(at as u16))
-            .collect()
+        let dates = (0..).zip(&self.journeys).filter(|(_, journey)| is_date(journey));
+        dates.map(|(at, _)| JourneyId(at)).collect()
     }
 }
 

@@ -87,6 +87,10 @@ pub struct Plan {
     /// For each fact, each segment, and for sessions: the segments whose conditions read it.
     pub readers_of_fact: Vec<SegmentSet>,
     pub readers_of_segment: Vec<SegmentSet>,
+    /// For each fact, the segments that read it and can change while nothing happens to whom it holds something of.
+    pub timed_readers_of_fact: Vec<SegmentSet>,
+    /// Segments that can change while nothing happens, whatever facts hold.
+    pub timed: SegmentSet,
     pub readers_of_session: SegmentSet,
     /// For each rank the segments whose conditions read it.
     pub readers_of_rank: Vec<SegmentSet>,
@@ -107,8 +111,10 @@ pub struct Plan {
     pub entered_by_segment: Vec<[Vec<JourneyId>; 2]>,
     /// For each [`Kind`] whether such an event can move a fact that a date entry reads.
     pub dates_of_kind: Vec<bool>,
-    /// Journeys entered by date or silence, which keep a deadline per person.
-    pub watches: Vec<JourneyId>,
+    /// Journeys entered by date, and for each [`Kind`] those entered by a silence that such an event breaks: they keep a deadline per
+    /// person.
+    pub dates: Vec<JourneyId>,
+    pub silences_of_kind: Vec<Vec<JourneyId>>,
     pub sends: Vec<SendPlan>,
     pub sessions: Option<SessionPlan>,
     pub policy: PolicyPlan,

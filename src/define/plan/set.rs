@@ -37,6 +37,16 @@ impl SegmentSet {
         self.more.iter_mut().zip(&other.more).for_each(|(word, more)| *word |= more);
     }
 
+    /// The segments that are in one of the two and not in the other.
+    pub fn differing(&self, other: &SegmentSet) -> SegmentSet {
+        let words = self.more.len().max(other.more.len());
+        let word = |set: &SegmentSet, at: usize| set.more.get(at).copied().unwrap_or(0);
+        SegmentSet {
+            first: self.first ^ other.first,
+            more: (0..words).map(|at| word(self, at) ^ word(other, at)).collect(),
+        }
+    }
+
     /// Its segments, by number.
     pub fn iter(&self) -> impl Iterator<Item = SegmentId> + use<> {
         let mut left = self.clone();
@@ -80,6 +90,10 @@ mod tests {
         }
         set.set(SegmentId(64), false);
         assert!(!set.has(SegmentId(64)) && set.has(SegmentId(63)) && !set.has(SegmentId(999)));
+        let others: SegmentSet = [SegmentId(0), SegmentId(5)].into_iter().collect();
+        let differing: Vec<u16> = set.differing(&others).iter().map(|id| id.0).collect();
+        assert_eq!(differing, [5, 63, 127, 200]);
+        assert_eq!(others.differing(&set), set.differing(&others));
         set.extend(&[SegmentId(5), SegmentId(300)].into_iter().collect());
         let taken: Vec<u16> = std::iter::from_fn(|| set.pop_first().map(|id| id.0)).collect();
         assert_eq!(taken, [0, 5, 63, 127, 200, 300]);

@@ -89,6 +89,11 @@ impl Facts {
         self.ids.binary_search(&fact.0).ok().map(|at| &self.states[at])
     }
 
+    /// Those that hold something.
+    pub(super) fn held(&self) -> impl Iterator<Item = FactId> + '_ {
+        self.ids.iter().map(|id| FactId(*id))
+    }
+
     /// Drops the others.
     pub(super) fn retain(&mut self, keep: impl Fn(FactId) -> bool) {
         let kept: Vec<bool> = self.ids.iter().map(|id| keep(FactId(*id))).collect();

@@ -26,20 +26,21 @@ pub(in crate::person) fn take_traits(
     any
 }
 
-/// Sets every fact of the trait of this name, as a journey's `set` does.
+/// Sets every fact of the trait of this name, as a journey's `set` does, and adds to `asked` the segments that read those that changed.
 pub(in crate::person) fn set_named(
     person: &mut Person,
     plan: &Plan,
     name: &str,
     time: i64,
     value: &Value,
+    asked: &mut SegmentSet,
 ) {
     for &fact in &plan.traits {
-        match &plan.facts[fact.0 as usize].rule {
-            FactRule::Trait { name: known, of_type, .. } if known == name => {
-                set(person, fact, *of_type, time, value);
-            }
-            _ => {}
+        if let FactRule::Trait { name: known, of_type, .. } = &plan.facts[fact.0 as usize].rule
+            && known == name
+            && set(person, fact, *of_type, time, value)
+        {
+            asked.extend(&plan.readers_of_fact[fact.0 as usize]);
         }
     }
 }

@@ -11,7 +11,9 @@ use super::effect::{Outcome, Reason};
 use super::facts;
 use super::instance::{Instance, Phase};
 use super::{Person, eval};
-use crate::define::plan::{ConsentPlan, FactRule, JourneyId, OnLimit, Op, Plan, SendId, SendPlan};
+use crate::define::plan::{
+    ConsentPlan, FactRule, JourneyId, OnLimit, Op, Plan, SegmentSet, SendId, SendPlan,
+};
 use crate::event::{Event, Value};
 use crate::limits::BEHIND_MAX;
 use crate::time::NEVER;
@@ -164,8 +166,8 @@ fn said(message: &Message, rule: &ConsentPlan) -> Option<bool> {
     }
 }
 
-/// Takes back the consents that an event takes back.
-pub(super) fn revoke(person: &mut Person, plan: &Plan, event: &Event) {
+/// Takes back the consents that an event takes back, and adds to `asked` the segments that read them.
+pub(super) fn revoke(person: &mut Person, plan: &Plan, event: &Event, asked: &mut SegmentSet) {
     for rule in &plan.policy.consents {
         let Some(by) = rule.revoked_by.as_ref().filter(|by| by.kinds.has(event.kind)) else {
             continue;
@@ -179,7 +181,7 @@ pub(super) fn revoke(person: &mut Person, plan: &Plan, event: &Event) {
             && is_meant(&by.purpose)
             && let FactRule::Trait { name, .. } = &plan.facts[usize::from(rule.fact.0)].rule
         {
-            facts::set_named(person, plan, name, event.time, &Value::Bool(false));
+            facts::set_named(person, plan, name, event.time, &Value::Bool(false), asked);
         }
     }
 }
