@@ -72,7 +72,7 @@ fn main() {
                 )],
                 sink: Box::new(digest.clone()),
                 workers,
-                timeline: Timeline { slack: 5_000, step: 10_000 },
+                timeline: Timeline { slack: 5_000, step: number("STEP_MS", 10_000, 10_000) as i64 },
                 dedup_horizon: 3_600_000,
                 until: None,
                 store: None,

@@ -245,8 +245,12 @@ impl Keyed {
             alone: false,
             watch: watch.as_deref(),
         };
-        // All workers get the records of products; one of them counts them.
-        let counts = |event: &&Event| event.call != Call::Product || self.place.0 == 0;
+        // All workers get the records of products; one of them counts them. What somebody is told on the way here has not come in.
+        let counts = |event: &&Event| match event.call {
+            Call::Product => self.place.0 == 0,
+            Call::Notice => false,
+            _ => true,
+        };
         self.counts.events += events.iter().filter(counts).count() as u64;
         events.append(&mut self.relations.take_happened());
         events.extend(self.told_now(span.begin));

@@ -70,8 +70,8 @@ struct Arrived {
     unsaid: Vec<Unsaid>,
 }
 
-/// A person on the way to a worker, packed, for an epoch.
-type Moving = (u64, usize, Vec<u8>);
+/// A person on the way to a worker, packed, for an epoch; and what is said to it there as the epoch begins.
+type Moving = (u64, usize, Vec<u8>, Vec<Event>);
 
 /// What the stage of the persons works with.
 pub struct Means {
@@ -120,7 +120,7 @@ pub fn persons<'scope>(
         Told::Erased(key, _) => key_group(hash_of(*key)) as u64,
     });
     let mut told = told.map(|told| builder.new_input(told, to_worker));
-    let to_worker = Exchange::new(|(_, worker, _): &Moving| *worker as u64);
+    let to_worker = Exchange::new(|(_, worker, ..): &Moving| *worker as u64);
     let mut moving = moving.map(|moving| builder.new_input(moving, to_worker));
     let inputs = 1 + usize::from(told.is_some()) + usize::from(moving.is_some());
     let to_worker = Exchange::new(|(worker, _): &Addressed| *worker);
@@ -165,9 +165,10 @@ pub fn persons<'scope>(
             }
             if let Some(moving) = &mut moving {
                 moving.for_each(|_, batch| {
-                    for (epoch, _, person) in batch.drain(..) {
-                        let person = unpack(&person);
-                        stage.arrived(epoch).persons.push(person);
+                    for (epoch, _, person, told) in batch.drain(..) {
+                        let arrived = stage.arrived(epoch);
+                        arrived.persons.push(unpack(&person));
+                        arrived.events.extend(told);
                     }
                 });
             }
@@ -351,9 +352,14 @@ impl Stage {
     /// Takes out a person that is wanted on another worker.
     fn depart(&mut self, order: &Order) -> Option<Moving> {
         self.begin(order.epoch);
-        let (person, unsaid) = self.keyed.borrow_mut().take_out(&order.person)?;
+        let begin = self.epochs.span(order.epoch).begin;
+        let mut keyed = self.keyed.borrow_mut();
+        keyed.tell(begin);
+        let (person, unsaid) = keyed.take_out(&order.person)?;
+        let told = keyed.take_told(&order.person);
+        drop(keyed);
         self.arrived(order.epoch).unsaid.push(unsaid);
-        Some((order.epoch, order.to, pack(&person)))
+        Some((order.epoch, order.to, pack(&person), told))
     }
 
     /// The next epoch in which something happens here, if it is complete.
@@ -376,6 +382,7 @@ impl Stage {
         let Arrived { mut events, told, persons, unsaid } =
             self.stash.remove(&epoch).unwrap_or_default();
         let span = self.epochs.span(epoch);
+        self.keyed.borrow_mut().tell(span.begin);
         if let Some((at, plan)) = self.epochs.switch(epoch)
             && at == epoch
         {

@@ -37,6 +37,8 @@ pub(super) struct Relations {
     unkept: Vec<(u64, CompactString)>,
     /// Changes that not everybody has heard of whom they concern.
     walks: Vec<Walk>,
+    /// Those who are told in the epoch that is about to begin, with what, once that is known.
+    told: Option<Vec<Event>>,
     /// What members have done in this epoch, and as of which epoch it was said last.
     forwards: Vec<Event>,
     outbox: (u64, Vec<Event>),
@@ -427,14 +429,29 @@ impl Keyed {
         lists::say_again(person, &mut saying);
     }
 
-    /// What those hear, as the epoch begins, whose turn it is to be told of the changes that concern them.
-    pub(super) fn told_now(&mut self, begin: i64) -> Vec<Event> {
+    /// Finds out whose turn it is to be told of the changes that concern them as the epoch begins at this watermark, and what they hear.
+    /// That is before anybody leaves for another worker, so that it does not depend on who does.
+    pub fn tell(&mut self, begin: i64) {
+        if self.relations.told.is_some() {
+            return;
+        }
         let told = self.relations.told_now();
-        told.into_iter()
-            .map(|(slot, event)| {
-                let leaf = CompactString::from(self.table.id(slot));
-                Event { hash: leaf_hash(&leaf), leaf, taken: begin, ..event }
-            })
-            .collect()
+        let events = told.into_iter().map(|(slot, event)| {
+            let leaf = CompactString::from(self.table.id(slot));
+            Event { hash: leaf_hash(&leaf), leaf, taken: begin, ..event }
+        });
+        self.relations.told = Some(events.collect());
+    }
+
+    /// What is told now.
+    pub(super) fn told_now(&mut self, begin: i64) -> Vec<Event> {
+        self.tell(begin);
+        self.relations.told.take().unwrap_or_default()
+    }
+
+    /// What somebody is told who leaves before hearing it.
+    pub fn take_told(&mut self, id: &str) -> Vec<Event> {
+        let told = self.relations.told.iter_mut();
+        told.flat_map(|told| told.extract_if(.., |event| event.leaf == id)).collect()
     }
 }
