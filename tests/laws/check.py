@@ -115,6 +115,19 @@ def is_quiet(rule, now, zone):
     return time >= rule["from"] or time < rule["to"]
 
 
+def reasons():
+    """All for which a message can be held."""
+    suppressing = {rule["while"] for rule in pack.POLICY["suppress"]}
+    suppressing |= {journey["suppress_while"] for journey in pack.journeys().values()} - {None}
+    return {
+        *("expired", "hold-out", "consent", "quiet hours", f"gap {pack.GAP_NAME}", f"throttle {pack.THROTTLE_NAME}"),
+        *(f"suppressed by {segment}" for segment in suppressing),
+        *(f"excluded by {name}" for name in list(pack.PRIORITIES)[:-1]),
+        f"waits for {pack.CART_JOURNEY}",
+        *(f"cap {name}" for name in pack.CAP_NAMES),
+    }
+
+
 class Check:
     """One pass over everything, in the order of its time."""
 
@@ -129,7 +142,7 @@ class Check:
         self.held_out = {}  # by subject
         self.asked = []  # when messages asked the throttle for a place
         self.places = Counter()  # that were taken, by minute
-        self.gates = Counter()  # how often each held
+        self.reasons = Counter()
         self.ids = set()
         self.sent = {}
         self.broken = Counter()
@@ -276,8 +289,7 @@ class Check:
             self.skipped["more at one instant than is decided"] += 1
             return
         gate = next((gate for gate in RANKS if reason.startswith(gate)), None)
-        if gate:
-            self.gates[gate] += 1
+        self.reasons[reason] += 1
         self.holds_out(line, gate)
         if decision == "send":
             self.sent[line["id"]] = {k: v for k, v in line["data"].items() if k != "decision"}
@@ -300,7 +312,7 @@ class Check:
                 self.breaks("cap drops" if gate == "cap" else "reasons", f"it does not hold ({first})", line)
 
     def holds_out(self, line, gate):
-        """Who was held out once is held out every time, and nobody else."""
+        """Who was held out once is held out every time, for as long as the person is known by this identifier."""
         subject, message = line["subject"], line["data"]
         is_held_out = gate == "hold-out"
         if is_held_out and self.journeys[message["journey"]]["splits"]:
@@ -347,8 +359,8 @@ class Check:
         elif until is None or until <= now:
             is_right = False
         else:
-            holds = [gate in dict(self.holding(person, line["subject"], at, message)).values() for at in (until - 1, until)]
-            is_right = gate.startswith("waits") or holds[0] and (until == worthless or not holds[1])
+            before, then = ({why for _, why in self.holding(person, line["subject"], at, message)} for at in (until - 1, until))
+            is_right = gate.startswith("waits") or gate in before and (until == worthless or gate not in then)
             is_right &= worthless is None or until <= worthless
         if not is_right:
             self.breaks("defers", "that is not when it ends", line)
@@ -434,6 +446,13 @@ class Check:
         self.finish()
         return self
 
+    def drawn_anew(self):
+        """How many persons turned out to be somebody whose hold-out is another: it goes by the identifier by which one is known."""
+        drawn = defaultdict(set)
+        for subject, is_held_out in self.held_out.items():
+            drawn[id(self.people.owner.get(subject, subject))].add(is_held_out)
+        return sum(len(it) > 1 for it in drawn.values())
+
     def report(self):
         for case in self.cases:
             print(case)
@@ -446,8 +465,9 @@ class Check:
         print(f"not judged: {self.skipped.total():,} decisions")
         for why, count in self.skipped.most_common():
             print(f"  {count:,}: {why}")
-        gates = ", ".join(f"{gate} {count:,}" for gate, count in self.gates.most_common())
-        print(f"held by: {gates}")
+        print(f"held out under one identifier, and not under the one they are known by later: {self.drawn_anew():,} persons")
+        idle = sorted(reasons() - set(self.reasons))
+        print(f"gates that held nothing: {', '.join(idle) or 'none'}")
         broken = sum(self.broken.values())
         print(f"laws: {self.decisions:,} decisions of {len(self.subjects):,} persons, {len(LAWS)} laws: {broken:,} broken")
         return bool(broken)

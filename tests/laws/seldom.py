@@ -1,4 +1,4 @@
-"""Lays a few customers among generated traffic to whom happens what the traffic has seldom or never, so that each gate of the policy
+"""Lays a few customers among generated traffic to whom happens what the traffic has seldom or never, so that more of the policy
 holds something: a crowd that WhatsApp messages are due to at one minute, Sundays, a no to every channel, much service in one day.
 
     tests/laws/seldom.py IN.jsonl OUT.jsonl
@@ -16,6 +16,7 @@ CROWD = [f"crowd-{number}" for number in range(1, 13)]
 SUNDAYS = [f"sunday-{number}" for number in range(1, 5)]
 NO_MAIL = {"email_consent": False, "sms_consent": True, "whatsapp_consent": True}
 CART = {"cart_id": "seldom", "product_id": "p1", "price": 50}
+WISHES = [{"product_id": "seldom-coat"}, {"product_id": "seldom-hat"}]
 STORY = [
     # The app's last word, by WhatsApp, is due an hour and a week after the review: to all of the crowd on day 10 at 10:00.
     (1, "07:00", CROWD + SUNDAYS, "identify", NO_MAIL),
@@ -35,6 +36,13 @@ STORY = [
     *((4, f"08:0{n}", ["served"], "Friend Joined", {"friend_id": f"f{n}"}) for n in range(6)),
     *((4, f"08:{n}0", ["owed"], "Order Confirmed", {"order_id": f"o{n}", "total": 10}) for n in range(5)),
     (4, "08:05", ["owed"], "Product Added", CART),
+    # Two wishes that are cheaper on one day, and a number that is dead.
+    *((1, "07:00", ["shop"], "Product Updated", {**product, "price": 100, "stock": 20}) for product in WISHES),
+    *((1, "08:00", ["wishes"], "Product Added to Wishlist", product) for product in WISHES),
+    *((1, "09:00", ["shop"], "Product Updated", {**product, "price": 80, "stock": 20}) for product in WISHES),
+    (5, "07:00", ["dead"], "identify", NO_MAIL),
+    (5, "07:01", ["dead"], "Message Bounced", {"message_id": "m", "channel": "sms", "hard": True}),
+    (5, "07:02", ["dead"], "Product Added", CART),
 ]
 
 
