@@ -23,9 +23,13 @@ class Logs:
 
     def sends(self, **of):
         """The sends of which this is said, from the first."""
+        return self.decided(decision="send", **of)
+
+    def decided(self, **of):
+        """The decisions of which this is said, from the first."""
         for line in self.lines["decisions"]:
             said = {"subject": line["subject"], **line["data"]}
-            if said["decision"] == "send" and all(said.get(name) == value for name, value in of.items()):
+            if all(said.get(name) == value for name, value in of.items()):
                 yield line
 
     def without(self, name, line):
@@ -47,6 +51,13 @@ class Logs:
         """What was sent is not, for no reason."""
         line["data"].update(decision="drop", reason=reason)
         self.without("triggers", line)
+
+    def let_go(self, line):
+        """What was held back is sent."""
+        line["data"].update(decision="send")
+        del line["data"]["reason"]
+        told = {name: value for name, value in line["data"].items() if name != "decision"}
+        self.lines["triggers"].append({**line, "data": told})
 
     def journey(self, line, what, after_ms, **data):
         """An instance enters or exits, so long after a decision."""
@@ -89,10 +100,70 @@ def break_cap_drops(logs):
     logs.held_back(next(logs.sends(purpose="marketing")), "cap 3 over 7d")
 
 
+def break_service_cap(logs):
+    send = next(logs.sends(purpose="service", channel="email", template="friend-joined"))
+    for minute in range(1, 4):
+        logs.again(send, minute * 60_000)
+
+
+def break_mail_cap(logs):
+    """A reminder goes after as much mail that is owed as a day has room for."""
+    logs.let_go(next(logs.decided(reason="cap mail 4 per day")))
+
+
+def break_only_counts(logs):
+    """What is owed is held by the cap in which it only counts."""
+    owed = next(logs.decided(reason="cap mail 4 per day"))["subject"]
+    *_, confirmation = logs.sends(subject=owed, template="order-confirmation")
+    logs.held_back(confirmation, "cap mail 4 per day")
+
+
 def break_gap(logs):
     send = next(logs.sends(purpose="marketing"))
-    logs.again(send, 0, channel="push")
-    logs.again(send, 29 * 60_000, channel="push")
+    logs.again(send, 0, channel="sms")
+    logs.again(send, 4 * 3_600_000 - 1, channel="whatsapp")
+
+
+def break_throttle(logs):
+    send = next(logs.sends())
+    minute = -milliseconds(send["time"]) % 60_000
+    for second in range(6):
+        logs.again(send, minute + second * 1_000, channel="whatsapp")
+
+
+def break_hold_out(logs):
+    send = next(logs.sends(purpose="marketing"))
+    logs.again(send, 1_000)
+    logs.held_back(send, "hold-out")
+
+
+def break_hold_out_except(logs):
+    logs.held_back(next(logs.sends(purpose="service")), "hold-out")
+
+
+def break_hold_out_share(logs):
+    """Every other person is held out, each of them every time."""
+    for line in list(logs.decided(purpose="marketing")):
+        if line["data"].get("reason") != "expired" and sum(line["subject"].encode()) % 2:
+            logs.held_back(line, "hold-out")
+
+
+def break_look_ahead(logs):
+    """A message is sent although one that matters is due in an hour."""
+    went = {(it["subject"], it["time"], it["data"]["journey"]) for it in logs.sends()}
+    waited = logs.decided(reason="quiet hours")
+    waited = (it for it in waited if (it["subject"], it["data"]["until"], it["data"]["journey"]) in went)
+    big = next(it for it in waited if it["data"]["priority"] >= 70)
+    small = next(it for it in logs.sends() if it["data"]["priority"] < 45)
+    hour_before = milliseconds(big["data"]["until"]) - 3_600_000
+    logs.again(small, hour_before - milliseconds(small["time"]))["subject"] = big["subject"]
+
+
+def break_waits(logs):
+    send = next(it for it in logs.sends() if it["data"]["priority"] < 45)
+    until = instant(milliseconds(send["time"]) + 3_600_000)
+    logs.held_back(send, "waits for vip-at-risk")
+    send["data"].update(decision="defer", until=until)
 
 
 def break_exclusive(logs):
@@ -108,6 +179,13 @@ def break_quiet_hours(logs):
         logs.again(send, hour * 3_600_000)
 
 
+def break_sundays(logs):
+    """At noon of the first Sunday, which is no holiday."""
+    send = next(logs.sends(purpose="marketing"))
+    noon = milliseconds("2026-03-08T11:00:00.000Z")
+    logs.again(send, noon - milliseconds(send["time"]), channel="sms", tags=[])
+
+
 def break_suppression(logs):
     send = next(logs.sends())
     data = {"segment": "legal-block", "change": "entered"}
@@ -116,6 +194,11 @@ def break_suppression(logs):
 
 def break_consent(logs):
     next(logs.sends())["data"].update(channel="whatsapp")
+
+
+def break_no_to_all(logs):
+    """Who said no, and named no channel, gets a WhatsApp message."""
+    logs.let_go(next(logs.decided(channel="whatsapp", reason="consent")))
 
 
 def break_exits(logs):
@@ -162,6 +245,18 @@ def break_defers(logs):
     raise LookupError("nothing was deferred and then sent")
 
 
+def break_ends(logs):
+    """A deferral is longer than its reason."""
+    message = next(logs.decided(reason="quiet hours"))["data"]
+    message["until"] = instant(milliseconds(message["until"]) + 60_000)
+
+
+def break_worthless(logs):
+    """A deferral is longer than its message is worth anything."""
+    message = next(logs.decided(decision="defer", reason="suppressed by email-unreachable"))["data"]
+    message["until"] = instant(milliseconds(message["valid_until"]) + 2)
+
+
 def break_reasons(logs):
     logs.held_back(next(logs.sends()), "suppressed by open-ticket")
 
@@ -183,18 +278,31 @@ def break_identity(logs):
 
 BREAKS = {
     break_caps: "caps",
+    break_service_cap: "caps",
+    break_mail_cap: "caps",
     break_cap_drops: "cap drops",
+    break_only_counts: "cap drops",
     break_gap: "gap",
+    break_throttle: "throttle",
+    break_hold_out: "hold-out",
+    break_hold_out_except: "hold-out",
+    break_hold_out_share: "hold-out",
+    break_look_ahead: "look-ahead",
+    break_waits: "look-ahead",
     break_exclusive: "exclusive",
     break_quiet_hours: "quiet hours",
+    break_sundays: "quiet hours",
     break_suppression: "suppression",
     break_consent: "consent",
+    break_no_to_all: "consent",
     break_exits: "exits",
     break_carts: "carts",
     break_valid_for: "valid_for",
     break_ids: "ids",
     break_triggers: "ids",
     break_defers: "defers",
+    break_ends: "defers",
+    break_worthless: "defers",
     break_reasons: "reasons",
     break_identity: "identity",
 }

@@ -1,5 +1,5 @@
-"""Draws decisions of a run at random, and demands that `kairos explain` accounts for each: the same decision, and each gate that was
-asked, of which the last is the one that held.
+"""Draws decisions of a run at random, and one for each reason, and demands that `kairos explain` accounts for each: the same
+decision, and each gate that was asked, of which the last is the one that held.
 
     tests/laws/explained.py KAIROS EVENTS.jsonl OUT COUNT
 
@@ -19,15 +19,17 @@ GATES = {"waits for": "look-ahead"}
 
 
 def drawn(path, count):
-    """Lines of a file, each as likely as any other."""
-    chosen, draw = [], random.Random(1)
+    """Decisions, each as likely as any other; and the first for each reason, however seldom it is."""
+    chosen, first, draw = [], {}, random.Random(1)
     with open(path, encoding="utf-8") as lines:
         for place, line in enumerate(lines):
+            decision = json.loads(line)
+            first.setdefault(decision["data"].get("reason"), decision)
             if len(chosen) < count:
-                chosen.append(line)
+                chosen.append(decision)
             elif (at := draw.randrange(place + 1)) < count:
-                chosen[at] = line
-    return [json.loads(line) for line in chosen]
+                chosen[at] = decision
+    return list({decision["id"]: decision for decision in [*chosen, *first.values()]}.values())
 
 
 def accounts(decision, told):

@@ -6,13 +6,14 @@ import re
 
 RETAIL = pathlib.Path(__file__).parents[2] / "dataflows/retail"
 
-MINUTE, DAY = 60_000, 86_400_000
+SECOND, MINUTE, HOUR, DAY = 1_000, 60_000, 3_600_000, 86_400_000
 
 ZONE = "Europe/Warsaw"
 HOLIDAYS = "01-01 05-01 05-03 11-11 12-25 12-26 2026-04-05 2026-04-06 2027-03-28 2027-03-29".split()
 
 # The rules in their order, as they stand in policy.yaml.
 POLICY = {
+    "hold_out": [{"percent": "1", "except": ["transactional", "service"]}],
     "consent": [
         {"channel": "email", "purpose": "marketing", "trait": "email_consent", "default": "granted"},
         {"channel": "email", "purpose": "marketing", "category": "email", "default": "granted"},
@@ -35,16 +36,38 @@ POLICY = {
     "quiet_hours": [
         {"from": "21:00", "to": "08:00", "then": "defer", "except": ["transactional"]},
         {"holidays": "true", "channels": ["sms", "whatsapp", "push"], "except": ["transactional"]},
+        {
+            "days": ["sunday"],
+            "channels": ["sms", "whatsapp", "push"],
+            "except": ["transactional", "service", "last-day"],
+        },
     ],
+    "look_ahead": [{"below": "45", "within": "2h", "for": "70"}],
     "caps": [
         {"channel": "sms", "max": "1", "per": "day", "except": ["transactional"]},
         {"name": "one wish a day", "tag": "wish", "max": "1", "per": "day"},
         {"max": "3", "over": "7d", "except": ["transactional", "service"]},
         {"tag": "offer", "max": "2", "per": "week", "on_limit": "wait"},
+        {
+            "name": "mail 4 per day",
+            "channel": "email",
+            "max": "4",
+            "per": "day",
+            "only_counts": ["transactional", "service"],
+        },
         {"journey": "high-intent", "max": "2", "per": "month", "on_limit": "exit"},
         {"journey": "review-request", "max": "1", "over": "3d"},
+        {
+            "name": "service mail 3 per day",
+            "purpose": "service",
+            "channel": "email",
+            "max": "3",
+            "per": "day",
+            "on_limit": "wait",
+        },
     ],
-    "gap": [{"min": "30m", "channels": ["push"]}],
+    "gap": [{"min": "4h", "channels": ["sms", "whatsapp", "push"], "except": ["transactional"]}],
+    "throttle": [{"channel": "whatsapp", "max": "5", "per": "minute"}],
     "not_delivered": ["Message Bounced"],
 }
 CAP_NAMES = [
@@ -52,9 +75,12 @@ CAP_NAMES = [
     "one wish a day",
     "3 over 7d",
     "offer 2 per week",
+    "mail 4 per day",
     "high-intent 2 per month",
     "review-request 1 over 3d",
+    "service mail 3 per day",
 ]
+GAP_NAME, THROTTLE_NAME = "sms whatsapp push 4h", "whatsapp 5 per minute"
 # The members of the exclusive group, the most important first, by their priorities.
 PRIORITIES = {"vip-at-risk": 85, "champion-at-risk": 75, "reactivation": 40}
 
@@ -109,7 +135,7 @@ def written():
 
 
 def journeys():
-    """By journey: its priority, and the segment while which it is suppressed."""
+    """By journey: its priority, the segment while which it is suppressed, and whether a split of its own holds persons out."""
     found, name, section = {}, None, None
     for path in sorted(RETAIL.glob("*.yaml")):
         for line in lines_of(path):
@@ -117,11 +143,13 @@ def journeys():
                 section = line
             elif section == "journeys:" and re.fullmatch(r"  [\w-]+:", line):
                 name = line.strip(" :")
-                found[name] = {"priority": 50, "suppress_while": None}
+                found[name] = {"priority": 50, "suppress_while": None, "splits": False}
             elif section == "journeys:" and line.startswith("    priority:"):
                 found[name]["priority"] = int(line.split(":")[1])
             elif section == "journeys:" and line.startswith("    suppress_while:"):
                 found[name]["suppress_while"] = line.split(":")[1].strip()
+            elif section == "journeys:" and "hold_out: true" in line:
+                found[name]["splits"] = True
     return found
 
 
@@ -129,12 +157,9 @@ def differences():
     """What of the pack is no longer what is written here."""
     sections = written()
     wanted = dict(POLICY, time_zone=[ZONE], holidays=HOLIDAYS)
-    for name, rules in wanted.items():
-        if sections.get(name) != rules:
-            yield f"policy.yaml: {name} is {sections.get(name)}, and here {rules}"
-    for name in ("hold_out", "throttle"):
-        if name in sections:
-            yield f"policy.yaml: {name} is there, and not known here"
+    for name in {**wanted, **sections}:
+        if sections.get(name) != wanted.get(name):
+            yield f"policy.yaml: {name} is {sections.get(name)}, and here {wanted.get(name)}"
     found = journeys()
     for name, priority in PRIORITIES.items():
         if found[name]["priority"] != priority:

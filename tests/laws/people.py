@@ -66,7 +66,7 @@ class Person:
         self.said = {}  # by what: event time and value
         self.sends = []
         self.orders = []
-        self.unjudged = False
+        self.unjudged = None  # or why
 
     def say(self, what, time, value):
         """The latest word by event time holds."""
@@ -85,7 +85,7 @@ class Person:
             self.say(what, time, value)
         self.sends = sorted(self.sends + other.sends)
         self.orders += other.orders
-        self.unjudged |= other.unjudged
+        self.unjudged = self.unjudged or other.unjudged
 
     def known_by(self):
         """The strongest identifier; of two equally strong ones the first by alphabet."""
@@ -152,16 +152,18 @@ class People:
             take_back(person, time, properties)
         elif name in ("Unsubscribed", "Subscribed"):
             consents(person, name, time, now, properties)
-        if event["unjudged"]:
-            person.unjudged = True
+        person.unjudged = person.unjudged or event["unjudged"]
 
 
 def consents(person, name, time, now, properties):
-    """delivery.yaml makes the traits of it, at once; the policy takes the consent for WhatsApp back."""
-    channel = properties.get("channel")
-    if properties.get("purpose", "marketing") == "marketing" and channel in ("email", "sms"):
-        person.say(("trait", f"{channel}_consent"), now, name == "Subscribed")
-    if name == "Unsubscribed" and properties.get("channel", "whatsapp") == "whatsapp":
+    """delivery.yaml makes the traits of it, at once: a no that names no channel is one to all. The policy takes the consent for
+    WhatsApp back, of whichever purpose."""
+    is_no = name == "Unsubscribed"
+    for channel in ("email", "sms", "whatsapp"):
+        is_meant = properties.get("channel", channel if is_no else None) == channel
+        if is_meant and properties.get("purpose", "marketing") == "marketing":
+            person.say(("trait", f"{channel}_consent"), now, not is_no)
+    if is_no and properties.get("channel", "whatsapp") == "whatsapp":
         person.say(("trait", "whatsapp_consent"), time, False)
 
 
@@ -224,7 +226,9 @@ def read(line):
     own = own or zone(context.get("timezone"))
     if own:
         says.append((("zone",), own))
-    apart = name in ("alias", "delete", "Identifiers Unlinked", "Person Erased")
+    unjudged = "of a person with a telephone number" if has_phone else None
+    if name in ("alias", "delete", "Identifiers Unlinked", "Person Erased"):
+        unjudged = "of a person with an alias, or taken apart, or erased"
     return {
         "name": name,
         "time": time_of(event),
@@ -232,7 +236,7 @@ def read(line):
         "identifiers": identifiers,
         "says": says,
         "properties": properties,
-        "unjudged": has_phone or apart,
+        "unjudged": unjudged,
     }
 
 
