@@ -63,7 +63,9 @@ fn ending_is_quick_and_a_restart_goes_on_from_the_checkpoint() {
         while outputs.look() <= said {
             instance.runs();
         }
-        assert!(!outputs.has(&shop.expected, shop.until), "it is over too soon");
+        // The last round may come to the end before that is seen here.
+        let is_over = outputs.has(&shop.expected, shop.until);
+        assert!(!is_over || round == 2, "it is over too soon, in round {round}");
         instance.terminate();
         let log = instance.log();
         assert_eq!(log.contains("checkpoint="), round > 0, "{log}");
