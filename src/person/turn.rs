@@ -283,18 +283,16 @@ impl Turn<'_> {
         if event.about_person || plan.dates_of_kind[event.kind.0 as usize] {
             dates::look_up(self.person, plan);
         }
+        if plan.policy.heard.has(event.kind) {
+            policy::revoke(self.person, plan, event, &mut asked);
+            policy::not_delivered(self.person, plan, event);
+            self.changed = true;
+        }
         if moved {
             self.changed = true;
             segment::follow_all(self.person, plan);
         } else {
             self.changed |= segment::follow(self.person, plan, asked);
-        }
-        if plan.policy.heard.has(event.kind) {
-            let mut asked = SegmentSet::default();
-            policy::revoke(self.person, plan, event, &mut asked);
-            policy::not_delivered(self.person, plan, event);
-            segment::follow(self.person, plan, asked);
-            self.changed = true;
         }
         self.watch_facts();
         self.person.hear_exit(plan, event);

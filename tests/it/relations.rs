@@ -427,32 +427,24 @@ fn a_change_that_concerns_many_is_told_in_slices() {
 #[test]
 fn somebody_who_goes_to_another_worker_hears_first() {
     let engine = Engine::of(&format!("{IDENTITY}{PACK}"));
-    let start = 1_772_442_000_000;
     let record = |at: i64, price: u64| {
-        format!(
-            r#"{{"type":"track","event":"Product Updated","userId":"shop","timestamp":{},"properties":{{"product_id":"p1","price":{price},"stock":5}}}}"#,
-            start + at
-        )
-    };
-    let of = |at: i64, ids: String, event: &str| {
-        format!(
-            r#"{{"type":"track","event":"{event}","timestamp":{},{ids},"properties":{{"product_id":"p1"}}}}"#,
-            start + at
-        )
+        let (price, stock, accessory_of) = (Some(price), None, None);
+        let record = What::Record { product: 1, price, stock, accessory_of };
+        line(&(START + at, 0, record), &Value::Null)
     };
     let mut lines = vec![record(0, 100)];
     for n in 0..40 {
-        lines.push(of(1_000 + n, format!(r#""anonymousId":"a{n}""#), "Product Wished"));
-        lines.push(of(2_000 + n, format!(r#""userId":"u{n}""#), "Seen"));
+        let visitor = json!({ "anonymousId": format!("a{n}") });
+        lines.push(line(&(START + 1_000 + n as i64, n, What::Wished(1)), &visitor));
+        lines.push(line(&(START + 2_000 + n as i64, n, What::Left), &Value::Null));
     }
     lines.push(record(20_000, 80));
     // The change is told in one of the epochs in which they sign in.
     for n in 0..40 {
-        let both = format!(r#""userId":"u{n}","anonymousId":"a{n}""#);
-        lines.push(of(22_000 + n * 500, both, "Signed In"));
+        let both = json!({ "userId": format!("u{n}"), "anonymousId": format!("a{n}") });
+        lines.push(line(&(START + 22_000 + n as i64 * 500, n, What::Left), &both));
     }
-    lines.push(of(400_000, r#""userId":"last""#.into(), "Seen"));
-    let lines: Vec<Vec<u8>> = lines.into_iter().map(String::into_bytes).collect();
+    lines.push(line(&(START + 400_000, 99, What::Left), &Value::Null));
     let alone = engine.run(&lines, Cutting { workers: 1, chunk: 4_000 }).outputs;
     let told = String::from_utf8_lossy(&alone.concat()).matches("\"cheaper\"").count();
     assert!(told > 0, "somebody is told");

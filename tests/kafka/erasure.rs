@@ -1,9 +1,8 @@
 //! An operator erases a customer: the topic of segments gets a tombstone, nobody is known any more over HTTP, and it stays so
 //! over a kill, a lost disk, and old events that come again.
 
-use crate::broker::name;
 use crate::cluster::Cluster;
-use crate::identity::{look_once, operator, wait};
+use crate::identity::{at_the_edge, look_once, operator, wait};
 use crate::instance::Instance;
 use crate::live::disk_is_lost;
 use crate::outputs::{Outputs, records};
@@ -11,8 +10,6 @@ use crate::shop::topic;
 use kairos::broker::kafka_plain::PlainProducer;
 use kairos::sink::Stream;
 use kairos::time::clock::{Clock, System};
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 const PACK: &str = "\
@@ -25,15 +22,7 @@ const GONE: &str = "kairos.segment.gone";
 
 /// What HTTP says of a person, as a number.
 fn status(instance: &mut Instance, person: &str) -> u16 {
-    let mut stream = TcpStream::connect(instance.address()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let request = format!(
-        "GET /v1/persons/{person} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text[9..12].parse().unwrap()
+    instance.get(&format!("/v1/persons/{person}")).0
 }
 
 /// How many lines of a kind there are of somebody.
@@ -46,12 +35,7 @@ fn count(outputs: &Outputs, person: &str, kind: &str) -> usize {
 fn a_tombstone_stands_for_whoever_was_erased() {
     let servers = Cluster::shared().servers();
     let topic = topic(&servers);
-    let mut instance = Instance::new(&servers, &topic, &name());
-    (instance.slack_ms, instance.step_ms, instance.workers) = (500, 1_000, 2);
-    instance.http = "127.0.0.1:0".into();
-    instance.write_pack(PACK);
-    instance.start();
-    instance.wait_for("caught up");
+    let mut instance = at_the_edge(&servers, &topic, PACK);
     let mut outputs = Outputs::of(&servers, &instance.name);
     look_once(&servers, &topic, &["anna", "berta"]);
     wait(&mut instance, &mut outputs, |outputs| {

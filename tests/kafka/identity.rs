@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Who looks twice, under whatever identifiers, gets a message; whose cart is left gets one, unless they order.
-const PACK: &str = "\
+pub const PACK: &str = "\
 identity: { identifiers: [user, email, anonymous] }
 facts: { views: { count: Product Viewed } }
 segments: { keen: views >= 2 }
@@ -30,6 +30,17 @@ journeys:
 ";
 
 const KEEN: &str = "\"template\":\"keen\"";
+
+/// An instance that takes things in as they come, answers over HTTP, and has caught up.
+pub fn at_the_edge(servers: &str, topic: &str, pack: &str) -> Instance {
+    let mut instance = Instance::new(servers, topic, &name());
+    (instance.slack_ms, instance.step_ms, instance.workers) = (500, 1_000, 2);
+    instance.http = "127.0.0.1:0".into();
+    instance.write_pack(pack);
+    instance.start();
+    instance.wait_for("caught up");
+    instance
+}
 
 /// An operator's word, through the instance's own configuration.
 pub fn operator(instance: &Instance, arguments: &[&str]) {

@@ -5,6 +5,8 @@ use crate::wire::inside;
 use kairos::time::clock::{Clock, System};
 use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::io::{Read, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -165,6 +167,19 @@ impl Instance {
         let log = self.log();
         let (_, address) = log.split_once("serving over HTTP address=").unwrap();
         address.split_whitespace().next().unwrap().to_owned()
+    }
+
+    /// What it answers over HTTP, patiently: the status, and the body.
+    pub fn get(&mut self, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(self.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+        (head[9..12].parse().unwrap(), body.to_owned())
     }
 
     /// Whether it was started and not killed.

@@ -65,9 +65,8 @@ impl Compiler<'_> {
 
     /// For each kind, whether such an event can move a fact that a date entry reads.
     pub(super) fn dates_of_kind(&self, facts_of_kind: &[Vec<FactId>]) -> Vec<bool> {
-        let dates: Vec<FactId> = (self.journeys.iter())
-            .filter(|journey| journey.standing == Standing::Current)
-            .filter_map(|journey| match journey.enter.trigger {
+        let dates: Vec<FactId> = (self.current_journeys())
+            .filter_map(|(_, journey)| match journey.enter.trigger {
                 EnterTrigger::Date { fact, .. } => Some(fact),
                 _ => None,
             })
@@ -99,23 +98,22 @@ impl Compiler<'_> {
     /// The segments that can change while nothing happens: for each fact those that do so only for whom it holds something of, because of a
     /// window or because a time is compared with `now`; and those that do so for anybody.
     pub(super) fn timed(&self, readers_of_fact: &[SegmentSet]) -> (Vec<SegmentSet>, SegmentSet) {
-        let conditions = self.segments.iter().enumerate().filter_map(|(at, segment)| {
-            let condition = segment.condition.as_ref()?;
-            (segment.standing != Standing::Gone).then_some((SegmentId(at as u16), condition))
-        });
         let (mut by_facts, mut always) = (SegmentSet::default(), SegmentSet::default());
-        for (segment, condition) in conditions {
-            let mut needs = Needs::default();
-            needs.add(condition);
+        for (at, segment) in (0..).zip(&self.segments) {
+            let (id, needs) = (SegmentId(at), needs_of(&segment.condition));
+            let Some(condition) = &segment.condition else { continue };
+            if segment.standing == Standing::Gone {
+                continue;
+            }
             let has_window = |fact: &FactId| match &self.facts[usize::from(fact.0)].rule {
                 FactRule::Fold(fold) => fold.window.is_some(),
                 _ => false,
             };
             if reads_now(condition) || needs.facts.iter().any(has_window) {
-                by_facts.set(segment, true);
+                by_facts.set(id, true);
             }
             if self.moves_for_anybody(condition) {
-                always.set(segment, true);
+                always.set(id, true);
             }
         }
         let timed = |readers: &SegmentSet| readers.iter().filter(|it| by_facts.has(*it)).collect();
@@ -151,20 +149,59 @@ impl Compiler<'_> {
         }
     }
 
+    /// The journeys of the pack itself.
+    fn current_journeys(&self) -> impl Iterator<Item = (JourneyId, &JourneyPlan)> {
+        let journeys = (0..).zip(&self.journeys).map(|(at, journey)| (JourneyId(at), journey));
+        journeys.filter(|(_, journey)| journey.standing == Standing::Current)
+    }
+
+    /// For each segment, the journeys that are entered when it is entered, and when it is left.
+    pub(super) fn entered_by_segment(&self) -> Vec<[Vec<JourneyId>; 2]> {
+        let mut by_segment = vec![[Vec::new(), Vec::new()]; self.segments.len()];
+        for (id, journey) in self.current_journeys() {
+            let (segment, which) = match journey.enter.trigger {
+                EnterTrigger::Entered(segment) => (segment, 0),
+                EnterTrigger::Left(segment) => (segment, 1),
+                _ => continue,
+            };
+            by_segment[usize::from(segment.0)][which].push(id);
+        }
+        by_segment
+    }
+
+    /// For each kind, the journeys that such an event makes enter.
+    pub(super) fn entered_by_kind(&self) -> Vec<Vec<JourneyId>> {
+        self.journeys_of_kind(
+            |trigger, kind| matches!(trigger, EnterTrigger::Event(kinds) if kinds.has(kind)),
+        )
+    }
+
     /// For each kind, the journeys entered by a silence that such an event breaks.
     pub(super) fn silences_of_kind(&self) -> Vec<Vec<JourneyId>> {
-        let breaks = |journey: &JourneyPlan, kind| match &journey.enter.trigger {
-            EnterTrigger::Silence { of, .. } => of.has(kind),
-            _ => false,
-        };
+        self.journeys_of_kind(
+            |trigger, kind| matches!(trigger, EnterTrigger::Silence { of, .. } if of.has(kind)),
+        )
+    }
+
+    fn journeys_of_kind(
+        &self,
+        concerns: impl Fn(&EnterTrigger, Kind) -> bool,
+    ) -> Vec<Vec<JourneyId>> {
         let of_kind = |kind: usize| {
-            let journeys = (0..)
-                .zip(&self.journeys)
-                .filter(|(_, journey)| journey.standing == Standing::Current);
-            let journeys = journeys.filter(|(_, journey)| breaks(journey, Kind(kind as u16)));
-            journeys.map(|(at, _)| JourneyId(at)).collect()
+            let kind = Kind(kind as u16);
+            let concerned =
+                self.current_journeys().filter(|(_, it)| concerns(&it.enter.trigger, kind));
+            concerned.map(|(id, _)| id).collect()
         };
         (0..self.inputs.kinds.len()).map(of_kind).collect()
+    }
+
+    /// The journeys entered by a date.
+    pub(super) fn entered_by_date(&self) -> Vec<JourneyId> {
+        let dates = self
+            .current_journeys()
+            .filter(|(_, it)| matches!(it.enter.trigger, EnterTrigger::Date { .. }));
+        dates.map(|(id, _)| id).collect()
     }
 
     /// The segments whose conditions read what `reads` tells of.

@@ -389,7 +389,7 @@ impl<'a> Compiler<'a> {
             conditions: asked.into_iter().collect(),
             entered_by_kind: self.entered_by_kind(),
             entered_by_segment: self.entered_by_segment(),
-            dates: self.date_journeys(),
+            dates: self.entered_by_date(),
             silences_of_kind: self.silences_of_kind(),
             dates_of_kind: self.dates_of_kind(&facts_of_kind),
             facts_of_kind,
@@ -482,47 +482,6 @@ impl<'a> Compiler<'a> {
         let ranks = self.ranks.iter().filter(|rank| rank.standing != Standing::Gone);
         let facts: BTreeSet<RankedFact> = ranks.map(|rank| rank.fact).collect();
         facts.into_iter().collect()
-    }
-
-    fn entered_by_segment(&self) -> Vec<[Vec<JourneyId>; 2]> {
-        let mut by_segment = vec![[Vec::new(), Vec::new()]; self.segments.len()];
-        for (at, journey) in self.journeys.iter().enumerate() {
-            let (segment, which) = match journey.enter.trigger {
-                super::plan::EnterTrigger::Entered(segment) => (segment, 0),
-                super::plan::EnterTrigger::Left(segment) => (segment, 1),
-                _ => continue,
-            };
-            if journey.standing == Standing::Current {
-                by_segment[usize::from(segment.0)][which].push(JourneyId(at as u16));
-            }
-        }
-        by_segment
-    }
-
-    fn entered_by_kind(&self) -> Vec<Vec<JourneyId>> {
-        let mut by_kind = vec![Vec::new(); self.inputs.kinds.len()];
-        for (at, journey) in self.journeys.iter().enumerate() {
-            if journey.standing != Standing::Current {
-                continue;
-            }
-            if let super::plan::EnterTrigger::Event(kinds) = &journey.enter.trigger {
-                for (kind, journeys) in by_kind.iter_mut().enumerate() {
-                    if kinds.has(Kind(kind as u16)) {
-                        journeys.push(JourneyId(at as u16));
-                    }
-                }
-            }
-        }
-        by_kind
-    }
-
-    fn date_journeys(&self) -> Vec<JourneyId> {
-        let is_date = |journey: &JourneyPlan| {
-            journey.standing == Standing::Current
-                && matches!(journey.enter.trigger, super::plan::EnterTrigger::Date { .. })
-        };
-        let dates = (0..).zip(&self.journeys).filter(|(_, journey)| is_date(journey));
-        dates.map(|(at, _)| JourneyId(at)).collect()
     }
 }
 
