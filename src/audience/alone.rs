@@ -33,7 +33,7 @@ impl Alone {
                 self.values.0.remove(what)
             };
         }
-        let moved = self.counts.moved(plan, |_| true);
+        let moved = self.counts.moved(plan);
         self.members.turned(plan, &mut changes, &moved, &mut self.values)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::tree::Tree;
 use super::{CutOff, NOBODY};
-use crate::define::plan::{FactId, Plan, RankId, RankTest, Standing, WHOLE};
+use crate::define::plan::{Plan, RankId, RankTest, Standing, WHOLE};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Values of all persons, by fact, and the cut-offs as they were last told.
@@ -26,8 +26,8 @@ impl Counts {
         }
     }
 
-    /// The cut-offs that have moved, of facts that `mine` tells.
-    pub fn moved(&mut self, plan: &Plan, mine: impl Fn(FactId) -> bool) -> Vec<(RankId, CutOff)> {
+    /// The cut-offs that have moved.
+    pub fn moved(&mut self, plan: &Plan) -> Vec<(RankId, CutOff)> {
         let other_plan = self.plan.replace(plan.version) != Some(plan.version);
         if other_plan {
             let asked = |rank: &RankId| {
@@ -39,7 +39,7 @@ impl Counts {
         let mut moved = Vec::new();
         for (at, rank) in plan.ranks.iter().enumerate() {
             let (id, fact) = (RankId(at as u16), rank.fact.fact);
-            let asked = rank.standing != Standing::Gone && mine(fact);
+            let asked = rank.standing != Standing::Gone;
             if !asked || !(other_plan || touched.contains(&fact.0)) {
                 continue;
             }

@@ -1,16 +1,17 @@
 //! Across persons: who stands where among all others.
 //!
 //! ```text
-//!  persons ─ said ─┬─► by value (arranged, each worker its own) ─────────┐
-//!     ▲            └─► counts (each fact on one worker) ─ cut-offs ─► members
-//!     └──────────────── answers, one epoch later ◄───────────────────────┘
+//!  persons ─ said ─┬─► by value (arranged, each worker its own) ──────────────┐
+//!     ▲            └─► to every worker ─ counts of all values ─ cut-offs ─► members
+//!     └──────────────── answers, one epoch later ◄────────────────────────────┘
 //! ```
 //!
 //! A question such as `percentile(f) >= 0.95` is answered yes from some value on: the cut-off. It moves when others do. The
 //! counts of all values (an ordered tree, because a place in an order has to be found, which an arrangement cannot do) give the
 //! cut-offs after each epoch; then those turn who have changed, and those whose values lie between the old cut-off and the new
 //! one. They are found in a differential arrangement of the persons by value, so that an epoch costs what it changes, whatever
-//! the number of persons. The arrangement stays with the worker that has the persons; only counts and cut-offs travel.
+//! the number of persons. The arrangement stays with the worker that has the persons. Every worker counts everybody's values: an epoch waits for
+//! one word from the others, not for one and an answer.
 
 mod alone;
 mod by_epoch;

@@ -1,8 +1,7 @@
-//! The timely operators: counts on the workers that own the facts, members on the workers that have the persons.
+//! The timely operators: everybody's values are counted on every worker, and members are found on the workers that have the persons.
 
-use super::by_epoch::by_epoch;
 use super::{Change, Counts, CutOff, Members, Values};
-use crate::define::plan::{FactId, Plan, RankId};
+use crate::define::plan::Plan;
 use crate::epoch::Epochs;
 use crate::person::{Answer, Said};
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
@@ -24,8 +23,8 @@ use timely::progress::frontier::AntichainRef;
 /// Persons by value: fact, value, slot.
 type ByValue = TraceAgent<KeySpine<(u16, u64, u32), u64, isize>>;
 
-/// A cut-off that has moved, for a worker.
-type Moved = (u64, RankId, CutOff);
+/// That there are more or fewer of a fact's value, for a worker, as said in an epoch.
+type Told = (u64, u64, (u16, u64, isize));
 
 /// The plan as of an epoch.
 struct Plans {
@@ -54,69 +53,50 @@ pub fn answers<'scope>(
     epochs: &Arc<dyn Epochs>,
     first: u64,
 ) -> Stream<'scope, u64, Vec<Answer>> {
-    let plans = || Plans { plan: plan.clone(), epochs: epochs.clone(), next: first };
+    let plans = Plans { plan: plan.clone(), epochs: epochs.clone(), next: first };
+    let workers = 0..said.scope().peers() as u64;
     let updates = said.clone().map(|(what, epoch, more)| ((what, ()), epoch, more));
     let by_value: Arranged<ByValue> =
         arrange_core::<_, _, KeyBatcher<_, _, _>, _>(updates, Pipeline, "ByValue", KeyBatcher::new);
-    let moved = cut_offs(said, plans());
-    members(by_value, moved, plans())
-}
-
-/// Counts values, each fact on a worker of its own, and tells every worker the cut-offs that have moved.
-fn cut_offs<'scope>(
-    said: Stream<'scope, u64, Vec<Said>>,
-    mut plans: Plans,
-) -> Stream<'scope, u64, Vec<Moved>> {
-    let (index, peers) = (said.scope().index() as u64, said.scope().peers() as u64);
-    let mut counts = Counts::default();
-    by_epoch(
-        said,
-        |((fact, ..), ..): &Said| u64::from(*fact),
-        "CutOffs",
-        move |epoch, said| {
-            let plan = plans.at(epoch);
-            for ((fact, value, _), _, more) in said {
-                counts.add(fact, value, more);
-            }
-            let mine = |fact: FactId| u64::from(fact.0) % peers == index;
-            let moved = counts.moved(plan, mine);
-            moved.into_iter().flat_map(move |(rank, cut_off)| {
-                (0..peers).map(move |worker| (worker, rank, cut_off))
-            })
-        },
-    )
+    let told = said.flat_map(move |((fact, value, _), epoch, more)| {
+        workers.clone().map(move |worker| (worker, epoch, (fact, value, more)))
+    });
+    members(by_value, told, plans)
 }
 
 /// What happens in an epoch, until it is complete.
 struct Held {
     capability: Capability<u64>,
+    /// Of this worker's persons.
     changes: Vec<Change>,
-    moved: Vec<(RankId, CutOff)>,
+    /// Of everybody's.
+    counts: Vec<(u16, u64, isize)>,
 }
 
 impl Held {
     fn new(capability: Capability<u64>) -> Held {
-        Held { capability, changes: Vec::new(), moved: Vec::new() }
+        Held { capability, changes: Vec::new(), counts: Vec::new() }
     }
 }
 
 /// Answers for one worker's persons.
 fn members<'scope>(
     by_value: Arranged<'scope, ByValue>,
-    moved: Stream<'scope, u64, Vec<Moved>>,
+    told: Stream<'scope, u64, Vec<Told>>,
     mut plans: Plans,
 ) -> Stream<'scope, u64, Vec<Answer>> {
     let Arranged { stream, trace } = by_value;
     let mut trace = trace;
     stream.binary_frontier::<_, CapacityContainerBuilder<Vec<Answer>>, _, _, _, _>(
-        moved,
+        told,
         Pipeline,
-        Exchange::new(|(worker, ..): &Moved| *worker),
+        Exchange::new(|(worker, ..): &Told| *worker),
         "Members",
         move |_, _| {
+            let mut counts = Counts::default();
             let mut members = Members::default();
             let mut stash: BTreeMap<u64, Held> = BTreeMap::new();
-            move |(batches, arranged), (moved, told), output| {
+            move |(batches, arranged), (told, all_told), output| {
                 batches.for_each(|capability, batches| {
                     for batch in batches.drain(..).filter_map(|span| span.inner) {
                         let mut cursor = batch.cursor();
@@ -131,25 +111,32 @@ fn members<'scope>(
                         }
                     }
                 });
-                moved.for_each(|capability, moved| {
-                    let Some(capability) = capability.retain_least(0) else { return };
-                    let held = stash.entry(*capability.time());
-                    let held = held.or_insert_with(|| Held::new(capability));
-                    held.moved.extend(moved.drain(..).map(|(_, rank, cut_off)| (rank, cut_off)));
+                told.for_each(|capability, told| {
+                    for (_, epoch, count) in told.drain(..) {
+                        let held = stash
+                            .entry(epoch)
+                            .or_insert_with(|| Held::new(capability.delayed(&epoch, 0)));
+                        held.counts.push(count);
+                    }
                 });
-                let complete = |epoch: &u64| !arranged.less_equal(epoch) && !told.less_equal(epoch);
+                let complete =
+                    |epoch: &u64| !arranged.less_equal(epoch) && !all_told.less_equal(epoch);
                 while let Some(first) = stash.first_entry()
                     && complete(first.key())
                 {
                     let (epoch, mut held) = first.remove_entry();
-                    let mut values = Arrangement { trace: &mut trace, epoch };
                     let plan = plans.at(epoch);
-                    let turned = members.turned(plan, &mut held.changes, &held.moved, &mut values);
+                    for (fact, value, more) in held.counts {
+                        counts.add(fact, value, more);
+                    }
+                    let moved = counts.moved(plan);
+                    let mut values = Arrangement { trace: &mut trace, epoch };
+                    let turned = members.turned(plan, &mut held.changes, &moved, &mut values);
                     output.session(&held.capability).give_iterator(turned.into_iter());
                 }
                 // Nobody asks about epochs before this any more: their history may go, and batches become one.
                 let mut done: Antichain<u64> = arranged.frontier().to_owned();
-                done.extend(told.frontier().iter().copied());
+                done.extend(all_told.frontier().iter().copied());
                 done.extend(stash.keys().next().copied());
                 trace.set_logical_compaction(done.borrow());
                 trace.set_physical_compaction(done.borrow());

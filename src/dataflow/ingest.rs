@@ -19,6 +19,9 @@ use std::sync::{Arc, Mutex};
 /// Chunks that may have been handed on beyond what the sink has written: what is read ahead of the results.
 const AHEAD_MAX: usize = 32;
 
+/// Lines that are decoded in one turn, some tens of microseconds' worth: others may be waiting for what this worker does next.
+const LINES_PER_TURN: usize = 32;
+
 /// Chunks between two checkpoints: 512 × 256 KiB.
 pub const CHUNKS_PER_CHECKPOINT: u64 = 512;
 
@@ -81,6 +84,17 @@ struct Decoded {
     events: Vec<Result<Event, Reject>>,
     promise: Option<i64>,
     last: bool,
+}
+
+/// A chunk that is being decoded.
+struct Decoding {
+    chunk: Chunk,
+    /// Where the next line begins, and its number.
+    at: usize,
+    line: u64,
+    /// Whether the source gave it, or has nothing more.
+    is_there: bool,
+    decoded: Decoded,
 }
 
 /// What a step of the ingest gives.
@@ -230,6 +244,7 @@ impl Epochs for Intake {
 pub struct Ingest {
     intake: Arc<Intake>,
     decoder: Rc<Decoder>,
+    decoding: Option<Decoding>,
     pending: VecDeque<Decoded>,
     /// Epochs up to this one are in the checkpoint that the run went on from.
     done: Option<u64>,
@@ -238,26 +253,28 @@ pub struct Ingest {
 impl Ingest {
     /// One worker's hand on the intake; what belongs to epochs up to `done` it reads and leaves out.
     pub fn new(intake: Arc<Intake>, decoder: Rc<Decoder>, done: Option<u64>) -> Ingest {
-        Ingest { intake, decoder, pending: VecDeque::new(), done }
+        Ingest { intake, decoder, decoding: None, pending: VecDeque::new(), done }
     }
 
-    /// Claims and decodes a chunk if there is room, and hands on the one whose turn it is. `written` is the first epoch
-    /// that the sink has not written yet.
+    /// Claims a chunk if there is room, decodes some of its lines, and hands on the one whose turn it is. `written` is the
+    /// first epoch that the sink has not written yet.
     ///
     /// # Errors
     /// A source that cannot be read.
     pub fn step(&mut self, written: u64) -> Result<Handed, SourceError> {
         let mut handed = Handed { more: true, ..Handed::default() };
-        if self.pending.len() < 2 {
+        if self.decoding.is_none() && self.pending.len() < 2 {
             handed.idle = self.claim(written)?;
         }
+        self.decode();
         if let Some(at) = self.turn() {
             let decoded = self.pending.remove(at).expect("found a moment ago");
             handed.idle = false;
             self.hand_on(decoded, &mut handed);
         }
         handed.frontier = self.intake.frontier();
-        handed.more = handed.frontier.is_some() || !self.pending.is_empty();
+        let is_busy = self.decoding.is_some() || !self.pending.is_empty();
+        handed.more = handed.frontier.is_some() || is_busy;
         Ok(handed)
     }
 
@@ -272,7 +289,9 @@ impl Ingest {
     /// Takes the next chunk of the source that lags behind most; true if that source has nothing yet, or enough has been read
     /// ahead: whoever has work to do on what has been read needs the processor.
     fn claim(&mut self, written: u64) -> Result<bool, SourceError> {
-        let Some(feed) = self.intake.behind(written) else { return Ok(self.pending.is_empty()) };
+        let Some(feed) = self.intake.behind(written) else {
+            return Ok(self.pending.is_empty());
+        };
         let (chunk, number) = {
             let mut reader = lock(&self.intake.feeds[feed].reader);
             if reader.ended {
@@ -291,21 +310,35 @@ impl Ingest {
         let mut chunk = chunk.unwrap_or_else(|| Chunk { last: true, ..Chunk::default() });
         chunk.source = feed as u16;
         self.intake.bytes.fetch_add(chunk.bytes.len() as u64, Ordering::Relaxed);
-        self.pending.push_back(self.decode(feed, number, &chunk, is_there));
+        let decoded = Decoded {
+            feed,
+            number,
+            start: chunk.offset,
+            end: None,
+            events: Vec::with_capacity(chunk.bytes.len() / 512 + 1),
+            promise: chunk.promise,
+            last: chunk.last,
+        };
+        let line = chunk.first_line;
+        self.decoding = Some(Decoding { chunk, at: 0, line, is_there, decoded });
         Ok(false)
     }
 
-    fn decode(&self, feed: usize, number: u64, chunk: &Chunk, is_there: bool) -> Decoded {
-        let mut events = Vec::with_capacity(chunk.bytes.len() / 512 + 1);
-        let (mut lines, mut ignored) = (0, 0);
-        for (line, bytes) in chunk.lines() {
-            lines += 1;
+    /// Decodes the next lines of the chunk that was claimed last; when there are no more, it waits for its turn.
+    fn decode(&mut self) {
+        let Some(Decoding { chunk, at, line, decoded, .. }) = &mut self.decoding else { return };
+        let (first, mut ignored) = (decoded.events.len(), 0);
+        let before = *line;
+        for _ in 0..LINES_PER_TURN {
+            let Some(bytes) = chunk.line_at(at) else { break };
+            let number = *line;
+            *line += 1;
             if is_blank(bytes) {
                 continue;
             }
-            let origin = Origin { source: chunk.source, position: line };
+            let origin = Origin { source: chunk.source, position: number };
             let event = self.decoder.decode(bytes, origin).map_err(|mut reject| {
-                if let Some((_, length)) = chunk.cut.iter().find(|(cut, _)| *cut == line) {
+                if let Some((_, length)) = chunk.cut.iter().find(|(cut, _)| *cut == number) {
                     reject.bytes = *length;
                 }
                 reject
@@ -317,20 +350,17 @@ impl Ingest {
             if let (Some(watch), Ok(event)) = (&self.intake.watch, &event) {
                 watch.keep_name(event, bytes);
             }
-            events.push(event);
+            decoded.events.push(event);
         }
         self.intake.ignored.fetch_add(ignored, Ordering::Relaxed);
-        self.intake.lines.fetch_add(lines, Ordering::Relaxed);
-        let start = events.iter().flatten().map(|event| event.time).min();
+        self.intake.lines.fetch_add(*line - before, Ordering::Relaxed);
+        let start = decoded.events[first..].iter().flatten().map(|event| event.time).min();
         self.intake.start.fetch_min(start.unwrap_or(i64::MAX), Ordering::Relaxed);
-        Decoded {
-            feed,
-            number,
-            start: chunk.offset,
-            end: is_there.then(|| (chunk.next_offset(), chunk.next_line())),
-            events,
-            promise: chunk.promise,
-            last: chunk.last,
+        if *at >= chunk.bytes.len()
+            && let Some(Decoding { chunk, line, is_there, mut decoded, .. }) = self.decoding.take()
+        {
+            decoded.end = is_there.then(|| (chunk.next_offset(), line));
+            self.pending.push_back(decoded);
         }
     }
 

@@ -42,9 +42,9 @@ use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback as _};
 use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 
-/// How long a source that has nothing yet is left alone: short beside the latency that people see, long beside the
-/// microsecond that asking takes.
-const IDLE: Duration = Duration::from_micros(200);
+/// How long a source that has nothing yet is left alone: short beside the latency that people see, long beside what asking
+/// takes, and what a worker looks for news before it sleeps.
+const IDLE: Duration = Duration::from_micros(500);
 
 /// What the stages of one worker share with the runner.
 pub struct Parts {

@@ -24,6 +24,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::scheduling::Activator;
 
+/// How long a worker looks for news before it sleeps. Where persons hear of one another, each epoch is a meeting of all workers, and
+/// to wake one takes as long as a short epoch: 50 µs made runs with comparisons a seventh faster than the engine's default of 10.
+const SPIN: Duration = Duration::from_micros(50);
+
 /// What ends a run before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -286,7 +290,10 @@ impl Setup {
         let committer = self.committer();
         let config = match self.workers {
             0 | 1 => timely::Config::thread(),
-            workers => timely::Config::process(workers),
+            workers => {
+                let worker = timely::WorkerConfig::default().idle_spin(SPIN);
+                timely::Config { worker, ..timely::Config::process(workers) }
+            }
         };
         let setup = self.clone();
         let guards = timely::execute(config, move |worker| {

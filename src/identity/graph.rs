@@ -219,14 +219,19 @@ impl Graph {
 
     /// Whether a claim says nothing new.
     pub fn is_known(&self, claim: &Claim) -> bool {
-        let known = |a: &str, b: &str| {
-            let current = |id: &str| self.find(id).map(|first| self.current(first));
-            let (Some(a), Some(b)) = (current(a), current(b)) else { return a == b };
-            a == b || self.leaves[a as usize].links.contains(&b) || self.is_severed(a, b)
-        };
         match claim {
             Claim::Together(all) => {
-                all.split_first().is_none_or(|(a, others)| others.iter().all(|b| known(a, b)))
+                let Some((anchor, others)) = all.split_first() else { return true };
+                let current = |id: &str| self.find(id).map(|first| self.current(first));
+                let a = current(anchor);
+                others.iter().all(|other| match (a, current(other)) {
+                    (Some(a), Some(b)) => {
+                        a == b
+                            || self.leaves[a as usize].links.contains(&b)
+                            || self.is_severed(a, b)
+                    }
+                    _ => anchor == other,
+                })
             }
             Claim::Alias(..) | Claim::Apart(..) | Claim::Erased(..) => false,
         }

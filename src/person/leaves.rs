@@ -6,6 +6,7 @@
 
 use super::effect::{Change, Effect, ExitReason};
 use super::instance::{Instance, Phase};
+use super::leaf::Leaf;
 use super::policy::Sent;
 use super::turn::{Frame, Turn};
 use super::{Person, dates, journey, ranks, segment};
@@ -15,21 +16,6 @@ use crate::limits::{EXIT_EVENTS_MAX, HISTORY_MAX};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
-
-/// One leaf of a person who has several.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Leaf {
-    /// What it would be alone.
-    alone: Person,
-    /// What was really sent to it before it was linked, oldest first.
-    sent: Vec<Sent>,
-}
-
-impl Leaf {
-    pub(super) fn forget_ids(&mut self, now: i64, horizon: i64) {
-        self.alone.message_ids.forget(now, horizon);
-    }
-}
 
 /// An event for which an exit waits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,16 +83,16 @@ impl Person {
 
     /// The names of its leaves; none if it has only one.
     pub(super) fn leaf_names(&self) -> Vec<CompactString> {
-        self.leaves.iter().map(|leaf| leaf.alone.id.clone()).collect()
+        self.leaves.iter().map(|leaf| leaf.id.clone()).collect()
     }
 
     fn leaf_mut(&mut self, id: &CompactString, plan: &Plan) -> &mut Person {
-        let at = self.leaves.iter().position(|leaf| leaf.alone.id == *id).unwrap_or_else(|| {
+        let at = self.leaves.iter().position(|leaf| leaf.id == *id).unwrap_or_else(|| {
             let alone = Person { plan: plan.version, ..Person::new(id.clone()) };
-            self.leaves.push(Leaf { alone, sent: Vec::new() });
+            self.leaves.push(Leaf::new(alone, Vec::new()));
             self.leaves.len() - 1
         });
-        &mut self.leaves[at].alone
+        self.leaves[at].wake()
     }
 
     /// Drops ids of messages that are not remembered any more: when that was done last depends on when a person was put away, and
@@ -118,7 +104,7 @@ impl Person {
     /// The leaves, of one leaf that leaf; none if nothing ever happened.
     fn take_leaves(&mut self) -> Vec<Leaf> {
         if self.leaves.is_empty() && !self.is_nobody() {
-            return vec![Leaf { alone: self.clone(), sent: self.sends.clone() }];
+            return vec![Leaf::new(self.clone(), self.sends.clone())];
         }
         std::mem::take(&mut self.leaves)
     }
@@ -127,16 +113,17 @@ impl Person {
     /// and the numbers that its instances have had, which are not given again.
     fn take_leaves_for_good(&mut self) -> Vec<Leaf> {
         let mut leaves = self.take_leaves();
-        let is_own = |leaf: &Leaf| leaf.alone.id == self.id;
+        let is_own = |leaf: &Leaf| leaf.id == self.id;
         let others = leaves.iter().filter(|leaf| !is_own(leaf));
         let sent = without(&self.sends, others.flat_map(|leaf| &leaf.sent));
         let own = leaves.iter().position(is_own).unwrap_or_else(|| {
             let alone = Person { plan: self.plan, now: self.now, ..Person::new(self.id.clone()) };
-            leaves.push(Leaf { alone, sent: Vec::new() });
+            leaves.push(Leaf::new(alone, Vec::new()));
             leaves.len() - 1
         });
         leaves[own].sent = sent;
-        leaves[own].alone.entries = leaves[own].alone.entries.max(self.entries);
+        let alone = leaves[own].wake();
+        alone.entries = alone.entries.max(self.entries);
         leaves
     }
 
@@ -266,11 +253,11 @@ impl Person {
         self.forget_ids(frame);
         let mut all = self.take_leaves();
         for leaf in &mut all {
-            leaf.alone.run_alone(&until, &[], &mut unheard);
+            leaf.wake().run_alone(&until, &[], &mut unheard);
             unheard.clear();
         }
         let (gone, kept): (Vec<Leaf>, Vec<Leaf>) =
-            all.into_iter().partition(|leaf| leaves.contains(&leaf.alone.id));
+            all.into_iter().partition(|leaf| leaves.contains(&leaf.id));
         let (id, announced, entries) = (self.id.clone(), self.announced.clone(), self.entries);
         let sends = without(&self.sends, gone.iter().flat_map(|leaf| &leaf.sent));
         let open = std::mem::take(&mut self.instances);
@@ -297,20 +284,21 @@ impl Person {
         let Some(first) = all.next() else {
             return Person { plan: plan.version, now, ..Person::new(id) };
         };
-        let mut person = first.alone.clone();
+        let mut person = first.alone().into_owned();
         person.sends.clone_from(&first.sent);
         for next in all {
-            person.entries = person.entries.max(next.alone.entries);
-            person.exits_heard.extend(next.alone.exits_heard.iter().cloned());
-            person.merge(plan, Person { sends: next.sent.clone(), ..next.alone.clone() });
+            let mut alone = next.alone().into_owned();
+            person.entries = person.entries.max(alone.entries);
+            person.exits_heard.append(&mut alone.exits_heard);
+            person.merge(plan, Person { sends: next.sent.clone(), ..alone });
         }
         person.id = id;
         person.now = person.now.max(now);
         if leaves.len() > 1 {
-            let by = |it: &&Instance| leaves.iter().any(|leaf| leaf.alone.id == it.leaf);
+            let by = |it: &&Instance| leaves.iter().any(|leaf| leaf.id == it.leaf);
             person.instances = open.iter().filter(by).cloned().collect();
         }
-        if leaves.len() > 1 || leaves[0].alone.id != person.id {
+        if leaves.len() > 1 || leaves[0].id != person.id {
             person.leaves = leaves;
         }
         person

@@ -15,6 +15,7 @@ pub mod group;
 mod instance;
 mod journey;
 pub mod keyed;
+mod leaf;
 mod leaves;
 mod lists;
 pub mod operator;
@@ -78,7 +79,7 @@ pub struct Person {
     watches: Vec<dates::Watch>,
     message_ids: MessageIds,
     /// Each as it would be alone, if events have come under more than one identifier.
-    leaves: Vec<leaves::Leaf>,
+    leaves: Vec<leaf::Leaf>,
     /// The latest events for which exits wait, if persons can become one.
     exits_heard: Vec<leaves::Heard>,
     /// Of those who take part in comparisons with all others.

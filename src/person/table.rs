@@ -289,7 +289,7 @@ fn spread(mark: u32) -> u64 {
 }
 
 pub(super) fn pack(person: &Person) -> Vec<u8> {
-    postcard::to_stdvec(person).expect("a person is plain data")
+    pack_into(person, &mut Vec::new()).to_vec()
 }
 
 /// Like [`pack`], into memory that is used again and grows until it is large enough.

@@ -27,18 +27,22 @@ pub struct Chunk {
 impl Chunk {
     /// Each line with its number, without its line end.
     pub fn lines(&self) -> impl Iterator<Item = (u64, &[u8])> {
-        let mut rest = self.bytes.as_slice();
+        let mut at = 0;
         let mut number = self.first_line;
         std::iter::from_fn(move || {
-            if rest.is_empty() {
-                return None;
-            }
-            let end = memchr::memchr(b'\n', rest);
-            let line = &rest[..end.unwrap_or(rest.len())];
-            rest = end.map_or(&[], |end| &rest[end + 1..]);
+            let line = self.line_at(&mut at)?;
             number += 1;
-            Some((number - 1, line.strip_suffix(b"\r").unwrap_or(line)))
+            Some((number - 1, line))
         })
+    }
+
+    /// The line that begins at a byte, without its line end; `at` moves to where the next one begins.
+    pub fn line_at(&self, at: &mut usize) -> Option<&[u8]> {
+        let rest = self.bytes.get(*at..).filter(|rest| !rest.is_empty())?;
+        let end = memchr::memchr(b'\n', rest);
+        *at += end.map_or(rest.len(), |end| end + 1);
+        let line = &rest[..end.unwrap_or(rest.len())];
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
     }
 
     /// Whether nothing is there yet.
