@@ -153,6 +153,7 @@ pub struct Graph {
     /// Persons without a strong leaf, by deadline, and leaves of which something was seen since the last [`Graph::take_touched`].
     idle: BTreeSet<(i64, CompactString)>,
     noticed: Vec<u32>,
+    settled: Settled,
 }
 
 impl Graph {
@@ -169,6 +170,7 @@ impl Graph {
             removed: Vec::new(),
             idle: BTreeSet::new(),
             noticed: Vec::new(),
+            settled: Settled::default(),
         }
     }
 
@@ -335,6 +337,7 @@ impl Graph {
 
     /// A new leaf for an identifier that has changed hands.
     fn begin_anew(&mut self, identifier: &str) -> u32 {
+        self.settled.undo(identifier);
         let first = self.find_or_add(identifier);
         let generation = self.generations.get(&first).map_or(0, |(generation, _)| *generation) + 1;
         let leaf = self.find_or_add(&generation_name(identifier, generation));
@@ -382,6 +385,7 @@ impl Graph {
     /// the second. Without a second, every link of the first goes.
     fn sever(&mut self, a: &str, b: Option<&str>, changes: &mut Vec<Change>) {
         let Some(first) = self.find(a) else { return };
+        self.settled.undo(a);
         let a = self.current(first);
         let whole = self.component(a);
         match b.map(|b| self.find(b).map(|first| self.current(first))) {
@@ -421,6 +425,9 @@ impl Graph {
     }
 
     fn forget_severed(&mut self, a: u32, b: u32) {
+        if self.is_severed(a, b) {
+            self.settled.undo(&self.leaves[self.leaves[a as usize].first as usize].name);
+        }
         for (from, to) in [(a, b), (b, a)] {
             if let Some(known) = self.severed.get_mut(&from) {
                 known.retain(|other| *other != to);
@@ -553,8 +560,10 @@ fn generation_name(identifier: &str, generation: u32) -> CompactString {
 mod end;
 mod idle;
 mod record;
+mod settled;
 pub(super) use end::Ended;
 pub use record::LeafRecord;
+use settled::Settled;
 
 #[cfg(test)]
 mod tests;

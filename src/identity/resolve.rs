@@ -127,7 +127,7 @@ impl Resolver {
         if claims.iter().any(erases) || self.graph.first_idle(end).is_some() {
             return;
         }
-        let is_new = |claim: &Claim| !self.graph.is_known(claim);
+        let mut is_new = |claim: &Claim| !self.graph.is_settled(claim);
         let new: Vec<bool> = claims.iter().map(|(_, claim)| is_new(claim)).collect();
         if !new.contains(&true) {
             return claims.clear();

@@ -29,6 +29,7 @@ impl Graph {
         ended.leaves.sort();
         for &at in &component {
             let first = self.leaves[at as usize].first;
+            self.settled.undo(&self.leaves[first as usize].name);
             ended.identifiers.push(self.name(first));
             self.leaves[at as usize].links.clear();
             self.leaves[at as usize].person = at;

@@ -4,8 +4,11 @@ use crate::define::compile::{Keep, compile};
 use crate::define::parse::parse;
 
 fn graph() -> Graph {
-    let text =
-        "identity: { identifiers: [user, email, anonymous], max_owners: 2, max_identifiers: 4 }";
+    graph_with("max_owners: 2, max_identifiers: 4")
+}
+
+fn graph_with(limits: &str) -> Graph {
+    let text = format!("identity: {{ identifiers: [user, email, anonymous], {limits} }}");
     let (pack, mistakes) = parse(&[SourceFile { path: "p.yaml".into(), text: text.into() }]);
     assert!(mistakes.is_empty(), "{mistakes:?}");
     let plan = compile(&pack, Keep::Used).unwrap();
@@ -72,4 +75,40 @@ fn what_a_store_has_kept_is_the_same_again() {
         together(graph, &["user:anna", "email:a@b.pl"]).unwrap();
         assert_eq!(person(graph, "email:a@b.pl"), "email:a@b.pl", "events do not link it again");
     }
+}
+
+/// Whatever is done to links: what is remembered of claims is what looking them up says.
+#[test]
+fn claims_are_settled_while_they_are_known() {
+    let mut rng = crate::sim::rng::Rng::stream(11, 0);
+    let mut graph = graph_with("max_owners: 1000, max_identifiers: 20");
+    let (mut known, mut undone) = (0, 0);
+    let mut before = std::collections::BTreeSet::new();
+    for _ in 0..20_000 {
+        let id = |kind: &str, at: u64| CompactString::from(format!("{kind}:{at}"));
+        let (anchor, other) = [("user", "anonymous"), ("user", "email"), ("email", "anonymous")]
+            [rng.below(3) as usize];
+        let (user, device) = (id(anchor, rng.below(4)), id(other, rng.below(4)));
+        let claim = Claim::Together(vec![user.clone(), device.clone()]);
+        let is_known = graph.is_known(&claim);
+        assert_eq!(graph.is_settled(&claim), is_known);
+        known += usize::from(is_known);
+        match is_known {
+            true => _ = before.insert((user.clone(), device.clone())),
+            false => undone += usize::from(before.remove(&(user.clone(), device.clone()))),
+        }
+        let word = match rng.below(40) {
+            0 => Claim::Apart(device, Some(user)),
+            1 => Claim::Apart(device, None),
+            2 => Claim::Alias(user, device),
+            3 => {
+                graph.end(&user);
+                continue;
+            }
+            4..10 => claim,
+            _ => continue,
+        };
+        let _ = graph.take(&word, &mut Vec::new());
+    }
+    assert!(known > 1_000 && undone > 100, "{known} known, {undone} undone");
 }
