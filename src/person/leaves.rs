@@ -60,6 +60,7 @@ impl Person {
         if events.iter().all(|event| event.call == Call::Granted) && !events.is_empty() {
             return;
         }
+        let events = &events[..self.before_forgotten(frame, events)];
         if self.leaves.is_empty() {
             if events.iter().all(|event| event.leaf == self.id) {
                 return;
@@ -79,6 +80,24 @@ impl Person {
             alone.run_alone(&frame, own, &mut effects);
             effects.clear();
         }
+    }
+
+    /// How many of these events happen to the person before it is forgotten: what comes after that is of somebody new.
+    fn before_forgotten(&self, frame: &Frame, events: &[Event]) -> usize {
+        let is_weak = |_: &i64| !frame.plan.is_strong(&self.id);
+        let Some(after) = frame.plan.forget_after.filter(is_weak) else { return events.len() };
+        let mut seen = self.last_seen;
+        let comes_after = |event: &Event| {
+            let at = event.taken.max(frame.watermark);
+            let ends = seen.saturating_add(after);
+            let is_over =
+                seen != i64::MIN && ends < frame.next_watermark && ends.max(self.now) < at;
+            if !matches!(event.call, Call::Granted | Call::Notice) {
+                seen = at;
+            }
+            is_over
+        };
+        events.iter().position(comes_after).unwrap_or(events.len())
     }
 
     /// The names of its leaves; none if it has only one.

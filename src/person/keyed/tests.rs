@@ -138,6 +138,51 @@ fn an_event_past_an_end_that_the_watermark_has_not_reached() {
     assert_eq!(epoch(None, 231), ["session of 3"]);
 }
 
+/// Somebody is forgotten in the middle of an epoch, and comes again in it by another identifier: nothing was ever said of that
+/// one before, and nothing is taken back.
+#[test]
+fn what_comes_after_the_forgetting_is_none_of_the_forgotten() {
+    let text = "identity: { identifiers: [user, email, anonymous] }\nforget_after: 5h\n\
+        facts: { seen: { count: Seen } }\nsegments: { often: seen > 0 }\n";
+    let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
+    assert!(mistakes.is_empty(), "{mistakes:?}");
+    let plan = Arc::new(compile(&pack, Keep::All).unwrap());
+    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let start = 1_772_442_000_000;
+    let seen = |leaf: &str, at: i64| {
+        let line =
+            format!(r#"{{"event":"Seen","anonymousId":"a","timestamp":{}}}"#, start + at * HOUR);
+        let event = decoder.decode(line.as_bytes(), Origin::default()).unwrap();
+        let person = CompactString::from("email:e@x.pl");
+        Event { leaf: leaf.into(), hash: leaf_hash(&person), person: Some(person), ..event }
+    };
+    let all = [seen("email:e@x.pl", 0), seen("anonymous:a", 6), seen("anonymous:a", 7)];
+    let play = |epochs: &[&[Event]], ends: &[i64]| {
+        let mut keyed = Keyed::new(plan.clone(), HOUR, None);
+        let mut gone = Vec::new();
+        let mut begin = i64::MIN;
+        for (events, end) in epochs.iter().zip(ends) {
+            let span = Span { begin, end: start + end * HOUR, clock: i64::MIN };
+            begin = span.end;
+            keyed.epoch(&mut events.to_vec(), span, &mut |id, _, new| {
+                gone.extend(new.iter().filter_map(|effect| match effect {
+                    Effect::Gone { time } => Some((id.to_owned(), (time - start) / HOUR)),
+                    _ => None,
+                }));
+            });
+        }
+        gone
+    };
+    let wanted = [("email:e@x.pl", 5), ("anonymous:a", 12), ("email:e@x.pl", 12)];
+    let wanted = wanted.map(|(id, at)| (id.to_owned(), at));
+    let mut apart = play(&[&all[..1], &all[1..], &[]], &[1, 8, 20]);
+    let mut at_once = play(&[&all], &[20]);
+    apart[1..].sort();
+    at_once[1..].sort();
+    assert_eq!(apart, wanted);
+    assert_eq!(at_once, wanted);
+}
+
 #[test]
 fn persons_out_of_memory_go_on_as_if_they_were_in_it() {
     let (effects, all, persons) = play(usize::MAX);
