@@ -14,7 +14,6 @@
 //! one word from the others, not for one and an answer.
 
 mod alone;
-mod by_epoch;
 mod counts;
 mod members;
 mod operators;

@@ -23,8 +23,8 @@ use timely::progress::frontier::AntichainRef;
 /// Persons by value: fact, value, slot.
 type ByValue = TraceAgent<KeySpine<(u16, u64, u32), u64, isize>>;
 
-/// That there are more or fewer of a fact's value, for a worker, as said in an epoch.
-type Told = (u64, u64, (u16, u64, isize));
+/// That there are more or fewer of a fact's value, for a worker.
+type Told = (u64, (u16, u64, isize));
 
 /// The plan as of an epoch.
 struct Plans {
@@ -58,8 +58,8 @@ pub fn answers<'scope>(
     let updates = said.clone().map(|(what, epoch, more)| ((what, ()), epoch, more));
     let by_value: Arranged<ByValue> =
         arrange_core::<_, _, KeyBatcher<_, _, _>, _>(updates, Pipeline, "ByValue", KeyBatcher::new);
-    let told = said.flat_map(move |((fact, value, _), epoch, more)| {
-        workers.clone().map(move |worker| (worker, epoch, (fact, value, more)))
+    let told = said.flat_map(move |((fact, value, _), _, more)| {
+        workers.clone().map(move |worker| (worker, (fact, value, more)))
     });
     members(by_value, told, plans)
 }
@@ -112,12 +112,10 @@ fn members<'scope>(
                     }
                 });
                 told.for_each(|capability, told| {
-                    for (_, epoch, count) in told.drain(..) {
-                        let held = stash
-                            .entry(epoch)
-                            .or_insert_with(|| Held::new(capability.delayed(&epoch, 0)));
-                        held.counts.push(count);
-                    }
+                    let Some(capability) = capability.retain_least(0) else { return };
+                    let held = stash.entry(*capability.time());
+                    let held = held.or_insert_with(|| Held::new(capability));
+                    held.counts.extend(told.drain(..).map(|(_, count)| count));
                 });
                 let complete =
                     |epoch: &u64| !arranged.less_equal(epoch) && !all_told.less_equal(epoch);

@@ -5,8 +5,7 @@
 
 use super::Person;
 use super::policy::Sent;
-use super::table::{pack, unpack};
-use compact_str::CompactString;
+use super::table::{pack, packed_id, unpack};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -15,7 +14,6 @@ use std::fmt;
 /// One leaf of a person who has several.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Leaf {
-    pub(super) id: CompactString,
     alone: Alone,
     /// What was really sent to it before it was linked, oldest first.
     pub(super) sent: Vec<Sent>,
@@ -30,7 +28,14 @@ enum Alone {
 
 impl Leaf {
     pub(super) fn new(alone: Person, sent: Vec<Sent>) -> Leaf {
-        Leaf { id: alone.id.clone(), alone: Alone::Awake(Box::new(alone)), sent }
+        Leaf { alone: Alone::Awake(Box::new(alone)), sent }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        match &self.alone {
+            Alone::Awake(person) => &person.id,
+            Alone::Asleep(bytes) => packed_id(bytes),
+        }
     }
 
     /// What it would be alone.

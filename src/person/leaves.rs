@@ -52,21 +52,24 @@ impl Person {
             && self.sends.is_empty()
     }
 
-    /// Lets events happen to the leaves under which they came.
-    pub(super) fn run_leaves(&mut self, frame: &Frame, events: &[Event]) {
-        if frame.plan.inputs.identity.is_none() {
-            return;
-        }
-        if events.iter().all(|event| event.call == Call::Granted) && !events.is_empty() {
-            return;
-        }
-        let events = &events[..self.before_forgotten(frame, events)];
-        if self.leaves.is_empty() {
-            if events.iter().all(|event| event.leaf == self.id) {
-                return;
-            }
+    /// Before events come: lets the person's own leaf stand apart from what it is now, if one of them has come under another.
+    pub(super) fn part_own_leaf(&mut self, frame: &Frame, events: &[Event]) {
+        let is_foreign = |event: &Event| event.leaf != self.id;
+        if frame.plan.inputs.identity.is_some()
+            && self.leaves.is_empty()
+            && events.iter().any(is_foreign)
+            && !are_grants(events)
+        {
             self.forget_ids(frame);
             self.leaves = self.take_leaves();
+        }
+    }
+
+    /// Lets events that have happened to the person happen to the leaves under which they came, if there are several.
+    pub(super) fn run_leaves(&mut self, frame: &Frame, events: &[Event]) {
+        let are_several = !self.leaves.is_empty() || events.iter().any(|it| it.leaf != self.id);
+        if frame.plan.inputs.identity.is_none() || !are_several || are_grants(events) {
+            return;
         }
         let mut effects = Vec::new();
         let mut rest = events;
@@ -82,31 +85,13 @@ impl Person {
         }
     }
 
-    /// How many of these events happen to the person before it is forgotten: what comes after that is of somebody new.
-    fn before_forgotten(&self, frame: &Frame, events: &[Event]) -> usize {
-        let is_weak = |_: &i64| !frame.plan.is_strong(&self.id);
-        let Some(after) = frame.plan.forget_after.filter(is_weak) else { return events.len() };
-        let mut seen = self.last_seen;
-        let comes_after = |event: &Event| {
-            let at = event.taken.max(frame.watermark);
-            let ends = seen.saturating_add(after);
-            let is_over =
-                seen != i64::MIN && ends < frame.next_watermark && ends.max(self.now) < at;
-            if !matches!(event.call, Call::Granted | Call::Notice) {
-                seen = at;
-            }
-            is_over
-        };
-        events.iter().position(comes_after).unwrap_or(events.len())
-    }
-
     /// The names of its leaves; none if it has only one.
     pub(super) fn leaf_names(&self) -> Vec<CompactString> {
-        self.leaves.iter().map(|leaf| leaf.id.clone()).collect()
+        self.leaves.iter().map(|leaf| leaf.id().into()).collect()
     }
 
     fn leaf_mut(&mut self, id: &CompactString, plan: &Plan) -> &mut Person {
-        let at = self.leaves.iter().position(|leaf| leaf.id == *id).unwrap_or_else(|| {
+        let at = self.leaves.iter().position(|leaf| leaf.id() == *id).unwrap_or_else(|| {
             let alone = Person { plan: plan.version, ..Person::new(id.clone()) };
             self.leaves.push(Leaf::new(alone, Vec::new()));
             self.leaves.len() - 1
@@ -132,7 +117,7 @@ impl Person {
     /// and the numbers that its instances have had, which are not given again.
     fn take_leaves_for_good(&mut self) -> Vec<Leaf> {
         let mut leaves = self.take_leaves();
-        let is_own = |leaf: &Leaf| leaf.id == self.id;
+        let is_own = |leaf: &Leaf| leaf.id() == self.id;
         let others = leaves.iter().filter(|leaf| !is_own(leaf));
         let sent = without(&self.sends, others.flat_map(|leaf| &leaf.sent));
         let own = leaves.iter().position(is_own).unwrap_or_else(|| {
@@ -276,7 +261,7 @@ impl Person {
             unheard.clear();
         }
         let (gone, kept): (Vec<Leaf>, Vec<Leaf>) =
-            all.into_iter().partition(|leaf| leaves.contains(&leaf.id));
+            all.into_iter().partition(|leaf| leaves.iter().any(|id| *id == leaf.id()));
         let (id, announced, entries) = (self.id.clone(), self.announced.clone(), self.entries);
         let sends = without(&self.sends, gone.iter().flat_map(|leaf| &leaf.sent));
         let open = std::mem::take(&mut self.instances);
@@ -314,10 +299,10 @@ impl Person {
         person.id = id;
         person.now = person.now.max(now);
         if leaves.len() > 1 {
-            let by = |it: &&Instance| leaves.iter().any(|leaf| leaf.id == it.leaf);
+            let by = |it: &&Instance| leaves.iter().any(|leaf| leaf.id() == it.leaf);
             person.instances = open.iter().filter(by).cloned().collect();
         }
-        if leaves.len() > 1 || leaves[0].id != person.id {
+        if leaves.len() > 1 || leaves[0].id() != person.id {
             person.leaves = leaves;
         }
         person
@@ -373,6 +358,11 @@ impl Person {
         }
         self.instances = instances;
     }
+}
+
+/// Whether these are only places that messages are given, which concern the person alone.
+fn are_grants(events: &[Event]) -> bool {
+    events.iter().all(|event| event.call == Call::Granted)
 }
 
 /// Beyond the limit the oldest go.

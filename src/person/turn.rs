@@ -149,7 +149,7 @@ impl Person {
         events: &[Event],
         effects: &mut Vec<Effect>,
     ) -> (Tally, Option<Forgotten>) {
-        self.run_leaves(frame, events);
+        self.part_own_leaf(frame, events);
         let mut tally = Tally::default();
         let mut rest = events;
         loop {
@@ -169,14 +169,16 @@ impl Person {
             // Everything at the deadline comes before it.
             let forget_at = if frame.alone { NEVER } else { self.forget_at(frame.plan) };
             if forget_at < frame.next_watermark && forget_at.max(self.now) < now {
+                let after = events.len() - rest.len();
+                self.run_leaves(frame, &events[..after]);
                 let (plan, why) = (frame.plan, Ending::Forgotten);
                 let names = self.leave_everything(plan, forget_at, why, effects);
                 tally.timers += 1;
                 tally.forgotten += 1;
-                let after = events.len() - rest.len();
                 return (tally, Some(Forgotten { after, at: self.now, names }));
             }
             if now == NEVER {
+                self.run_leaves(frame, events);
                 return (tally, None);
             }
             self.now = self.now.max(now);
