@@ -266,8 +266,9 @@ impl Resolver {
         let owner = Owner { leaf: person.clone(), person: person.clone() };
         stage.note(&owner, || self.graph.members_of(person));
         let mut identifiers = self.graph.identifiers_of(person);
-        if identifiers.is_empty() {
-            // Linked to none, and known by what has happened to it all the same.
+        if identifiers.is_empty() && self.graph.owner(person) == owner {
+            // Linked to none, and known by what has happened to it all the same. (An identifier that has changed hands is
+            // somebody else's by now.)
             identifiers.push((person.clone(), owner));
         }
         let ended = self.graph.end(person);
@@ -427,20 +428,50 @@ mod tests {
     use crate::define::compile::{Keep, compile};
     use crate::define::parse::parse;
 
-    #[test]
-    fn whoever_is_erased_twice_in_an_epoch_was_somebody_in_between() {
-        let text = "identity: { identifiers: [user, anonymous] }";
+    fn resolver(text: &str) -> Resolver {
         let (pack, _) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
         let plan = compile(&pack, Keep::Used).unwrap();
-        let mut resolver = Resolver::new(plan.inputs.identity.unwrap());
-        let at = |time| (time, time, Origin { source: 0, position: time as u64 });
+        Resolver::new(plan.inputs.identity.unwrap())
+    }
+
+    fn at(time: i64) -> When {
+        (time, time, Origin { source: 0, position: time as u64 })
+    }
+
+    /// Until when an identifier belonged to which leaf and person in an epoch.
+    fn earlier<'a>(outcome: &'a Outcome, identifier: &str) -> Vec<(i64, &'a str, &'a str)> {
+        let of = outcome.assigned.iter().find(|it| it.identifier == identifier).unwrap();
+        let each = |(until, owner): &'a (When, Owner)| {
+            (until.0, owner.leaf.as_str(), owner.person.as_str())
+        };
+        of.earlier.iter().map(each).collect()
+    }
+
+    #[test]
+    fn an_identifier_that_has_changed_hands_does_not_go_back_to_whom_is_forgotten() {
+        let mut resolver = resolver(
+            "identity: { identifiers: [user, anonymous] }\nforget_after: 1h\nfacts: { n: { count: A } }",
+        );
+        let both = |id: &str| Claim::Together(vec![id.into(), "anonymous:a".into()]);
+        let claims = vec![
+            (at(1), both("user:one")),
+            (at(2), both("user:two")),
+            (at(3), Claim::Apart("user:one".into(), None)),
+        ];
+        let outcome = resolver.epoch(claims, Vec::new(), 10 * crate::time::HOUR);
+        assert_eq!(earlier(&outcome, "anonymous:a"), [(2, "anonymous:a", "anonymous:a")]);
+        let owner = resolver.graph().owner("anonymous:a");
+        assert_eq!((&owner.leaf[..], &owner.person[..]), ("anonymous:a#1", "user:two"));
+    }
+
+    #[test]
+    fn whoever_is_erased_twice_in_an_epoch_was_somebody_in_between() {
+        let mut resolver = resolver("identity: { identifiers: [user, anonymous] }");
         let both = Claim::Together(vec!["user:u".into(), "anonymous:a".into()]);
         let erased = |id: &str| Claim::Erased(id.into());
         let claims = vec![(at(1), both), (at(2), erased("user:u")), (at(3), erased("anonymous:a"))];
         let outcome = resolver.epoch(claims, Vec::new(), 10);
-        let of = outcome.assigned.iter().find(|it| it.identifier == "anonymous:a").unwrap();
-        let persons: Vec<_> =
-            of.earlier.iter().map(|(until, owner)| (until.0, owner.person.as_str())).collect();
-        assert_eq!(persons, [(2, "user:u"), (3, "anonymous:a")]);
+        let both_times = [(2, "anonymous:a", "user:u"), (3, "anonymous:a", "anonymous:a")];
+        assert_eq!(earlier(&outcome, "anonymous:a"), both_times);
     }
 }
