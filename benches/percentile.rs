@@ -17,11 +17,12 @@ mod pack;
 #[path = "support/size.rs"]
 mod size;
 
-use kairos::audience::answers;
+use kairos::audience::across;
 use kairos::define::ast::SourceFile;
 use kairos::define::plan::Plan;
 use kairos::epoch::Epochs;
 use kairos::epoch::schedule::Schedule;
+use kairos::person::feedback::pass_to_all;
 use kairos::person::{Said, order};
 use kairos::sim::rng::Rng;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::InputHandle;
+use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Inspect, Probe};
 
 #[global_allocator]
@@ -68,7 +70,8 @@ fn run(plan: &Arc<Plan>, persons: u64, changes: u64, workers: usize, each: u64) 
         let fact = plan.ranked[0].fact.0;
         let probe = worker.dataflow(|scope| {
             let said = input.to_stream(scope);
-            let answers = answers(said, &plan, &epochs, 0);
+            let news = said.clone().flat_map(move |said| pass_to_all(said, peers));
+            let answers = across(said, news, &plan, &epochs, 0);
             let (probe, _) = answers
                 .inspect(move |_| {
                     counted.fetch_add(1, Ordering::Relaxed);
@@ -93,7 +96,7 @@ fn run(plan: &Arc<Plan>, persons: u64, changes: u64, workers: usize, each: u64) 
         for slot in 0..persons / peers {
             let value = (20.0 / (1.0 - rng.unit()).max(1e-6)) as i64 * 10_000;
             spent.push(value);
-            input.send(((fact, order(value), slot as u32), 0, 1));
+            input.send((((fact, order(value), slot as u32), ()), 0, 1));
         }
         let mut now = next(&mut input);
         let loaded = start.elapsed().as_secs_f64();
@@ -102,9 +105,9 @@ fn run(plan: &Arc<Plan>, persons: u64, changes: u64, workers: usize, each: u64) 
             for _ in 0..each / peers {
                 let slot = rng.below(persons / peers);
                 let value = &mut spent[slot as usize];
-                input.send(((fact, order(*value), slot as u32), now, -1));
+                input.send((((fact, order(*value), slot as u32), ()), now, -1));
                 *value += (1 + rng.below(200)) as i64 * 1_000_000;
-                input.send(((fact, order(*value), slot as u32), now, 1));
+                input.send((((fact, order(*value), slot as u32), ()), now, 1));
             }
             now = next(&mut input);
         }

@@ -20,7 +20,7 @@ impl Alone {
     /// What turns with what persons said in one epoch.
     pub fn answers(&mut self, plan: &Plan, said: Vec<Said>) -> Vec<Answer> {
         let mut changes: Vec<Change> = Vec::new();
-        for (what, _, more) in said {
+        for ((what, ()), _, more) in said {
             self.counts.add(what.0, what.1, more);
             changes.push((what, more));
         }

@@ -1,9 +1,10 @@
-//! Across persons: who stands where among all others.
+//! Across persons: who stands where among all others, and which products go together.
 //!
 //! ```text
-//!  persons ─ said ─┬─► by value (arranged, each worker its own) ──────────────┐
-//!     ▲            └─► to every worker ─ counts of all values ─ cut-offs ─► members
-//!     └──────────────── answers, one epoch later ◄────────────────────────────┘
+//!  persons ─┬─ said ─► by value (arranged, each worker its own) ──────────────┐
+//!     ▲     └─ news ─► every worker: counts of all values ─ cut-offs ─► members
+//!     │                the worker of a product: its neighbours ─► the best of them
+//!     └──────────────── one epoch later ◄─────────────────────────────────────┘
 //! ```
 //!
 //! A question such as `percentile(f) >= 0.95` is answered yes from some value on: the cut-off. It moves when others do. The
@@ -17,14 +18,12 @@ mod alone;
 mod counts;
 mod members;
 mod operators;
-mod related;
 mod tree;
 
 pub use alone::Alone;
 pub use counts::Counts;
 pub use members::{Change, Members, Values};
-pub use operators::answers;
-pub use related::related;
+pub use operators::across;
 
 /// From where on a question is answered yes: for values above this one; `None` for all values.
 pub type CutOff = Option<u64>;

@@ -1,9 +1,12 @@
-//! The timely operators: everybody's values are counted on every worker, and members are found on the workers that have the persons.
+//! The timely operators: everybody's values are counted on every worker, members are found on the workers that have the persons,
+//! and what goes with a product on the worker that counts its neighbours.
 
 use super::{Change, Counts, CutOff, Members, Values};
+use crate::catalogue::related::{Pair, Related};
 use crate::define::plan::Plan;
 use crate::epoch::Epochs;
-use crate::person::{Answer, Said};
+use crate::person::Said;
+use crate::person::feedback::{Addressed, Feedback, News, PassedOn};
 use differential_dataflow::operators::arrange::arrangement::arrange_core;
 use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
 use differential_dataflow::trace::cursor::cursor_list;
@@ -16,15 +19,11 @@ use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
-use timely::dataflow::operators::vec::Map;
 use timely::progress::Antichain;
 use timely::progress::frontier::AntichainRef;
 
 /// Persons by value: fact, value, slot.
 type ByValue = TraceAgent<KeySpine<(u16, u64, u32), u64, isize>>;
-
-/// That there are more or fewer of a fact's value, for a worker.
-type Told = (u64, (u16, u64, isize));
 
 /// The plan as of an epoch.
 struct Plans {
@@ -45,23 +44,19 @@ impl Plans {
     }
 }
 
-/// What the persons' values turn: an answer for each question and person that is another one after an epoch than before it, at
-/// that epoch. `first` is the first epoch that may come.
-pub fn answers<'scope>(
+/// What persons hear one epoch after they have said something: of the values in `said`, which stay with the worker, and of what was
+/// passed on to each worker. `first` is the first epoch that may come.
+pub fn across<'scope>(
     said: Stream<'scope, u64, Vec<Said>>,
+    news: Stream<'scope, u64, Vec<PassedOn>>,
     plan: &Arc<Plan>,
     epochs: &Arc<dyn Epochs>,
     first: u64,
-) -> Stream<'scope, u64, Vec<Answer>> {
+) -> Stream<'scope, u64, Vec<Addressed>> {
     let plans = Plans { plan: plan.clone(), epochs: epochs.clone(), next: first };
-    let workers = 0..said.scope().peers() as u64;
-    let updates = said.clone().map(|(what, epoch, more)| ((what, ()), epoch, more));
     let by_value: Arranged<ByValue> =
-        arrange_core::<_, _, KeyBatcher<_, _, _>, _>(updates, Pipeline, "ByValue", KeyBatcher::new);
-    let told = said.flat_map(move |((fact, value, _), _, more)| {
-        workers.clone().map(move |worker| (worker, (fact, value, more)))
-    });
-    members(by_value, told, plans)
+        arrange_core::<_, _, KeyBatcher<_, _, _>, _>(said, Pipeline, "ByValue", KeyBatcher::new);
+    heard(by_value, news, plans)
 }
 
 /// What happens in an epoch, until it is complete.
@@ -71,32 +66,36 @@ struct Held {
     changes: Vec<Change>,
     /// Of everybody's.
     counts: Vec<(u16, u64, isize)>,
+    /// Of the products whose neighbours are counted here.
+    pairs: Vec<Pair>,
 }
 
 impl Held {
     fn new(capability: Capability<u64>) -> Held {
-        Held { capability, changes: Vec::new(), counts: Vec::new() }
+        Held { capability, changes: Vec::new(), counts: Vec::new(), pairs: Vec::new() }
     }
 }
 
-/// Answers for one worker's persons.
-fn members<'scope>(
+/// One operator for all of it, as an epoch waits for its way there and back.
+fn heard<'scope>(
     by_value: Arranged<'scope, ByValue>,
-    told: Stream<'scope, u64, Vec<Told>>,
+    news: Stream<'scope, u64, Vec<PassedOn>>,
     mut plans: Plans,
-) -> Stream<'scope, u64, Vec<Answer>> {
+) -> Stream<'scope, u64, Vec<Addressed>> {
     let Arranged { stream, trace } = by_value;
     let mut trace = trace;
-    stream.binary_frontier::<_, CapacityContainerBuilder<Vec<Answer>>, _, _, _, _>(
-        told,
+    let (index, peers) = (stream.scope().index() as u64, stream.scope().peers() as u64);
+    stream.binary_frontier::<_, CapacityContainerBuilder<Vec<Addressed>>, _, _, _, _>(
+        news,
         Pipeline,
-        Exchange::new(|(worker, ..): &Told| *worker),
-        "Members",
+        Exchange::new(|(worker, _): &PassedOn| *worker),
+        "Across",
         move |_, _| {
             let mut counts = Counts::default();
             let mut members = Members::default();
+            let mut related = Related::default();
             let mut stash: BTreeMap<u64, Held> = BTreeMap::new();
-            move |(batches, arranged), (told, all_told), output| {
+            move |(batches, arranged), (news, all_news), output| {
                 batches.for_each(|capability, batches| {
                     for batch in batches.drain(..).filter_map(|span| span.inner) {
                         let mut cursor = batch.cursor();
@@ -111,14 +110,22 @@ fn members<'scope>(
                         }
                     }
                 });
-                told.for_each(|capability, told| {
+                news.for_each(|capability, news| {
                     let Some(capability) = capability.retain_least(0) else { return };
                     let held = stash.entry(*capability.time());
                     let held = held.or_insert_with(|| Held::new(capability));
-                    held.counts.extend(told.drain(..).map(|(_, count)| count));
+                    let mut passed = Vec::new();
+                    for (worker, news) in news.drain(..) {
+                        match news {
+                            News::Value(value) => held.counts.push(value),
+                            News::Pair(pair) => held.pairs.push(pair),
+                            News::Feedback(feedback) => passed.push((worker, feedback)),
+                        }
+                    }
+                    output.session(&held.capability).give_iterator(passed.into_iter());
                 });
                 let complete =
-                    |epoch: &u64| !arranged.less_equal(epoch) && !all_told.less_equal(epoch);
+                    |epoch: &u64| !arranged.less_equal(epoch) && !all_news.less_equal(epoch);
                 while let Some(first) = stash.first_entry()
                     && complete(first.key())
                 {
@@ -130,11 +137,16 @@ fn members<'scope>(
                     let moved = counts.moved(plan);
                     let mut values = Arrangement { trace: &mut trace, epoch };
                     let turned = members.turned(plan, &mut held.changes, &moved, &mut values);
-                    output.session(&held.capability).give_iterator(turned.into_iter());
+                    let answers = turned.into_iter().map(|it| (index, Feedback::Answer(it)));
+                    let best = related.take(held.pairs).into_iter();
+                    let best = best.flat_map(|best| {
+                        (0..peers).map(move |worker| (worker, Feedback::Best(best.clone())))
+                    });
+                    output.session(&held.capability).give_iterator(answers.chain(best));
                 }
                 // Nobody asks about epochs before this any more: their history may go, and batches become one.
                 let mut done: Antichain<u64> = arranged.frontier().to_owned();
-                done.extend(all_told.frontier().iter().copied());
+                done.extend(all_news.frontier().iter().copied());
                 done.extend(stash.keys().next().copied());
                 trace.set_logical_compaction(done.borrow());
                 trace.set_physical_compaction(done.borrow());

@@ -21,7 +21,7 @@ use crate::epoch::Placed;
 use crate::event::{Call, Event};
 use crate::identity::Resolver;
 use crate::identity::operator::{Resolved, resolve};
-use crate::person::feedback::{Addressed, Feedback};
+use crate::person::feedback::Addressed;
 use crate::person::keyed::Keyed;
 use crate::person::operator::{Means, Sayings, persons as person_stage};
 use crate::sink::{Batch, Formatter, Sink};
@@ -37,7 +37,6 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::probe::{Handle, Probe};
-use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback as _};
 use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
@@ -120,12 +119,8 @@ fn persons<'scope>(
     let (back, feedback) = scope.feedback::<Vec<Addressed>>(1);
     let resolved = Resolved { events: records_to_all(resolved.events), ..resolved };
     let (lines, sayings) = person_stage(resolved, Some(feedback), means);
-    let Sayings { said, pairs, addressed } = sayings.expect("it was given feedback");
-    let index = scope.index() as u64;
-    let answers = crate::audience::answers(said, plan, &epochs, first)
-        .map(move |answer| (index, Feedback::Answer(answer)));
-    let best = crate::audience::related(pairs);
-    scope.concatenate([answers, best, addressed]).connect_loop(back);
+    let Sayings { said, passed } = sayings.expect("it was given feedback");
+    crate::audience::across(said, passed, plan, &epochs, first).connect_loop(back);
     lines
 }
 

@@ -21,6 +21,11 @@ use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 
+/// The worker that judges all claims: not the first one, if there are others, which already writes all output.
+fn judge_of(peers: usize) -> usize {
+    peers - 1
+}
+
 type HashMap<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
 /// Is told under which person, and on which worker, an identifier is found from now on.
@@ -137,8 +142,12 @@ pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -
     let erased = stage.resolver.erased().of(|hash| worker_of(hash, peers) == index);
     let figures = stage.figures.clone();
     let judge = Judge {
-        // All claims go to the first worker: the others need not keep all links.
-        resolver: if index == 0 { stage.resolver } else { stage.resolver.without_links() },
+        // The others need not keep all links.
+        resolver: if index == judge_of(peers) {
+            stage.resolver
+        } else {
+            stage.resolver.without_links()
+        },
         guests: HashMap::default(),
         next: stage.first_epoch,
         peers,
@@ -168,8 +177,7 @@ fn extract<'scope>(
     rules: &IdentityPlan,
 ) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Claimed>>) {
     let mut builder = OperatorBuilder::new("Claims".to_owned(), events.scope());
-    let route = Exchange::new(|(_, event): &Placed| key_group(event.hash) as u64);
-    let mut input = builder.new_input(events, route);
+    let mut input = builder.new_input(events, Pipeline);
     let (events, event_stream) = builder.new_output::<Vec<Placed>>();
     let (claims, claim_stream) = builder.new_output::<Vec<Claimed>>();
     let mut events = OutputBuilder::<_, CapacityContainerBuilder<Vec<Placed>>>::from(events);
@@ -337,8 +345,9 @@ fn judged<'scope>(
     mut judge: Judge,
     first_epoch: u64,
 ) -> JudgedStreams<'scope> {
+    let (index, judge_at) = (claims.scope().index(), judge_of(claims.scope().peers()));
     let mut builder = OperatorBuilder::new("Identity".to_owned(), claims.scope());
-    let mut input = builder.new_input(claims, Exchange::new(|_: &Claimed| 0));
+    let mut input = builder.new_input(claims, Exchange::new(move |_: &Claimed| judge_at as u64));
     let (answers, answer_stream) = builder.new_output::<Vec<Answer>>();
     let (told, told_stream) = builder.new_output::<Vec<(u64, Told)>>();
     let (orders, order_stream) = builder.new_output::<Vec<Order>>();
@@ -346,7 +355,7 @@ fn judged<'scope>(
     let mut told = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(told);
     let mut orders = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(orders);
     builder.build(move |capabilities| {
-        let mut capabilities = Some(capabilities);
+        let mut capabilities = (index == judge_at).then_some(capabilities);
         let mut stash: BTreeMap<u64, Words> = BTreeMap::new();
         move |frontiers| {
             input.for_each(|_, batch| {
@@ -473,7 +482,8 @@ fn routed<'scope>(
     first_epoch: u64,
 ) -> Stream<'scope, u64, Vec<Placed>> {
     let mut builder = OperatorBuilder::new("Route".to_owned(), events.scope());
-    let mut input = builder.new_input(events, Pipeline);
+    let by_identifier = Exchange::new(|(_, event): &Placed| key_group(event.hash) as u64);
+    let mut input = builder.new_input(events, by_identifier);
     let route = Exchange::new(|it: &Answer| key_group(leaf_hash(&it.identifier)) as u64);
     let mut answers = builder.new_input(answers, route);
     let (output, stream) = builder.new_output::<Vec<Placed>>();

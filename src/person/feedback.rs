@@ -1,7 +1,7 @@
 //! What persons hear one epoch after others have said or done something.
 
-use super::Answer;
-use crate::catalogue::related::Best;
+use super::{Answer, Said};
+use crate::catalogue::related::{Best, Pair};
 use crate::event::Event;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -21,3 +21,29 @@ pub enum Feedback {
 
 /// Feedback for a worker.
 pub type Addressed = (u64, Feedback);
+
+/// What a worker is told of other workers' persons.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum News {
+    /// That there are more or fewer persons with a fact's value.
+    Value((u16, u64, isize)),
+    /// That there are more or fewer with two products, of whose first the worker counts the neighbours.
+    Pair(Pair),
+    /// What its persons are to hear.
+    Feedback(Feedback),
+}
+
+/// News for a worker.
+pub type PassedOn = (u64, News);
+
+/// What one person says to be compared, for every worker.
+pub fn pass_to_all(said: Said, workers: u64) -> impl Iterator<Item = PassedOn> {
+    let (((fact, value, _), ()), _, more) = said;
+    (0..workers).map(move |worker| (worker, News::Value((fact, value, more))))
+}
+
+/// A pair, for the worker that counts the neighbours of its first product.
+pub fn pass_pair(pair: Pair, workers: u64) -> PassedOn {
+    let ((_, product, _), _) = pair;
+    (product % workers, News::Pair(pair))
+}

@@ -8,12 +8,11 @@
 //! and comes before the epoch happens where it goes. Where persons are compared with one another, what they say goes out, and
 //! comes back as answers, each for the epoch after the one in which it was said; an epoch happens when all answers for it are there.
 
-use super::feedback::{Addressed, Feedback};
+use super::feedback::{Addressed, Feedback, PassedOn};
 use super::group::Groups;
-use super::keyed::{Keyed, Unsaid};
+use super::keyed::{Keyed, Says, Unsaid};
 use super::table::{pack, unpack};
 use super::{Person, Said};
-use crate::catalogue::related::Pair;
 use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
 use crate::epoch::{Epochs, Placed, by_stretch};
@@ -86,12 +85,10 @@ pub struct Means {
 
 /// What persons say to those across them, an epoch at a time.
 pub struct Sayings<'scope> {
-    /// To be compared with all others.
+    /// To be compared with all others: what stays with the worker that has the persons.
     pub said: Stream<'scope, u64, Vec<Said>>,
-    /// Products that they have together.
-    pub pairs: Stream<'scope, u64, Vec<Pair>>,
-    /// To groups, and to everybody.
-    pub addressed: Stream<'scope, u64, Vec<Addressed>>,
+    /// What other workers have to know.
+    pub passed: Stream<'scope, u64, Vec<PassedOn>>,
 }
 
 /// Lines, and what persons say, if they hear of it again.
@@ -130,15 +127,12 @@ pub fn persons<'scope>(
     let (mut says, sayings) = match &feedback {
         Some(_) => {
             let (said, said_stream) = builder.new_output::<Vec<Said>>();
-            let (pairs, pair_stream) = builder.new_output::<Vec<Pair>>();
-            let (addressed, addressed_stream) = builder.new_output::<Vec<Addressed>>();
+            let (passed, passed_stream) = builder.new_output::<Vec<PassedOn>>();
             let says = (
                 OutputBuilder::<_, CapacityContainerBuilder<Vec<Said>>>::from(said),
-                OutputBuilder::<_, CapacityContainerBuilder<Vec<Pair>>>::from(pairs),
-                OutputBuilder::<_, CapacityContainerBuilder<Vec<Addressed>>>::from(addressed),
+                OutputBuilder::<_, CapacityContainerBuilder<Vec<PassedOn>>>::from(passed),
             );
-            let (said, pairs, addressed) = (said_stream, pair_stream, addressed_stream);
-            (Some(says), Some(Sayings { said, pairs, addressed }))
+            (Some(says), Some(Sayings { said: said_stream, passed: passed_stream }))
         }
         None => (None, None),
     };
@@ -190,14 +184,14 @@ pub fn persons<'scope>(
             let input = frontiers[..inputs].iter().filter_map(first).min();
             let answered = frontiers.get(inputs).and_then(first);
             let Some(capabilities) = held.as_mut() else { return };
-            if let Some((said, pairs, _)) = &mut says {
+            if let Some((said, passed)) = &mut says {
                 if !std::mem::replace(&mut begun, true)
-                    && let Some((epoch, again, together)) = stage.say_again()
+                    && let Some((epoch, again)) = stage.say_again()
                 {
                     let at = capabilities[1].delayed(&epoch);
-                    said.activate().session(&at).give_iterator(again.into_iter());
+                    said.activate().session(&at).give_iterator(again.said.into_iter());
                     let at = capabilities[2].delayed(&epoch);
-                    pairs.activate().session(&at).give_iterator(together.into_iter());
+                    passed.activate().session(&at).give_iterator(again.passed.into_iter());
                 }
                 stage.compare_again(answered);
             }
@@ -206,23 +200,17 @@ pub fn persons<'scope>(
             if !batch.is_empty() {
                 lines.activate().session(&capabilities[0]).give(batch);
             }
-            let holds = if let Some((said, pairs, addressed)) = &mut says {
+            let holds = if let Some((said, passed)) = &mut says {
                 // What is held is the epoch that has just happened: the next one needs what comes back of this.
-                let mut keyed = stage.keyed.borrow_mut();
-                let epoch = *capabilities[1].time();
-                let news = keyed.take_said(epoch);
-                if !news.is_empty() {
-                    said.activate().session(&capabilities[1]).give_iterator(news.into_iter());
+                let says = stage.keyed.borrow_mut().take_says(*capabilities[1].time());
+                if !says.said.is_empty() {
+                    let mut said = said.activate();
+                    said.session(&capabilities[1]).give_iterator(says.said.into_iter());
                 }
-                let news = keyed.take_pairs();
-                if !news.is_empty() {
-                    pairs.activate().session(&capabilities[2]).give_iterator(news.into_iter());
+                if !says.passed.is_empty() {
+                    let mut passed = passed.activate();
+                    passed.session(&capabilities[2]).give_iterator(says.passed.into_iter());
                 }
-                let news = keyed.take_addressed(epoch);
-                if !news.is_empty() {
-                    addressed.activate().session(&capabilities[3]).give_iterator(news.into_iter());
-                }
-                drop(keyed);
                 stage.holds_compared(input, limit, more)
             } else {
                 stage.holds(input, more)
@@ -459,16 +447,16 @@ impl Stage {
     }
 
     /// What the store's persons said last, and the epoch as of which.
-    fn say_again(&mut self) -> Option<(u64, Vec<Said>, Vec<Pair>)> {
+    fn say_again(&mut self) -> Option<(u64, Says)> {
         let epoch = self.next.checked_sub(1)?;
         let mut keyed = self.keyed.borrow_mut();
-        let (said, pairs) = (keyed.take_said(epoch), keyed.take_pairs());
-        self.again = (!said.is_empty() || !pairs.is_empty()).then_some(epoch);
+        let says = keyed.take_values(epoch);
+        self.again = (!says.said.is_empty() || !says.passed.is_empty()).then_some(epoch);
         if keyed.has_happened() {
             // What members did in the checkpoint's epoch is for the next one.
             self.heard.entry(epoch.saturating_add(1)).or_default();
         }
-        self.again.map(|epoch| (epoch, said, pairs))
+        self.again.map(|epoch| (epoch, says))
     }
 
     /// Once all answers to what was said again are there, only those stay that the persons have not got.

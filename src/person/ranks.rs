@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// A person's value of a fact that has come or gone: the fact, the value (see [`order`]) and the person's slot; the epoch; how
 /// many more, or fewer, there are of it. None more and none fewer only says that something else has changed: the plan.
-pub type Said = ((u16, u64, u32), u64, isize);
+pub type Said = (((u16, u64, u32), ()), u64, isize);
 
 /// What has turned about a person's place among all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,16 +2,18 @@
 //! sort says after each epoch.
 
 use crate::engine::Engine;
-use kairos::audience::answers;
+use kairos::audience::across;
 use kairos::define::plan::{Plan, RankId, RankTest};
 use kairos::epoch::Epochs;
 use kairos::epoch::schedule::Schedule;
+use kairos::person::feedback::{Feedback, pass_to_all};
 use kairos::person::{Answer, Said};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::InputHandle;
+use timely::dataflow::operators::vec::Map;
 use timely::dataflow::operators::{Inspect, Probe};
 
 const PACK: &str = "\
@@ -72,6 +74,11 @@ fn sorted(plan: &Plan, values: &Values) -> BTreeSet<(u32, RankId)> {
     holds
 }
 
+fn answer(feedback: &Feedback) -> Answer {
+    let Feedback::Answer(answer) = feedback else { panic!("only values are said: {feedback:?}") };
+    *answer
+}
+
 /// Everything that is answered, with its epoch. `paced` waits for each epoch before the next one comes.
 fn answered(plan: &Arc<Plan>, said: &SaidIn, workers: usize, paced: bool) -> Vec<(u64, Answer)> {
     let out = Arc::new(Mutex::new(Vec::new()));
@@ -82,12 +89,14 @@ fn answered(plan: &Arc<Plan>, said: &SaidIn, workers: usize, paced: bool) -> Vec
         let epochs: Arc<dyn Epochs> = Arc::new(Schedule::default());
         let (plan, all) = (plan.clone(), all.clone());
         let probe = worker.dataflow(|scope| {
-            let answers = answers(input.to_stream(scope), &plan, &epochs, 0);
+            let said = input.to_stream(scope);
+            let news = said.clone().flat_map(move |said| pass_to_all(said, u64::from(peers)));
+            let answers = across(said, news, &plan, &epochs, 0);
             let answers = answers.inspect_core(move |event| {
                 if let Ok((stamp, answers)) = event {
                     let epoch = *stamp.least().expect("answers have an epoch");
                     let mut all = all.lock().unwrap();
-                    all.extend(answers.iter().map(|answer: &Answer| (epoch, *answer)));
+                    all.extend(answers.iter().map(|(_, feedback)| (epoch, answer(feedback))));
                 }
             });
             answers.probe().0
@@ -95,7 +104,7 @@ fn answered(plan: &Arc<Plan>, said: &SaidIn, workers: usize, paced: bool) -> Vec
         for (&epoch, said) in &said {
             input.advance_to(epoch);
             let own = said.iter().filter(|((.., person), _)| person % peers == index);
-            own.for_each(|&(what, more)| input.send((what, epoch, more)));
+            own.for_each(|&(what, more)| input.send(((what, ()), epoch, more)));
             if paced {
                 input.advance_to(epoch + 1);
                 input.flush();

@@ -42,7 +42,7 @@ impl Compared {
         self.answers.remove(&slot);
         self.moved.remove(&slot);
         let said = ranks::forget_said(person);
-        said.into_iter().map(|(fact, value)| ((fact, value, slot), 0, -1)).collect()
+        said.into_iter().map(|(fact, value)| (((fact, value, slot), ()), 0, -1)).collect()
     }
 
     /// A person is in a slot anew: it says all again, and everything it was answered is asked again.
@@ -94,7 +94,7 @@ impl Keyed {
     /// Takes back what those have said who have gone.
     pub fn unsay(&mut self, unsaid: Unsaid) {
         let said = unsaid.said.into_iter();
-        self.compared.said.extend(said.map(|(what, _, more)| (what, more)));
+        self.compared.said.extend(said.map(|((what, ()), _, more)| (what, more)));
         self.relations.pairs.extend(unsaid.pairs);
     }
 
@@ -106,7 +106,7 @@ impl Keyed {
     /// What persons have said since it was last taken, as said in this epoch.
     pub fn take_said(&mut self, epoch: u64) -> Vec<Said> {
         let said = self.compared.said.drain(..);
-        said.map(|(what, more)| (what, epoch, more)).collect()
+        said.map(|(what, more)| ((what, ()), epoch, more)).collect()
     }
 
     /// Answers wait for the next epoch, or do not any more: it should come soon.

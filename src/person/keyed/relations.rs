@@ -4,9 +4,9 @@
 //! A change that concerns many is told in slices: each key group's persons are gone through in a fixed order, so many an epoch,
 //! so that everything else goes on in between, and the same persons hear in the same epoch whatever the number of workers.
 
-use super::super::feedback::{Addressed, Feedback};
+use super::super::feedback::{Addressed, Feedback, News, PassedOn, pass_pair, pass_to_all};
 use super::super::lists::{self, Hears};
-use super::super::{Effect, Person};
+use super::super::{Effect, Person, Said};
 use super::Keyed;
 use crate::catalogue::related::Pair;
 use crate::catalogue::{Catalogue, Update, field};
@@ -48,6 +48,15 @@ pub(super) struct Relations {
     run: u64,
     /// Products whose record has changed since the last checkpoint.
     changed: BTreeSet<CompactString>,
+}
+
+/// What one worker's persons have said in an epoch.
+#[derive(Debug, Default)]
+pub struct Says {
+    /// Of their values: what stays here.
+    pub said: Vec<Said>,
+    /// What other workers have to know, and this one like them.
+    pub passed: Vec<PassedOn>,
 }
 
 /// A change of a product on its way to those whom it concerns by a fact.
@@ -385,6 +394,24 @@ impl Keyed {
         {
             self.relations.restore(&self.plan, epoch, self.place, id, bytes);
         }
+    }
+
+    /// What is to be said after an epoch.
+    pub fn take_says(&mut self, epoch: u64) -> Says {
+        let mut says = self.take_values(epoch);
+        let addressed = self.take_addressed(epoch).into_iter();
+        says.passed.extend(addressed.map(|(worker, feedback)| (worker, News::Feedback(feedback))));
+        says
+    }
+
+    /// The part of it that is said again after a restart.
+    pub fn take_values(&mut self, epoch: u64) -> Says {
+        let workers = self.place.1 as u64;
+        let said = self.take_said(epoch);
+        let pairs = self.take_pairs().into_iter().map(|pair| pass_pair(pair, workers));
+        let values = said.iter().flat_map(|&said| pass_to_all(said, workers));
+        let passed = values.chain(pairs).collect();
+        Says { said, passed }
     }
 
     /// What is to be said to other workers after an epoch: what members have done, and names of products.
