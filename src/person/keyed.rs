@@ -520,7 +520,7 @@ impl Keyed {
 
     /// Bytes that a person takes when packed, for figures.
     pub fn packed_bytes(person: &Person) -> usize {
-        pack(person).len()
+        pack::<Vec<u8>>(person).len()
     }
 }
 

@@ -77,7 +77,7 @@ impl PartialEq for Alone {
 impl Serialize for Alone {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Alone::Awake(person) => serializer.serialize_bytes(&pack(person)),
+            Alone::Awake(person) => serializer.serialize_bytes(&pack::<Box<[u8]>>(person)),
             Alone::Asleep(bytes) => serializer.serialize_bytes(bytes),
         }
     }

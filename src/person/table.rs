@@ -10,6 +10,7 @@ use crate::store::Persons as Stored;
 use crate::time::NEVER;
 use compact_str::CompactString;
 use hashbrown::HashTable;
+use std::cell::RefCell;
 use std::sync::Arc;
 
 /// Where a person is.
@@ -51,8 +52,6 @@ pub(super) struct Table {
     cooling: [Vec<u32>; 2],
     /// The slot at which the next release begins.
     hand: usize,
-    /// Where persons are packed, before their length is known.
-    scratch: Vec<u8>,
 }
 
 impl Table {
@@ -216,8 +215,7 @@ impl Table {
     }
 
     pub(super) fn put_packed(&mut self, slot: u32, person: &Person) {
-        let bytes = pack_into(person, &mut self.scratch);
-        self.slots[slot as usize].cell = Cell::Packed(bytes.into());
+        self.slots[slot as usize].cell = Cell::Packed(pack(person));
     }
 
     /// The person's bytes as the store keeps them.
@@ -288,24 +286,25 @@ fn spread(mark: u32) -> u64 {
     u64::from(mark).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-pub(super) fn pack(person: &Person) -> Vec<u8> {
-    pack_into(person, &mut Vec::new()).to_vec()
+thread_local! {
+    /// Memory in which persons are packed before their length is known: one for a person, one for a leaf within it.
+    static SCRATCH: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Like [`pack`], into memory that is used again and grows until it is large enough.
-pub(super) fn pack_into<'a>(person: &Person, scratch: &'a mut Vec<u8>) -> &'a [u8] {
-    loop {
-        match postcard::to_slice(person, scratch) {
-            Ok(bytes) => {
-                let length = bytes.len();
-                return &scratch[..length];
-            }
+/// The bytes of a person.
+pub(super) fn pack<B: for<'a> From<&'a [u8]>>(person: &Person) -> B {
+    let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
+    let bytes = loop {
+        match postcard::to_slice(person, &mut scratch) {
+            Ok(bytes) => break B::from(bytes),
             Err(postcard::Error::SerializeBufferFull) => {
                 scratch.resize((scratch.len() * 2).max(4096), 0);
             }
             Err(error) => panic!("a person is plain data: {error}"),
         }
-    }
+    };
+    SCRATCH.with_borrow_mut(|all| all.push(scratch));
+    bytes
 }
 
 /// # Panics

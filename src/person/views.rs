@@ -15,7 +15,7 @@
 //! Knows nothing of HTTP and reads no clock: `now` is the watermark of whoever calls.
 
 use super::Person;
-use super::table::{pack_into, unpack};
+use super::table::{pack, unpack};
 use crate::event::{leaf_hash, worker_of};
 use crate::limits::WANTED_MAX;
 use compact_str::CompactString;
@@ -211,7 +211,6 @@ pub struct Keeper {
     bytes: usize,
     /// This worker's share.
     bounds: Bounds,
-    scratch: Vec<u8>,
 }
 
 impl Keeper {
@@ -220,8 +219,7 @@ impl Keeper {
         let workers = views.questions.len();
         let Bounds { count, bytes, .. } = views.bounds;
         let bounds = Bounds { count: count / workers, bytes: bytes / workers, ..views.bounds };
-        let (order, scratch) = (VecDeque::new(), Vec::new());
-        Keeper { views, plan, order, bytes: 0, bounds, scratch }
+        Keeper { views, plan, order: VecDeque::new(), bytes: 0, bounds }
     }
 
     /// From now on persons are those of another plan; views of the old one count as none.
@@ -255,7 +253,7 @@ impl Keeper {
     }
 
     fn put(&mut self, person: &Person, now: i64) -> View {
-        let packed: Arc<[u8]> = pack_into(person, &mut self.scratch).into();
+        let packed: Arc<[u8]> = pack(person);
         let size = packed.len();
         let view = View { at: now, plan: self.plan, packed };
         let hash = leaf_hash(&person.id);
@@ -343,7 +341,7 @@ mod tests {
         assert!(views.get("user:999").is_some() && views.get("user:500").is_none());
         keeper.touched(&person(1_000), 5_000);
         assert_eq!(views.len(), 1, "the others are beyond the horizon");
-        let bytes = pack_into(&person(1_000), &mut Vec::new()).len();
+        let bytes = pack::<Vec<u8>>(&person(1_000)).len();
         assert_eq!((views.bytes(), keeper.order.len()), (bytes as u64, 1));
     }
 
@@ -365,7 +363,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded() {
-        let one = pack_into(&person(1), &mut Vec::new()).len();
+        let one = pack::<Vec<u8>>(&person(1)).len();
         let (views, mut keeper) =
             keeper(Bounds { count: 100, bytes: 3 * one, horizon: 1_000, only_wanted: false });
         (1..9).for_each(|n| keeper.touched(&person(n), 0));
