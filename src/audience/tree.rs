@@ -1,6 +1,6 @@
 //! An ordered multiset of numbers that knows the number at each place: a search tree in two levels, pages of values.
 
-/// Values of a page; a fuller one is split.
+/// Values of a page; a fuller one is split, and two that would be no more than half full together become one.
 const PAGE: usize = 512;
 
 /// How often each value occurs, in the order of the values.
@@ -19,6 +19,12 @@ struct Page {
     len: u64,
 }
 
+impl Default for Page {
+    fn default() -> Page {
+        Page { values: Vec::with_capacity(PAGE), len: 0 }
+    }
+}
+
 impl Tree {
     /// How many there are.
     pub(super) fn len(&self) -> u64 {
@@ -29,7 +35,7 @@ impl Tree {
     pub(super) fn insert(&mut self, value: u64) {
         self.len += 1;
         if self.pages.is_empty() {
-            return self.pages.push(Page { values: vec![(value, 1)], len: 1 });
+            self.pages.push(Page::default());
         }
         let at = self.page_of(value);
         let page = &mut self.pages[at];
@@ -38,11 +44,12 @@ impl Tree {
             Err(place) => page.values.insert(place, (value, 1)),
         }
         page.len += 1;
-        if page.values.len() > PAGE {
-            let values = page.values.split_off(PAGE / 2);
-            let len = values.iter().map(|(_, count)| u64::from(*count)).sum();
-            page.len -= len;
-            self.pages.insert(at + 1, Page { values, len });
+        if page.values.len() == PAGE {
+            let mut next = Page::default();
+            next.values.extend(page.values.drain(PAGE / 2..));
+            next.len = next.values.iter().map(|(_, count)| u64::from(*count)).sum();
+            page.len -= next.len;
+            self.pages.insert(at + 1, next);
         }
     }
 
@@ -63,7 +70,24 @@ impl Tree {
             page.values.remove(found);
             if page.values.is_empty() {
                 self.pages.remove(at);
+            } else {
+                // Values may only ever come at one end, as the times of last orders do, and old pages become thin.
+                self.unite(at);
+                self.unite(at.wrapping_sub(1));
             }
+        }
+    }
+
+    /// Makes one page of two that stand side by side, if they are thin.
+    fn unite(&mut self, at: usize) {
+        let Some([one, next]) = self.pages.get_mut(at..).and_then(|pages| pages.get_mut(..2))
+        else {
+            return;
+        };
+        if one.values.len() + next.values.len() <= PAGE / 2 {
+            one.values.append(&mut next.values);
+            one.len += next.len;
+            self.pages.remove(at + 1);
         }
     }
 
@@ -88,7 +112,8 @@ impl Tree {
 
     /// The page where a value is or would be.
     fn page_of(&self, value: u64) -> usize {
-        let after = self.pages.partition_point(|page| page.values[0].0 <= value);
+        let after =
+            self.pages.partition_point(|page| page.values.first().is_none_or(|it| it.0 <= value));
         after.saturating_sub(1)
     }
 }
@@ -97,6 +122,26 @@ impl Tree {
 mod tests {
     use super::*;
     use crate::sim::rng::Rng;
+
+    /// One value of a hundred stays, all others come at the end and go a while later.
+    #[test]
+    fn it_takes_no_more_memory_as_values_move_on() {
+        let mut tree = Tree::default();
+        let mut most = 0;
+        for value in 0..200_000_u64 {
+            tree.insert(value);
+            if let Some(old) = value.checked_sub(5_000)
+                && old % 100 != 0
+            {
+                tree.remove(old);
+            }
+            let values: usize = tree.pages.iter().map(|page| page.values.len()).sum();
+            most = most.max(tree.pages.len() * PAGE / values.max(PAGE));
+            assert!(tree.pages.iter().all(|page| page.values.capacity() == PAGE));
+        }
+        assert!(most <= 5, "pages of which less than a fifth is in use");
+        assert_eq!(tree.len(), 6_950);
+    }
 
     #[test]
     fn it_is_a_sorted_list() {
