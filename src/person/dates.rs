@@ -22,8 +22,8 @@ pub(super) struct Watch {
     heard: i64,
 }
 
-/// Silences start again with every event of their set.
-pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
+/// Silences start again with every event of their set. `at` is the instant at which it is taken in: its time, or later.
+pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event, at: i64) {
     for &journey in &plan.silences_of_kind[usize::from(event.kind.0)] {
         let EnterTrigger::Silence { quiet_for, .. } = &trigger(plan, journey) else {
             continue;
@@ -31,9 +31,10 @@ pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event) {
         let watch = watch_mut(person, journey);
         if event.time > watch.heard {
             watch.heard = event.time;
-            // What is past a deadline does not undo it, though the watermark has not come there yet.
-            if event.time <= watch.deadline {
-                watch.deadline = event.time.saturating_add(*quiet_for);
+            // What is past a deadline does not undo it, though the watermark has not come there yet. A silence that was over
+            // before it could be heard of is told once all of that instant is known.
+            if at <= watch.deadline {
+                watch.deadline = event.time.saturating_add(*quiet_for).max(at);
             }
         }
     }

@@ -268,7 +268,8 @@ impl Turn<'_> {
     /// One event: facts and segments, exits, then whoever it moves or makes enter.
     fn take(&mut self, event: &Event) {
         let plan = self.plan;
-        let late = event.time < event.taken.max(self.watermark);
+        let taken = event.taken.max(self.watermark);
+        let late = event.time < taken;
         self.watch_event(event, late, false);
         let moved = self.move_zone(event);
         let mut asked = SegmentSet::default();
@@ -281,7 +282,7 @@ impl Turn<'_> {
         {
             asked.extend(&plan.readers_of_session);
         }
-        dates::hear(self.person, plan, event);
+        dates::hear(self.person, plan, event, taken);
         if event.about_person || plan.dates_of_kind[event.kind.0 as usize] {
             dates::look_up(self.person, plan);
         }

@@ -63,6 +63,34 @@ fn play(most_held: usize) -> (Vec<String>, usize, Vec<Person>) {
     (effects, fewest, persons)
 }
 
+/// A silence of which late events tell was none if another event of the same instant tells so too.
+#[test]
+fn a_silence_is_not_told_before_all_of_an_instant_is_known() {
+    let text = "facts: { seen: { count: Seen } }\n\
+        journeys: { j: { enter: { quiet_for: 1d }, steps: [ { send: { channel: email, template: t } } ] } }\n";
+    let (pack, _) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
+    let plan = Arc::new(compile(&pack, Keep::Used).unwrap());
+    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let watermark = 1_772_442_000_000;
+    let entered = |ages: &[i64]| {
+        let mut keyed = Keyed::new(plan.clone(), HOUR, None);
+        let seen = |age: &i64| {
+            let at = watermark - age * HOUR;
+            let line = format!(r#"{{"event":"Seen","userId":"a","timestamp":{at}}}"#);
+            decoder.decode(line.as_bytes(), Origin::default()).unwrap()
+        };
+        let mut events: Vec<Event> = ages.iter().map(seen).collect();
+        let span = Span { begin: watermark, end: watermark + HOUR, clock: i64::MIN };
+        let mut effects = 0;
+        keyed.epoch(&mut events, span, &mut |_, _, new| effects += new.len());
+        effects > 0
+    };
+    assert!(entered(&[100]));
+    assert!(!entered(&[100, 1]));
+    assert!(!entered(&[100, 50, 23]));
+    assert!(entered(&[100, 25]));
+}
+
 /// At the live edge events are ahead of the watermark: a timer whose deadline lies before such an event fires when the
 /// watermark has passed it, and not sooner.
 #[test]
