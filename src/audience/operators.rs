@@ -2,7 +2,7 @@
 //! and what goes with a product on the worker that counts its neighbours.
 
 use super::{Change, Counts, CutOff, Members, Values};
-use crate::catalogue::related::{Pair, Related};
+use crate::catalogue::related::{Best, Pair, Related};
 use crate::define::plan::Plan;
 use crate::epoch::Epochs;
 use crate::person::Said;
@@ -74,26 +74,75 @@ impl Held {
     fn new(capability: Capability<u64>) -> Held {
         Held { capability, changes: Vec::new(), counts: Vec::new(), pairs: Vec::new() }
     }
+
+    /// Keeps what is to be counted, and gives what only passes.
+    fn take(&mut self, news: &mut Vec<PassedOn>) -> Vec<Addressed> {
+        let mut passing = Vec::new();
+        for (worker, news) in news.drain(..) {
+            match news {
+                News::Value(value) => self.counts.push(value),
+                News::Pair(pair) => self.pairs.push(pair),
+                News::Feedback(feedback) => passing.push((worker, feedback)),
+            }
+        }
+        passing
+    }
+}
+
+/// What one worker knows across persons.
+struct Known {
+    counts: Counts,
+    members: Members,
+    related: Related,
+    by_value: ByValue,
+    plans: Plans,
+    worker: u64,
+    workers: u64,
+}
+
+impl Known {
+    /// What follows from an epoch of which everything is there.
+    fn follow(&mut self, epoch: u64, held: &mut Held) -> impl Iterator<Item = Addressed> + use<> {
+        let plan = self.plans.at(epoch);
+        for (fact, value, more) in held.counts.drain(..) {
+            self.counts.add(fact, value, more);
+        }
+        let moved = self.counts.moved(plan);
+        let mut values = Arrangement { trace: &mut self.by_value, epoch };
+        let turned = self.members.turned(plan, &mut held.changes, &moved, &mut values);
+        let (worker, workers) = (self.worker, self.workers);
+        let answers = turned.into_iter().map(move |it| (worker, Feedback::Answer(it)));
+        let best = self.related.take(std::mem::take(&mut held.pairs)).into_iter();
+        let to_all = move |best: Best| {
+            (0..workers).map(move |worker| (worker, Feedback::Best(best.clone())))
+        };
+        answers.chain(best.flat_map(to_all))
+    }
 }
 
 /// One operator for all of it, as an epoch waits for its way there and back.
 fn heard<'scope>(
     by_value: Arranged<'scope, ByValue>,
     news: Stream<'scope, u64, Vec<PassedOn>>,
-    mut plans: Plans,
+    plans: Plans,
 ) -> Stream<'scope, u64, Vec<Addressed>> {
     let Arranged { stream, trace } = by_value;
-    let mut trace = trace;
-    let (index, peers) = (stream.scope().index() as u64, stream.scope().peers() as u64);
+    let scope = stream.scope();
+    let mut known = Known {
+        counts: Counts::default(),
+        members: Members::default(),
+        related: Related::default(),
+        by_value: trace,
+        plans,
+        worker: scope.index() as u64,
+        workers: scope.peers() as u64,
+    };
     stream.binary_frontier::<_, CapacityContainerBuilder<Vec<Addressed>>, _, _, _, _>(
         news,
         Pipeline,
         Exchange::new(|(worker, _): &PassedOn| *worker),
         "Across",
         move |_, _| {
-            let mut counts = Counts::default();
-            let mut members = Members::default();
-            let mut related = Related::default();
             let mut stash: BTreeMap<u64, Held> = BTreeMap::new();
             move |(batches, arranged), (news, all_news), output| {
                 batches.for_each(|capability, batches| {
@@ -114,15 +163,8 @@ fn heard<'scope>(
                     let Some(capability) = capability.retain_least(0) else { return };
                     let held = stash.entry(*capability.time());
                     let held = held.or_insert_with(|| Held::new(capability));
-                    let mut passed = Vec::new();
-                    for (worker, news) in news.drain(..) {
-                        match news {
-                            News::Value(value) => held.counts.push(value),
-                            News::Pair(pair) => held.pairs.push(pair),
-                            News::Feedback(feedback) => passed.push((worker, feedback)),
-                        }
-                    }
-                    output.session(&held.capability).give_iterator(passed.into_iter());
+                    let passing = held.take(news);
+                    output.session(&held.capability).give_iterator(passing.into_iter());
                 });
                 let complete =
                     |epoch: &u64| !arranged.less_equal(epoch) && !all_news.less_equal(epoch);
@@ -130,26 +172,15 @@ fn heard<'scope>(
                     && complete(first.key())
                 {
                     let (epoch, mut held) = first.remove_entry();
-                    let plan = plans.at(epoch);
-                    for (fact, value, more) in held.counts {
-                        counts.add(fact, value, more);
-                    }
-                    let moved = counts.moved(plan);
-                    let mut values = Arrangement { trace: &mut trace, epoch };
-                    let turned = members.turned(plan, &mut held.changes, &moved, &mut values);
-                    let answers = turned.into_iter().map(|it| (index, Feedback::Answer(it)));
-                    let best = related.take(held.pairs).into_iter();
-                    let best = best.flat_map(|best| {
-                        (0..peers).map(move |worker| (worker, Feedback::Best(best.clone())))
-                    });
-                    output.session(&held.capability).give_iterator(answers.chain(best));
+                    let heard = known.follow(epoch, &mut held);
+                    output.session(&held.capability).give_iterator(heard);
                 }
                 // Nobody asks about epochs before this any more: their history may go, and batches become one.
                 let mut done: Antichain<u64> = arranged.frontier().to_owned();
                 done.extend(all_news.frontier().iter().copied());
                 done.extend(stash.keys().next().copied());
-                trace.set_logical_compaction(done.borrow());
-                trace.set_physical_compaction(done.borrow());
+                known.by_value.set_logical_compaction(done.borrow());
+                known.by_value.set_physical_compaction(done.borrow());
             }
         },
     )
