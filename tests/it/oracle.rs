@@ -69,6 +69,35 @@ fn engine_agrees_with_the_oracle() {
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
+/// A keyed fact has a value for each of a list, as a journey has an instance.
+#[test]
+fn engine_agrees_where_keys_are_lists() {
+    let text = "\
+facts:
+  times: { count: Order Completed, per: products.product_id }
+  spent: { sum: Order Completed, of: event.total, over: 1d, per: products.product_id }
+  since: { count: [Order Completed, Product Added], until: Nudge, per: products.product_id }
+  cart: { basket: Order Completed, of: event.products.product_id, per: products.product_id, until: Order Completed }
+journeys:
+  again:
+    enter: { on: Order Completed, where: times >= 2 && since < 9, per: products.product_id, again: after 1h }
+    steps: [ { send: { channel: email, template: t, with: { times: times, spent: spent } } } ]
+";
+    let engine = Engine::of(text);
+    let several = |facts: &BTreeMap<String, String>| facts.len() > 4;
+    let mut some = 0;
+    for seed in 0..40 {
+        let lines = random_stream(&mut Rng::new(seed), 80);
+        let cut = Cut { workers: 1 + seed as usize % 3, chunk: 1 };
+        let (wanted, found) = (expected(&engine, &lines), found(&engine, &lines, cut));
+        some += wanted.1.values().filter(|facts| several(facts)).count();
+        if let Some(why) = difference(&wanted, &found) {
+            panic!("seed {seed}: {why}");
+        }
+    }
+    assert!(some > 20, "{some} persons with several keys");
+}
+
 /// The oracle is held to these cases by its own tests; here the engine is held to what the oracle makes of them.
 #[test]
 fn engine_agrees_on_the_hand_checked_cases() {

@@ -3,9 +3,11 @@
 use super::merge::merge;
 use super::{Change, FactState, apply, empty};
 use crate::define::plan::{FactRule, Window};
+use crate::event::Value;
 use crate::limits::KEYS_MAX;
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct KeyState {
@@ -34,28 +36,31 @@ impl Keyed {
         keys
     }
 
-    /// An event with a key changes that key's state; a reset without one changes all. A key that is `in_use` is not
-    /// forgotten.
+    /// An event changes the state of its key, or of each of them if it has a list; a reset without any changes all. A key
+    /// that is `in_use` is not forgotten.
     pub(super) fn apply(
         &mut self,
         rule: &FactRule,
-        key: Option<CompactString>,
+        keys: &Value,
         change: Change,
         now: i64,
         in_use: impl Fn(&str) -> bool,
     ) {
-        match key {
-            Some(key) => {
-                let state = self.state_mut(rule, key, change.time, in_use);
-                apply(rule, state, change, now);
+        if let Some(key) = keys.key() {
+            let state = self.state_mut(rule, key, change.time, in_use);
+            return apply(rule, state, change, now);
+        }
+        let mut each = BTreeSet::new();
+        keys.each(&mut |key| each.extend(key.key()));
+        if each.is_empty() && change.reset {
+            self.reset = self.reset.max(Some(change.time));
+            for state in &mut self.states {
+                apply(rule, &mut state.state, Change::reset_at(change.time), now);
             }
-            None if change.reset => {
-                self.reset = self.reset.max(Some(change.time));
-                for state in &mut self.states {
-                    apply(rule, &mut state.state, Change::reset_at(change.time), now);
-                }
-            }
-            None => {}
+        }
+        for key in each {
+            let state = self.state_mut(rule, key, change.time, &in_use);
+            apply(rule, state, change.clone(), now);
         }
     }
 

@@ -114,6 +114,7 @@ impl Facts {
 }
 
 /// What one event does to one fact.
+#[derive(Clone)]
 struct Change {
     time: i64,
     reset: bool,
@@ -121,6 +122,7 @@ struct Change {
     minus: Option<Contribution>,
 }
 
+#[derive(Clone)]
 enum Contribution {
     Value(Value),
     Products(Vec<basket::Product>),
@@ -149,14 +151,13 @@ pub(super) fn take(
                 apply(&rule.rule, state, change, now);
             }
             Some(property) => {
-                let key = event.value(property).key();
                 let state = person.facts.get_or(fact, || FactState::Keyed(Box::default()));
                 if let FactState::Keyed(keyed) = state {
                     let instances = &person.instances;
                     let in_use = |key: &str| {
                         instances.iter().any(|instance| instance.key.as_deref() == Some(key))
                     };
-                    keyed.apply(&rule.rule, key, change, now, in_use);
+                    keyed.apply(&rule.rule, event.value(property), change, now, in_use);
                 }
             }
         }

@@ -57,7 +57,7 @@ impl Known<'_> {
             };
             let default = self.fact(fact, Some("\u{1f} a key that no event has"), now);
             let events = self.taken.iter().map(|taken| &taken.event);
-            let keys: BTreeSet<String> = events.filter_map(|event| event.key(&per.node)).collect();
+            let keys: BTreeSet<String> = events.flat_map(|event| event.keys(&per.node)).collect();
             for key in keys {
                 let value = self.fact(fact, Some(&key), now);
                 if value != default {
@@ -154,17 +154,14 @@ fn in_period(period: Period, t: i64, now: i64, known: &Known) -> bool {
     calendar::same_period(t, now, period, &known.zone()) && t <= now
 }
 
-/// An event counts for the key that it carries; all events do where a fact has no keys.
+/// An event counts for the keys that it carries; all events do where a fact has no keys.
 fn is_of_key(event: &Event, per: Option<&Name>, key: Option<&str>) -> bool {
-    per.is_none_or(|per| event.key(&per.node).as_deref() == key)
+    per.is_none_or(|per| key.is_some_and(|key| event.keys(&per.node).contains(key)))
 }
 
-/// A reset is about the key that it carries, or about all if it carries none.
+/// A reset is about the keys that it carries, or about all if it carries none.
 fn resets(event: &Event, per: Option<&Name>, key: Option<&str>) -> bool {
-    per.is_none_or(|per| match event.key(&per.node) {
-        Some(its) => key == Some(its.as_str()),
-        None => true,
-    })
+    is_of_key(event, per, key) || per.is_some_and(|per| event.keys(&per.node).is_empty())
 }
 
 fn aggregate(fold: &FoldDef, items: Vec<Item>) -> Value {

@@ -63,12 +63,7 @@ impl Event {
         said.map_or(Value::Missing, |(_, value)| value.at(rest))
     }
 
-    /// The value of the property by which instances or facts are told apart.
-    pub fn key(&self, property: &str) -> Option<String> {
-        self.property(&property.split('.').collect::<Vec<_>>()).key()
-    }
-
-    /// The values of that property: one, or those of a list.
+    /// The values of the property by which instances or facts are told apart: one, or those of a list.
     pub fn keys(&self, property: &str) -> std::collections::BTreeSet<String> {
         let value = self.property(&property.split('.').collect::<Vec<_>>());
         value.elements().iter().filter_map(super::value::Value::key).collect()
