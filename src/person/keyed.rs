@@ -535,7 +535,8 @@ impl Person {
     /// Drops what no later instant can see.
     fn tidy(&mut self, frame: &Frame) {
         self.message_ids.forget(frame.next_watermark, frame.dedup_horizon);
-        facts::prune(self, frame.plan, frame.next_watermark);
+        // Who only looks does so as of the end of the epoch.
+        facts::prune(self, frame.plan, frame.next_watermark.saturating_sub(1));
     }
 }
 

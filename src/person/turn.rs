@@ -517,11 +517,10 @@ impl Turn<'_> {
         let Phase::Pending { due, granted } = self.person.instances[at].phase else { return };
         let Some(message) = self.message(at, due, granted) else { return };
         let send = message.send;
-        let mut verdict = policy::decide(&message, self.clock);
-        if over_limit {
-            verdict.outcome = Outcome::Drop { reason: Reason::Limit };
-            verdict.ask = None;
-        }
+        let verdict = match over_limit {
+            true => policy::Verdict::of(Outcome::Drop { reason: Reason::Limit }),
+            false => policy::decide(&message, self.clock),
+        };
         let decision = journey::decision(self, at, send, due, verdict.outcome.clone());
         self.effects.push(Effect::Decision(Box::new(decision)));
         self.watch_gates(at, send, due, &verdict.outcome);

@@ -5,6 +5,7 @@ use crate::define::ast::SourceFile;
 use crate::define::compile::{Keep, compile};
 use crate::define::parse::parse;
 use crate::event::Origin;
+use crate::person::{Change, ExitReason, Outcome, Reason};
 use crate::store::memory::Memory;
 use crate::store::{Checkpoint, RunKey, Store};
 
@@ -89,6 +90,46 @@ fn a_silence_is_not_told_before_all_of_an_instant_is_known() {
     assert!(!entered(&[100, 1]));
     assert!(!entered(&[100, 50, 23]));
     assert!(entered(&[100, 25]));
+}
+
+/// What is beyond the limit of one instant is dropped for that, and not as its cap would have it: instances go on.
+#[test]
+fn beyond_the_limit_of_an_instant_no_cap_makes_an_instance_exit() {
+    let text = "facts: { seen: { count: Seen } }\n\
+        journeys: { j: { enter: { on: Seen, again: always }, steps: [ { emit: { event: Seen } }, \
+        { send: { channel: email, template: a } }, { send: { channel: email, template: b } }, \
+        { send: { channel: email, template: c } }, { send: { channel: email, template: d } }, \
+        { send: { channel: sms, template: e } } ] } }\n\
+        policy: { caps: [ { channel: sms, max: 1, over: 1h, on_limit: exit } ] }\n";
+    let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
+    assert!(mistakes.is_empty(), "{mistakes:?}");
+    let plan = Arc::new(compile(&pack, Keep::Used).unwrap());
+    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let at = 1_772_442_000_000;
+    let line = format!(r#"{{"event":"Seen","userId":"a","timestamp":{at}}}"#);
+    let mut events = vec![decoder.decode(line.as_bytes(), Origin::default()).unwrap()];
+    let (mut by_cap, mut over, mut finished) = (0, 0, 0);
+    let span = Span { begin: at, end: at + HOUR, clock: i64::MIN };
+    Keyed::new(plan, HOUR, None).epoch(&mut events, span, &mut |_, _, new| {
+        for effect in new.iter() {
+            match effect {
+                Effect::Decision(it) => {
+                    over += usize::from(it.outcome == Outcome::Drop { reason: Reason::Limit });
+                }
+                Effect::Journey { change: Change::Exited { reason, .. }, .. } => {
+                    by_cap += usize::from(*reason == ExitReason::Cap);
+                    finished += usize::from(*reason == ExitReason::Finished);
+                }
+                _ => {}
+            }
+        }
+    });
+    assert_eq!(
+        (over, by_cap + finished),
+        (17 * 5 - 64, 17),
+        "as many as one instant may emit, and one"
+    );
+    assert!(by_cap > 0 && finished > 0, "{by_cap} {finished}");
 }
 
 /// At the live edge events are ahead of the watermark: a timer whose deadline lies before such an event fires when the

@@ -31,7 +31,8 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    fn of(outcome: Outcome) -> Verdict {
+    /// Nothing beside the outcome.
+    pub(super) fn of(outcome: Outcome) -> Verdict {
         Verdict { outcome, exit: false, held: false, ask: None }
     }
 }
