@@ -35,8 +35,9 @@ pub(super) struct Relations {
     /// Names that nobody has been told yet, and those that the store does not have yet.
     named: Vec<(u64, CompactString)>,
     unkept: Vec<(u64, CompactString)>,
-    /// Changes that not everybody has heard of whom they concern.
+    /// Changes that not everybody has heard of whom they concern, in the order in which they came; and the number of the next one.
     walks: Vec<Walk>,
+    next_walk: u64,
     /// Those who are told in the epoch that is about to begin, with what, once that is known.
     told: Option<Vec<Event>>,
     /// What members have done in this epoch, and as of which epoch it was said last.
@@ -62,6 +63,8 @@ pub struct Says {
 /// A change of a product on its way to those whom it concerns by a fact.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Walk {
+    /// In the order of all changes, the same on all workers: earlier ones are told first.
+    number: u64,
     event: Event,
     fact: u16,
     product: u64,
@@ -229,12 +232,11 @@ impl Relations {
                 call: Call::Notice,
                 ..Event::plain(notice.kind, record.time, origin)
             };
-            self.walks.extend(notice.to.iter().map(|fact| Walk {
-                event: event.clone(),
-                fact: fact.0,
-                product,
-                next: None,
-            }));
+            for fact in &notice.to {
+                let (number, fact) = (self.next_walk, fact.0);
+                self.walks.push(Walk { number, event: event.clone(), fact, product, next: None });
+                self.next_walk += 1;
+            }
         }
     }
 
@@ -341,23 +343,21 @@ impl Relations {
         }
     }
 
-    /// Takes up a walk, for the key groups of this worker.
+    /// Takes up a walk, for the key groups of this worker: what several workers have left of it is one again.
     fn go_on_with(&mut self, walk: Walk, worker: usize, workers: usize) {
+        self.next_walk = self.next_walk.max(walk.number + 1);
         let mut next = walk.next.unwrap_or_else(|| (0..=u8::MAX).map(|group| (group, 0)).collect());
         next.retain(|group, _| usize::from(*group) % workers == worker);
-        let same = |known: &&mut Walk| {
-            (&known.event.message_id, known.fact) == (&walk.event.message_id, walk.fact)
-        };
-        match self.walks.iter_mut().find(same) {
-            Some(known) => {
-                let known = known.next.get_or_insert_default();
+        match self.walks.binary_search_by_key(&walk.number, |known| known.number) {
+            Ok(at) => {
+                let known = self.walks[at].next.get_or_insert_default();
                 for (group, from) in next {
                     let at = known.entry(group).or_insert(from);
                     *at = from.min(*at);
                 }
             }
-            None if next.is_empty() => {}
-            None => self.walks.push(Walk { next: Some(next), ..walk }),
+            Err(_) if next.is_empty() => {}
+            Err(at) => self.walks.insert(at, Walk { next: Some(next), ..walk }),
         }
     }
 }
@@ -480,5 +480,44 @@ impl Keyed {
     pub fn take_told(&mut self, id: &str) -> Vec<Event> {
         let told = self.relations.told.iter_mut();
         told.flat_map(|told| told.extract_if(.., |event| event.leaf == id)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::define::compile::{Keep, compile};
+    use crate::define::parse::parse;
+    use crate::event::{Kind, Origin};
+
+    fn walk(number: u64, groups: &[u8]) -> Walk {
+        let next = groups.iter().map(|group| (*group, 0)).collect();
+        let event = Event::plain(Kind(1), 0, Origin::default());
+        Walk { number, event, fact: 0, product: 0, next: Some(next) }
+    }
+
+    /// Of two workers one has told all of a change of which the other has not: together again, what came first is told first.
+    #[test]
+    fn changes_left_by_several_workers_are_told_in_their_order() {
+        let plan = compile(&parse(&[]).0, Keep::Used).unwrap();
+        let left = |walks: Vec<Walk>, worker: usize| {
+            let mut relations = Relations { walks, ..Relations::default() };
+            let mut records = Vec::new();
+            relations.freeze(7, (worker, 2), &mut records);
+            records
+        };
+        let mut records = left(vec![walk(1, &[0]), walk(3, &[0])], 0);
+        records.extend(left(vec![walk(1, &[1]), walk(2, &[1]), walk(3, &[1])], 1));
+        let mut relations = Relations::default();
+        for record in &records {
+            relations.restore(&plan, 7, (0, 1), &record.id, &record.person);
+        }
+        let order: Vec<u64> = relations.walks.iter().map(|walk| walk.number).collect();
+        assert_eq!((order, relations.next_walk), (vec![1, 2, 3], 4));
+        let groups = |walk: &Walk| walk.next.as_ref().unwrap().keys().copied().collect::<Vec<u8>>();
+        assert_eq!(
+            relations.walks.iter().map(groups).collect::<Vec<_>>(),
+            [vec![0, 1], vec![1], vec![0, 1]]
+        );
     }
 }
