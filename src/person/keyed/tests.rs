@@ -1,6 +1,7 @@
 //! Persons of one worker, in memory and out of it.
 
 use super::*;
+use crate::decode::Decoder;
 use crate::define::ast::SourceFile;
 use crate::define::compile::{Keep, compile};
 use crate::define::parse::parse;
@@ -13,23 +14,29 @@ const PACK: &str = "facts: { seen: { count: Seen } }\n\
     segments: { often: seen > 1 }\n\
     journeys: { j: { enter: { on: Seen }, steps: [ { wait: 2d }, { send: { channel: email, template: t } } ] } }\n";
 
+fn plan(text: &str, keep: Keep) -> Arc<Plan> {
+    let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
+    assert!(mistakes.is_empty(), "{mistakes:?}");
+    Arc::new(compile(&pack, keep).unwrap())
+}
+
+fn event(decoder: &Decoder, name: &str, user: &str, at: i64) -> Event {
+    let line = format!(r#"{{"event":"{name}","userId":"{user}","timestamp":{at}}}"#);
+    decoder.decode(line.as_bytes(), Origin::default()).unwrap()
+}
+
 /// Plays four days of three persons, with a checkpoint after each epoch; gives what came out, and the fewest persons
 /// that were held after one.
 fn play(most_held: usize) -> (Vec<String>, usize, Vec<Person>) {
-    let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: PACK.into() }]);
-    assert!(mistakes.is_empty(), "{mistakes:?}");
-    let plan = Arc::new(compile(&pack, Keep::All).unwrap());
+    let plan = plan(PACK, Keep::All);
     let store = Memory::default();
     let mut keyed = Keyed::new(plan.clone(), HOUR, Some(Arc::new(store.clone())));
     keyed.most_held = most_held;
-    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let decoder = Decoder::new(&plan.inputs);
     let (mut effects, mut fewest) = (Vec::new(), usize::MAX);
     for half_day in 0..8 {
         let at = 1_772_442_000_000 + half_day * 12 * HOUR;
-        let seen = |id| {
-            let line = format!(r#"{{"event":"Seen","userId":"{id}","timestamp":{at}}}"#);
-            decoder.decode(line.as_bytes(), Origin::default()).unwrap()
-        };
+        let seen = |id| event(&decoder, "Seen", id, at);
         let mut events: Vec<Event> =
             if half_day % 5 == 0 { ["a", "b", "c"].map(seen).into() } else { Vec::new() };
         let span = Span { begin: at, end: at + 12 * HOUR, clock: i64::MIN };
@@ -69,17 +76,12 @@ fn play(most_held: usize) -> (Vec<String>, usize, Vec<Person>) {
 fn a_silence_is_not_told_before_all_of_an_instant_is_known() {
     let text = "facts: { seen: { count: Seen } }\n\
         journeys: { j: { enter: { quiet_for: 1d }, steps: [ { send: { channel: email, template: t } } ] } }\n";
-    let (pack, _) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
-    let plan = Arc::new(compile(&pack, Keep::Used).unwrap());
-    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let plan = plan(text, Keep::Used);
+    let decoder = Decoder::new(&plan.inputs);
     let watermark = 1_772_442_000_000;
     let entered = |ages: &[i64]| {
         let mut keyed = Keyed::new(plan.clone(), HOUR, None);
-        let seen = |age: &i64| {
-            let at = watermark - age * HOUR;
-            let line = format!(r#"{{"event":"Seen","userId":"a","timestamp":{at}}}"#);
-            decoder.decode(line.as_bytes(), Origin::default()).unwrap()
-        };
+        let seen = |age: &i64| event(&decoder, "Seen", "a", watermark - age * HOUR);
         let mut events: Vec<Event> = ages.iter().map(seen).collect();
         let span = Span { begin: watermark, end: watermark + HOUR, clock: i64::MIN };
         let mut effects = 0;
@@ -101,13 +103,10 @@ fn beyond_the_limit_of_an_instant_no_cap_makes_an_instance_exit() {
         { send: { channel: email, template: c } }, { send: { channel: email, template: d } }, \
         { send: { channel: sms, template: e } } ] } }\n\
         policy: { caps: [ { channel: sms, max: 1, over: 1h, on_limit: exit } ] }\n";
-    let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
-    assert!(mistakes.is_empty(), "{mistakes:?}");
-    let plan = Arc::new(compile(&pack, Keep::Used).unwrap());
-    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let plan = plan(text, Keep::Used);
+    let decoder = Decoder::new(&plan.inputs);
     let at = 1_772_442_000_000;
-    let line = format!(r#"{{"event":"Seen","userId":"a","timestamp":{at}}}"#);
-    let mut events = vec![decoder.decode(line.as_bytes(), Origin::default()).unwrap()];
+    let mut events = vec![event(&decoder, "Seen", "a", at)];
     let (mut by_cap, mut over, mut finished) = (0, 0, 0);
     let span = Span { begin: at, end: at + HOUR, clock: i64::MIN };
     Keyed::new(plan, HOUR, None).epoch(&mut events, span, &mut |_, _, new| {
@@ -136,16 +135,12 @@ fn beyond_the_limit_of_an_instant_no_cap_makes_an_instance_exit() {
 /// watermark has passed it, and not sooner.
 #[test]
 fn a_timer_before_an_event_that_is_ahead_of_the_watermark() {
-    let (pack, _) = parse(&[SourceFile { path: "pack.yaml".into(), text: PACK.into() }]);
-    let plan = Arc::new(compile(&pack, Keep::Used).unwrap());
-    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let plan = plan(PACK, Keep::Used);
+    let decoder = Decoder::new(&plan.inputs);
     let mut keyed = Keyed::new(plan, HOUR, None);
     let start = 1_772_442_000_000;
     let mut epoch = |seen: Option<i64>, end: i64| {
-        let seen = seen.map(|at| {
-            let line = format!(r#"{{"event":"Seen","userId":"a","timestamp":{}}}"#, start + at);
-            decoder.decode(line.as_bytes(), Origin::default()).unwrap()
-        });
+        let seen = seen.map(|at| event(&decoder, "Seen", "a", start + at));
         let mut events: Vec<Event> = seen.into_iter().collect();
         let span = Span { begin: i64::MIN, end: start + end, clock: i64::MIN };
         let mut sent = 0;
@@ -169,18 +164,12 @@ fn an_event_past_an_end_that_the_watermark_has_not_reached() {
         journeys: { j: { enter: { on: Added, again: never }, steps: [ { wait: { on: Paid, timeout: 30m, \
         then: [ { send: { channel: email, template: paid } } ], \
         else: [ { send: { channel: email, template: unpaid } } ] } } ] } }\n";
-    let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
-    assert!(mistakes.is_empty(), "{mistakes:?}");
-    let plan = Arc::new(compile(&pack, Keep::Used).unwrap());
-    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let plan = plan(text, Keep::Used);
+    let decoder = Decoder::new(&plan.inputs);
     let mut keyed = Keyed::new(plan.clone(), HOUR, None);
     let (start, minute) = (1_772_442_000_000, 60_000);
     let mut epoch = |seen: Option<(&str, i64)>, end: i64| {
-        let seen = seen.map(|(event, at)| {
-            let at = start + at * minute;
-            let line = format!(r#"{{"event":"{event}","userId":"a","timestamp":{at}}}"#);
-            decoder.decode(line.as_bytes(), Origin::default()).unwrap()
-        });
+        let seen = seen.map(|(name, at)| event(&decoder, name, "a", start + at * minute));
         let mut events: Vec<Event> = seen.into_iter().collect();
         let span = Span { begin: i64::MIN, end: start + end * minute, clock: i64::MIN };
         let mut said = Vec::new();
@@ -213,10 +202,8 @@ fn an_event_past_an_end_that_the_watermark_has_not_reached() {
 fn what_comes_after_the_forgetting_is_none_of_the_forgotten() {
     let text = "identity: { identifiers: [user, email, anonymous] }\nforget_after: 5h\n\
         facts: { seen: { count: Seen } }\nsegments: { often: seen > 0 }\n";
-    let (pack, mistakes) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
-    assert!(mistakes.is_empty(), "{mistakes:?}");
-    let plan = Arc::new(compile(&pack, Keep::All).unwrap());
-    let decoder = crate::decode::Decoder::new(&plan.inputs);
+    let plan = plan(text, Keep::All);
+    let decoder = Decoder::new(&plan.inputs);
     let start = 1_772_442_000_000;
     let seen = |leaf: &str, at: i64| {
         let line =
