@@ -15,6 +15,7 @@
 //! one word from the others, not for one and an answer.
 
 mod alone;
+mod by_value;
 mod counts;
 mod members;
 mod operators;

@@ -1,17 +1,13 @@
 //! The timely operators: everybody's values are counted on every worker, members are found on the workers that have the persons,
 //! and what goes with a product on the worker that counts its neighbours.
 
-use super::{Change, Counts, CutOff, Members, Values};
+use super::by_value::ByValue;
+use super::{Change, Counts, Members};
 use crate::catalogue::related::{Best, Pair, Related};
 use crate::define::plan::Plan;
-use crate::epoch::Epochs;
+use crate::epoch::{Epochs, Turns};
 use crate::person::Said;
 use crate::person::feedback::{Addressed, Feedback, News, PassedOn};
-use differential_dataflow::operators::arrange::arrangement::arrange_core;
-use differential_dataflow::operators::arrange::{Arranged, TraceAgent};
-use differential_dataflow::trace::cursor::cursor_list;
-use differential_dataflow::trace::implementations::{KeyBatcher, KeySpine};
-use differential_dataflow::trace::{Cursor, Navigable, TraceReader};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
@@ -20,10 +16,6 @@ use timely::dataflow::channels::pact::{Exchange, Pipeline};
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
 use timely::progress::Antichain;
-use timely::progress::frontier::AntichainRef;
-
-/// Persons by value: fact, value, slot.
-type ByValue = TraceAgent<KeySpine<(u16, u64, u32), u64, isize>>;
 
 /// The plan as of an epoch.
 struct Plans {
@@ -42,21 +34,6 @@ impl Plans {
         self.next = self.next.max(epoch.saturating_add(1));
         &self.plan
     }
-}
-
-/// What persons hear one epoch after they have said something: of the values in `said`, which stay with the worker, and of what was
-/// passed on to each worker. `first` is the first epoch that may come.
-pub fn across<'scope>(
-    said: Stream<'scope, u64, Vec<Said>>,
-    news: Stream<'scope, u64, Vec<PassedOn>>,
-    plan: &Arc<Plan>,
-    epochs: &Arc<dyn Epochs>,
-    first: u64,
-) -> Stream<'scope, u64, Vec<Addressed>> {
-    let plans = Plans { plan: plan.clone(), epochs: epochs.clone(), next: first };
-    let by_value: Arranged<ByValue> =
-        arrange_core::<_, _, KeyBatcher<_, _, _>, _>(said, Pipeline, "ByValue", KeyBatcher::new);
-    heard(by_value, news, plans)
 }
 
 /// What happens in an epoch, until it is complete.
@@ -108,7 +85,7 @@ impl Known {
             self.counts.add(fact, value, more);
         }
         let moved = self.counts.moved(plan);
-        let mut values = Arrangement { trace: &mut self.by_value, epoch };
+        let mut values = self.by_value.as_of(epoch);
         let turned = self.members.turned(plan, &mut held.changes, &moved, &mut values);
         let (worker, workers) = (self.worker, self.workers);
         let answers = turned.into_iter().map(move |it| (worker, Feedback::Answer(it)));
@@ -120,44 +97,48 @@ impl Known {
     }
 }
 
-/// One operator for all of it, as an epoch waits for its way there and back.
-fn heard<'scope>(
-    by_value: Arranged<'scope, ByValue>,
+/// What persons hear one epoch after they have said something: of the values in `said`, which stay with the worker, and of what was
+/// passed on to each worker. `first` is the first epoch that may come. One operator for all of it, as an epoch waits for its way there
+/// and back.
+pub fn across<'scope>(
+    said: Stream<'scope, u64, Vec<Said>>,
     news: Stream<'scope, u64, Vec<PassedOn>>,
-    plans: Plans,
+    plan: &Arc<Plan>,
+    epochs: &Arc<dyn Epochs>,
+    first: u64,
+    turns: Turns,
 ) -> Stream<'scope, u64, Vec<Addressed>> {
-    let Arranged { stream, trace } = by_value;
-    let scope = stream.scope();
-    let mut known = Known {
-        counts: Counts::default(),
-        members: Members::default(),
-        related: Related::default(),
-        by_value: trace,
-        plans,
-        worker: scope.index() as u64,
-        workers: scope.peers() as u64,
-    };
-    stream.binary_frontier::<_, CapacityContainerBuilder<Vec<Addressed>>, _, _, _, _>(
+    let plans = Plans { plan: plan.clone(), epochs: epochs.clone(), next: first };
+    let scope = said.scope();
+    said.binary_frontier::<_, CapacityContainerBuilder<Vec<Addressed>>, _, _, _, _>(
         news,
         Pipeline,
         Exchange::new(|(worker, _): &PassedOn| *worker),
         "Across",
-        move |_, _| {
+        move |_, info| {
+            let mut known = Known {
+                counts: Counts::default(),
+                members: Members::default(),
+                related: Related::default(),
+                by_value: ByValue::new(info),
+                plans,
+                worker: scope.index() as u64,
+                workers: scope.peers() as u64,
+            };
             let mut stash: BTreeMap<u64, Held> = BTreeMap::new();
-            move |(batches, arranged), (news, all_news), output| {
-                batches.for_each(|capability, batches| {
-                    for batch in batches.drain(..).filter_map(|span| span.inner) {
-                        let mut cursor = batch.cursor();
-                        while let Some(&what) = cursor.get_key(&batch) {
-                            cursor.map_times(&batch, |&epoch, &more| {
-                                let held = stash
-                                    .entry(epoch)
-                                    .or_insert_with(|| Held::new(capability.delayed(&epoch, 0)));
-                                held.changes.push((what, more));
-                            });
-                            cursor.step_key(&batch);
-                        }
+            move |(said, all_said), (news, all_news), output| {
+                turns.stir();
+                said.for_each(|capability, said| {
+                    for stretch in said.chunk_by(|a, b| a.1 == b.1) {
+                        let epoch = stretch[0].1;
+                        let held = stash.entry(epoch);
+                        held.or_insert_with(|| Held::new(capability.delayed(&epoch, 0)));
                     }
+                    known.by_value.insert(said);
+                });
+                known.by_value.advance(all_said.frontier(), |epoch, change| {
+                    let held = stash.get_mut(&epoch).expect("held since it was said");
+                    held.changes.push(change);
                 });
                 news.for_each(|capability, news| {
                     let Some(capability) = capability.retain_least(0) else { return };
@@ -167,7 +148,7 @@ fn heard<'scope>(
                     output.session(&held.capability).give_iterator(passing.into_iter());
                 });
                 let complete =
-                    |epoch: &u64| !arranged.less_equal(epoch) && !all_news.less_equal(epoch);
+                    |epoch: &u64| !all_said.less_equal(epoch) && !all_news.less_equal(epoch);
                 while let Some(first) = stash.first_entry()
                     && complete(first.key())
                 {
@@ -175,49 +156,11 @@ fn heard<'scope>(
                     let heard = known.follow(epoch, &mut held);
                     output.session(&held.capability).give_iterator(heard);
                 }
-                // Nobody asks about epochs before this any more: their history may go, and batches become one.
-                let mut done: Antichain<u64> = arranged.frontier().to_owned();
-                done.extend(all_news.frontier().iter().copied());
-                done.extend(stash.keys().next().copied());
-                known.by_value.set_logical_compaction(done.borrow());
-                known.by_value.set_physical_compaction(done.borrow());
+                let mut open: Antichain<u64> = all_said.frontier().to_owned();
+                open.extend(all_news.frontier().iter().copied());
+                open.extend(stash.keys().next().copied());
+                known.by_value.forget_before(open.borrow());
             }
         },
     )
-}
-
-/// The arrangement as of an epoch.
-struct Arrangement<'a> {
-    trace: &'a mut ByValue,
-    epoch: u64,
-}
-
-impl Values for Arrangement<'_> {
-    fn between(&mut self, fact: u16, above: CutOff, most: u64, visit: &mut dyn FnMut(u32)) {
-        let from = match above {
-            None => 0,
-            Some(above) => match above.checked_add(1) {
-                Some(from) => from,
-                None => return,
-            },
-        };
-        let batches = self.trace.batches_through(AntichainRef::new(&[])).unwrap_or_default();
-        let (mut cursor, batches) = cursor_list(batches);
-        cursor.seek_key(&batches, &(fact, from, 0));
-        while let Some(&(found, value, person)) = cursor.get_key(&batches) {
-            if found != fact || value > most {
-                return;
-            }
-            let mut count = 0;
-            cursor.map_times(&batches, |&epoch, &more| {
-                if epoch <= self.epoch {
-                    count += more;
-                }
-            });
-            if count > 0 {
-                visit(person);
-            }
-            cursor.step_key(&batches);
-        }
-    }
 }

@@ -17,7 +17,7 @@ pub use run::{Control, Finished, Job, Run, RunError, run, run_watched};
 
 use crate::decode::Decoder;
 use crate::define::plan::Plan;
-use crate::epoch::Placed;
+use crate::epoch::{Placed, Turns};
 use crate::event::{Call, Event};
 use crate::identity::Resolver;
 use crate::identity::operator::{Resolved, resolve};
@@ -60,6 +60,8 @@ pub struct Parts {
     pub kept: bool,
     /// The last epoch of the checkpoint that the run goes on from.
     pub done: Option<u64>,
+    /// What this worker does next.
+    pub turns: Turns,
 }
 
 /// Wakes stages that have something to do for a checkpoint, though nothing flows.
@@ -82,6 +84,7 @@ pub fn build(
         formatter: formatter(),
         first_epoch: first,
         wakers: wakers.clone(),
+        turns: parts.turns.clone(),
     };
     let (sink, control, coordinator) = (parts.sink, parts.control, parts.coordinator);
     let identity = parts.identity.map(|resolver| crate::identity::operator::Stage {
@@ -91,6 +94,7 @@ pub fn build(
         figures: Arc::default(),
         kept: parts.kept,
         caller: None,
+        turns: parts.turns,
     });
     let feeds_back = parts.plan.feeds_back();
     let effects = persons(events, identity, means, feeds_back.then_some(&parts.plan));
@@ -116,11 +120,12 @@ fn persons<'scope>(
         return person_stage(resolved, None, means).0;
     };
     let (epochs, first) = (means.epochs.clone(), means.first_epoch.saturating_sub(1));
+    let turns = means.turns.clone();
     let (back, feedback) = scope.feedback::<Vec<Addressed>>(1);
     let resolved = Resolved { events: records_to_all(resolved.events), ..resolved };
     let (lines, sayings) = person_stage(resolved, Some(feedback), means);
     let Sayings { said, passed } = sayings.expect("it was given feedback");
-    crate::audience::across(said, passed, plan, &epochs, first).connect_loop(back);
+    crate::audience::across(said, passed, plan, &epochs, first, turns).connect_loop(back);
     lines
 }
 
@@ -176,10 +181,14 @@ fn ingest<'scope>(
     again.activate();
     let (control, coordinator) = (parts.control.clone(), parts.coordinator.clone());
     let mut work = Ingest::new(parts.intake.clone(), parts.decoder.clone(), parts.done);
+    let turns = parts.turns.clone();
     builder.build(move |capabilities| {
         let mut capabilities = Some(capabilities);
         move |_| {
             let Some(held) = &mut capabilities else { return };
+            if !turns.is_ahead() {
+                return again.activate();
+            }
             let first = written.with_frontier(|frontier| frontier.first().copied());
             let handed = match work.step(first.unwrap_or(u64::MAX)) {
                 Ok(handed) => handed,

@@ -6,7 +6,7 @@ use super::{Parts, build};
 use crate::broker::BrokerError;
 use crate::decode::Decoder;
 use crate::define::plan::Plan;
-use crate::epoch::Timeline;
+use crate::epoch::{Timeline, Turns};
 use crate::event::worker_of;
 use crate::identity::erased::hash_of;
 use crate::identity::{Erased, Graph, Resolver};
@@ -390,6 +390,7 @@ impl Setup {
         keyed: &Rc<RefCell<Keyed>>,
         resolver: Option<Resolver>,
     ) {
+        let turns = Turns::new(self.plan.feeds_back() && worker.peers() > 1);
         let parts = Parts {
             intake: self.intake.clone(),
             coordinator: self.coordinator.clone(),
@@ -401,6 +402,7 @@ impl Setup {
             identity: resolver,
             kept: self.store.is_some(),
             done: self.done,
+            turns: turns.clone(),
         };
         let formatter =
             || Formatter::new(self.plan.clone(), self.names.clone(), self.labels.clone());
@@ -413,7 +415,11 @@ impl Setup {
             if self.coordinator.is_busy() {
                 wakers.borrow().iter().for_each(Activator::activate);
             }
-            worker.step_or_park(Some(Duration::from_millis(1)));
+            if turns.begin() {
+                worker.step_or_park(Some(Duration::from_millis(1)));
+            } else {
+                worker.step();
+            }
             let keyed = keyed.borrow();
             live.events.store(keyed.counts().events, Ordering::Relaxed);
             live.persons.store(keyed.counts().persons, Ordering::Relaxed);

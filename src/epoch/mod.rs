@@ -7,6 +7,9 @@
 pub mod log;
 pub mod schedule;
 pub mod sequencer;
+mod turns;
+
+pub use turns::Turns;
 
 use crate::define::plan::Plan;
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use super::graph::Owner;
 use super::resolve::{Assigned, claim};
 use super::{Erased, Resolver, Script, When, when};
 use crate::define::plan::IdentityPlan;
-use crate::epoch::{Epochs, Placed, by_stretch};
+use crate::epoch::{Epochs, Placed, Turns, by_stretch};
 use crate::event::{Claim, Event, Says, key_group, leaf_hash, worker_of};
 use crate::identity::figures::Figures;
 use compact_str::CompactString;
@@ -116,6 +116,8 @@ pub struct Stage {
     pub kept: bool,
     /// Readers of persons, who have to know under which identifier to look.
     pub caller: Option<Caller>,
+    /// What the worker does next: claims are judged ahead of the epoch under way.
+    pub turns: Turns,
 }
 
 /// The worker on which a person is, unless it was worked on with others elsewhere.
@@ -155,7 +157,7 @@ pub fn resolve<'scope>(events: Stream<'scope, u64, Vec<Placed>>, stage: Stage) -
         figures: stage.figures,
         kept: stage.kept,
     };
-    let (answers, told, orders) = judged(claims, judge, stage.first_epoch);
+    let (answers, told, orders) = judged(claims, judge, stage.first_epoch, stage.turns);
     let router = Router {
         addresses,
         learnt: 0,
@@ -344,9 +346,12 @@ fn judged<'scope>(
     claims: Stream<'scope, u64, Vec<Claimed>>,
     mut judge: Judge,
     first_epoch: u64,
+    turns: Turns,
 ) -> JudgedStreams<'scope> {
-    let (index, judge_at) = (claims.scope().index(), judge_of(claims.scope().peers()));
-    let mut builder = OperatorBuilder::new("Identity".to_owned(), claims.scope());
+    let scope = claims.scope();
+    let (index, judge_at) = (scope.index(), judge_of(scope.peers()));
+    let mut builder = OperatorBuilder::new("Identity".to_owned(), scope);
+    let again = scope.activator_for(builder.operator_info().address);
     let mut input = builder.new_input(claims, Exchange::new(move |_: &Claimed| judge_at as u64));
     let (answers, answer_stream) = builder.new_output::<Vec<Answer>>();
     let (told, told_stream) = builder.new_output::<Vec<(u64, Told)>>();
@@ -370,8 +375,16 @@ fn judged<'scope>(
             let Some(held) = &mut capabilities else { return };
             let frontier = frontiers[0].frontier().first().copied();
             let mut out = Judged::default();
-            while let Some(epoch) = judge.next_epoch(&stash, frontier) {
+            let mut next = judge.next_epoch(&stash, frontier);
+            while let Some(epoch) = next.filter(|_| turns.is_ahead()) {
                 judge.epoch(epoch, stash.remove(&epoch).unwrap_or_default(), &mut out);
+                next = judge.next_epoch(&stash, frontier);
+                if turns.meets() {
+                    break;
+                }
+            }
+            if next.is_some() {
+                again.activate();
             }
             if !out.answers.is_empty() {
                 answers.activate().session(&held[0]).give_iterator(out.answers.into_iter());
@@ -382,10 +395,10 @@ fn judged<'scope>(
             if !out.orders.is_empty() {
                 orders.activate().session(&held[2]).give_iterator(out.orders.into_iter());
             }
-            match frontier {
-                Some(frontier) => held
+            match next.or(frontier) {
+                Some(epoch) => held
                     .iter_mut()
-                    .for_each(|held| held.downgrade(&frontier.max(first_epoch).max(*held.time()))),
+                    .for_each(|held| held.downgrade(&epoch.max(first_epoch).max(*held.time()))),
                 None => capabilities = None,
             }
         }

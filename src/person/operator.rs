@@ -15,7 +15,7 @@ use super::table::{pack, unpack};
 use super::{Person, Said};
 use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
-use crate::epoch::{Epochs, Placed, by_stretch};
+use crate::epoch::{Epochs, Placed, Turns, by_stretch};
 use crate::event::{Event, key_group, leaf_hash};
 use crate::identity::erased::hash_of;
 use crate::identity::operator::{Order, Resolved, Told};
@@ -81,6 +81,8 @@ pub struct Means {
     /// The first epoch that may happen.
     pub first_epoch: u64,
     pub wakers: Wakers,
+    /// What the worker does next: this stage is the epoch under way.
+    pub turns: Turns,
 }
 
 /// What persons say to those across them, an epoch at a time.
@@ -102,7 +104,7 @@ pub fn persons<'scope>(
 ) -> LinesAndSayings<'scope> {
     let Resolved { events, told, orders } = resolved;
     let scope = events.scope();
-    let wakers = means.wakers.clone();
+    let (wakers, turns) = (means.wakers.clone(), means.turns.clone());
     let stage = Rc::new(RefCell::new(Stage::new(means, scope.index())));
     let moving = orders.map(|orders| departures(orders, stage.clone()));
     let mut builder = OperatorBuilder::new("Persons".to_owned(), scope);
@@ -144,6 +146,7 @@ pub fn persons<'scope>(
         let mut held: Option<Vec<Capability<u64>>> = Some(capabilities);
         let mut begun = false;
         move |frontiers| {
+            turns.stir();
             let stage = &mut *stage.borrow_mut();
             events.for_each(|_, events| {
                 by_stretch(events, |epoch, placed| {

@@ -4,7 +4,7 @@
 use crate::engine::Engine;
 use kairos::audience::across;
 use kairos::define::plan::{Plan, RankId, RankTest};
-use kairos::epoch::Epochs;
+use kairos::epoch::{Epochs, Turns};
 use kairos::epoch::schedule::Schedule;
 use kairos::person::feedback::{Feedback, pass_to_all};
 use kairos::person::{Answer, Said};
@@ -91,7 +91,7 @@ fn answered(plan: &Arc<Plan>, said: &SaidIn, workers: usize, paced: bool) -> Vec
         let probe = worker.dataflow(|scope| {
             let said = input.to_stream(scope);
             let news = said.clone().flat_map(move |said| pass_to_all(said, u64::from(peers)));
-            let answers = across(said, news, &plan, &epochs, 0);
+            let answers = across(said, news, &plan, &epochs, 0, Turns::default());
             let answers = answers.inspect_core(move |event| {
                 if let Ok((stamp, answers)) = event {
                     let epoch = *stamp.least().expect("answers have an epoch");

@@ -14,7 +14,7 @@ use crate::dataflow::run::{drop_dataflows, guarded, links, take_stored};
 use crate::dataflow::{Control, RunError, Wakers, persons};
 use crate::epoch::log::{Begins, Terms};
 use crate::epoch::sequencer::Sequencer;
-use crate::epoch::{Epochs, Placed, Timeline};
+use crate::epoch::{Epochs, Placed, Timeline, Turns};
 use crate::identity::Resolver;
 use crate::identity::operator::{Caller, Stage as IdentityStage};
 use crate::metrics::Metrics;
@@ -438,6 +438,7 @@ impl Setup {
             formatter: self.formatter(),
             first_epoch: self.after + 1,
             wakers: wakers.clone(),
+            turns: Turns::default(),
         };
         let identity = resolver.map(|resolver| {
             let views = self.views.clone();
@@ -447,7 +448,8 @@ impl Setup {
             let figures = self.metrics.identity.clone();
             let kept = self.store.is_some();
             let first_epoch = self.after + 1;
-            IdentityStage { epochs, first_epoch, resolver, figures, kept, caller }
+            let turns = Turns::default();
+            IdentityStage { epochs, first_epoch, resolver, figures, kept, caller, turns }
         });
         let feeds_back = self.shared.feeds_back.load(Ordering::Acquire);
         let lines = persons(events, identity, means, feeds_back.then_some(&self.version.plan));
