@@ -20,8 +20,8 @@ mod size;
 use kairos::audience::across;
 use kairos::define::ast::SourceFile;
 use kairos::define::plan::Plan;
-use kairos::epoch::Epochs;
 use kairos::epoch::schedule::Schedule;
+use kairos::epoch::{Epochs, Turns};
 use kairos::person::feedback::pass_to_all;
 use kairos::person::{Said, order};
 use kairos::sim::rng::Rng;
@@ -71,7 +71,7 @@ fn run(plan: &Arc<Plan>, persons: u64, changes: u64, workers: usize, each: u64) 
         let probe = worker.dataflow(|scope| {
             let said = input.to_stream(scope);
             let news = said.clone().flat_map(move |said| pass_to_all(said, peers));
-            let answers = across(said, news, &plan, &epochs, 0);
+            let answers = across(said, news, &plan, &epochs, 0, Turns::default());
             let (probe, _) = answers
                 .inspect(move |_| {
                     counted.fetch_add(1, Ordering::Relaxed);

@@ -371,6 +371,7 @@ impl Ingest {
         let mut high = progress.high;
         let mut last_epoch = 0;
         let done = |epoch: u64| self.done.is_some_and(|done| epoch <= done);
+        handed.events.reserve(decoded.events.len());
         for event in decoded.events {
             match event {
                 Ok(event) => {

@@ -32,10 +32,8 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use timely::container::CapacityContainerBuilder;
-use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::operators::generic::operator::Operator;
 use timely::dataflow::operators::probe::{Handle, Probe};
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback as _};
 use timely::dataflow::{Scope, Stream};
@@ -122,7 +120,6 @@ fn persons<'scope>(
     let (epochs, first) = (means.epochs.clone(), means.first_epoch.saturating_sub(1));
     let turns = means.turns.clone();
     let (back, feedback) = scope.feedback::<Vec<Addressed>>(1);
-    let resolved = Resolved { events: records_to_all(resolved.events), ..resolved };
     let (lines, sayings) = person_stage(resolved, Some(feedback), means);
     let Sayings { said, passed } = sayings.expect("it was given feedback");
     crate::audience::across(said, passed, plan, &epochs, first, turns).connect_loop(back);
@@ -130,36 +127,18 @@ fn persons<'scope>(
 }
 
 /// Records of products go to all workers: each has the whole catalogue.
-fn records_to_all<'scope>(
-    events: Stream<'scope, u64, Vec<Placed>>,
-) -> Stream<'scope, u64, Vec<Placed>> {
-    let workers = events.scope().peers() as u16;
+fn records_to_all(events: &mut Vec<Placed>, workers: usize) {
     let is_record = |(_, event): &Placed| event.call == Call::Product;
-    events.unary::<CapacityContainerBuilder<Vec<Placed>>, _, _, _>(
-        Pipeline,
-        "RecordsToAll",
-        move |_, _| {
-            move |input, output| {
-                input.for_each(|capability, batch| {
-                    let records = batch.iter().filter(|placed| is_record(placed));
-                    let copies: Vec<Placed> = records
-                        .flat_map(|(epoch, event)| {
-                            let copy = move |worker| {
-                                (*epoch, Event { worker: Some(worker), ..event.clone() })
-                            };
-                            (0..workers).map(copy)
-                        })
-                        .collect();
-                    if !copies.is_empty() {
-                        batch.retain(|placed| !is_record(placed));
-                    }
-                    let mut session = output.session(&capability);
-                    session.give_container(batch);
-                    session.give_iterator(copies.into_iter());
-                });
-            }
-        },
-    )
+    if !events.iter().any(is_record) {
+        return;
+    }
+    let (records, others): (Vec<Placed>, Vec<Placed>) =
+        std::mem::take(events).into_iter().partition(is_record);
+    *events = others;
+    for (epoch, event) in records {
+        let to = |worker| (epoch, Event { worker: Some(worker), ..event.clone() });
+        events.extend((0..workers as u16).map(to));
+    }
 }
 
 type Ingested<'scope> = (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>);
@@ -181,7 +160,7 @@ fn ingest<'scope>(
     again.activate();
     let (control, coordinator) = (parts.control.clone(), parts.coordinator.clone());
     let mut work = Ingest::new(parts.intake.clone(), parts.decoder.clone(), parts.done);
-    let turns = parts.turns.clone();
+    let (turns, workers) = (parts.turns.clone(), scope.peers());
     builder.build(move |capabilities| {
         let mut capabilities = Some(capabilities);
         move |_| {
@@ -190,7 +169,7 @@ fn ingest<'scope>(
                 return again.activate();
             }
             let first = written.with_frontier(|frontier| frontier.first().copied());
-            let handed = match work.step(first.unwrap_or(u64::MAX)) {
+            let mut handed = match work.step(first.unwrap_or(u64::MAX)) {
                 Ok(handed) => handed,
                 Err(error) => {
                     control.fail(error.into());
@@ -200,7 +179,8 @@ fn ingest<'scope>(
             };
             coordinator.handed_on(handed.chunks);
             if !handed.events.is_empty() {
-                events.activate().session(&held[0]).give_iterator(handed.events.into_iter());
+                records_to_all(&mut handed.events, workers);
+                events.activate().session(&held[0]).give_container(&mut handed.events);
             }
             if !handed.rejects.is_empty() {
                 let mut batch = Batch::default();

@@ -29,20 +29,13 @@ pub(super) fn find(
     kind: Kind,
     values: &[(u16, Value)],
 ) -> Result<Identifiers, Refused> {
-    // One more than most have, so that the first of them can be put in front again.
-    let mut found = Vec::with_capacity(4);
-    for kind in &rules.kinds {
-        if let Some(id) = of_kind(kind, envelope, values)
-            && !rules.placeholders.iter().any(|nobody| *nobody == *id)
-        {
-            found.push(id);
-        }
-    }
-    if found.is_empty() {
+    let found = rules.kinds.iter().filter_map(|kind| of_kind(kind, envelope, values));
+    let is_one = |id: &CompactString| !rules.placeholders.iter().any(|nobody| *nobody == **id);
+    let mut found = found.filter(is_one);
+    let Some(anchor) = found.next() else {
         let detail = "it has none of the identifiers that the pack names";
         return Err((Reason::NoIdentifier, detail.to_owned()));
-    }
-    let anchor = found.remove(0);
+    };
     let other = match call {
         Call::Alias => envelope.previous(rules).map(|id| (id, Says::Alias)),
         _ if kind == rules.apart => {
@@ -52,7 +45,7 @@ pub(super) fn find(
     };
     Ok(match other {
         Some((id, says)) => Identifiers { leaf: anchor, also: vec![id], says },
-        None => Identifiers { leaf: anchor, also: found, says: Says::Together },
+        None => Identifiers { leaf: anchor, also: found.collect(), says: Says::Together },
     })
 }
 

@@ -49,7 +49,7 @@ impl Turns {
         self.0.as_ref().is_none_or(|state| state.ahead.get())
     }
 
-    /// The epoch under way gets on.
+    /// The epoch under way gets on. To be said only of what comes to an end without work ahead, which gets no turn as long as it is.
     pub fn stir(&self) {
         if let Some(state) = &self.0 {
             state.stirred.set(true);

@@ -146,7 +146,6 @@ pub fn persons<'scope>(
         let mut held: Option<Vec<Capability<u64>>> = Some(capabilities);
         let mut begun = false;
         move |frontiers| {
-            turns.stir();
             let stage = &mut *stage.borrow_mut();
             events.for_each(|_, events| {
                 by_stretch(events, |epoch, placed| {
@@ -171,6 +170,7 @@ pub fn persons<'scope>(
             }
             if let Some(feedback) = &mut feedback {
                 feedback.for_each(|capability, feedback| {
+                    turns.stir();
                     let Some(&epoch) = capability.least() else { return };
                     // Nothing was to happen so soon: what is heard brings the right to let it.
                     if held.as_ref().is_none_or(|held| *held[0].time() > epoch) {
@@ -199,7 +199,11 @@ pub fn persons<'scope>(
                 stage.compare_again(answered);
             }
             let limit = [input, answered].into_iter().flatten().min();
+            let before = stage.next;
             let (batch, more) = stage.work(input, limit);
+            if stage.next != before {
+                turns.stir();
+            }
             if !batch.is_empty() {
                 lines.activate().session(&capabilities[0]).give(batch);
             }

@@ -4,8 +4,8 @@
 use crate::engine::Engine;
 use kairos::audience::across;
 use kairos::define::plan::{Plan, RankId, RankTest};
-use kairos::epoch::{Epochs, Turns};
 use kairos::epoch::schedule::Schedule;
+use kairos::epoch::{Epochs, Turns};
 use kairos::person::feedback::{Feedback, pass_to_all};
 use kairos::person::{Answer, Said};
 use proptest::prelude::*;

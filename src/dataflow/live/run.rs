@@ -11,7 +11,7 @@ use super::{Definer, Lane, Shared, Version, claim, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
 use crate::dataflow::run::{drop_dataflows, guarded, links, take_stored};
-use crate::dataflow::{Control, RunError, Wakers, persons};
+use crate::dataflow::{Control, RunError, Wakers, persons, records_to_all};
 use crate::epoch::log::{Begins, Terms};
 use crate::epoch::sequencer::Sequencer;
 use crate::epoch::{Epochs, Placed, Timeline, Turns};
@@ -477,7 +477,7 @@ impl Setup {
         let info = builder.operator_info();
         let again = scope.activator_for(info.address);
         again.activate();
-        let index = scope.index();
+        let (index, workers) = (scope.index(), scope.peers());
         let (shared, control) = (self.shared.clone(), self.control.clone());
         let formatter = self.formatter();
         let (opener, version) = (self.opener.clone(), self.version.clone());
@@ -511,7 +511,9 @@ impl Setup {
                     let share = work.share(&announced);
                     if !share.events.is_empty() {
                         let placed = share.events.into_iter().map(|event| (epoch, event));
-                        events.activate().session(&held[0]).give_iterator(placed);
+                        let mut placed = placed.collect();
+                        records_to_all(&mut placed, workers);
+                        events.activate().session(&held[0]).give_container(&mut placed);
                     }
                     if !share.rejects.is_empty() {
                         let mut batch = Batch::default();
