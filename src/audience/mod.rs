@@ -1,17 +1,17 @@
 //! Across persons: who stands where among all others, and which products go together.
 //!
 //! ```text
-//!  persons ─┬─ said ─► by value (arranged, each worker its own) ──────────────┐
+//!  persons ─┬─ said ─► by value (a trace, each worker its own) ───────────────┐
 //!     ▲     └─ news ─► every worker: counts of all values ─ cut-offs ─► members
 //!     │                the worker of a product: its neighbours ─► the best of them
 //!     └──────────────── one epoch later ◄─────────────────────────────────────┘
 //! ```
 //!
 //! A question such as `percentile(f) >= 0.95` is answered yes from some value on: the cut-off. It moves when others do. The
-//! counts of all values (an ordered tree, because a place in an order has to be found, which an arrangement cannot do) give the
+//! counts of all values (an ordered tree, because a place in an order has to be found, which a trace cannot do) give the
 //! cut-offs after each epoch; then those turn who have changed, and those whose values lie between the old cut-off and the new
-//! one. They are found in a differential arrangement of the persons by value, so that an epoch costs what it changes, whatever
-//! the number of persons. The arrangement stays with the worker that has the persons. Every worker counts everybody's values: an epoch waits for
+//! one. They are found in a trace (differential dataflow) of the persons by value, so that an epoch costs what it changes, whatever
+//! the number of persons. The trace stays with the worker that has the persons. Every worker counts everybody's values: an epoch waits for
 //! one word from the others, not for one and an answer.
 
 mod alone;
