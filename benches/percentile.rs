@@ -70,8 +70,8 @@ fn run(plan: &Arc<Plan>, persons: u64, changes: u64, workers: usize, each: u64) 
         let fact = plan.ranked[0].fact.0;
         let probe = worker.dataflow(|scope| {
             let said = input.to_stream(scope);
-            let news = said.clone().flat_map(move |said| pass_to_all(said, peers));
-            let answers = across(said, news, &plan, &epochs, 0, Turns::default());
+            let news = said.flat_map(move |said| pass_to_all(said, index, peers));
+            let answers = across(news, &plan, &epochs, 0, Turns::default());
             let (probe, _) = answers
                 .inspect(move |_| {
                     counted.fetch_add(1, Ordering::Relaxed);

@@ -5,10 +5,10 @@
 
 use super::{Change, CutOff, Values};
 use crate::person::Said;
-use differential_dataflow::batcher::{Batcher, Extract};
+use differential_dataflow::consolidation::consolidate_updates;
 use differential_dataflow::trace::cursor::cursor_list;
-use differential_dataflow::trace::implementations::{KeyBatcher, KeySpine};
-use differential_dataflow::trace::{Cursor, Description, Navigable, Span, Trace, TraceReader};
+use differential_dataflow::trace::implementations::{KeyBuilder, KeySpine};
+use differential_dataflow::trace::{Builder, Cursor, Description, Span, Trace, TraceReader};
 use std::rc::Rc;
 use timely::dataflow::operators::generic::OperatorInfo;
 use timely::progress::frontier::AntichainRef;
@@ -18,70 +18,38 @@ use timely::progress::{Antichain, Timestamp};
 type Key = (u16, u64, u32);
 
 pub(super) struct ByValue {
-    /// What was said in epochs that may not be over.
-    open: KeyBatcher<Key, u64, isize>,
-    /// What was said in those that are.
     trace: KeySpine<Key, u64, isize>,
-    /// Epochs before this are in the trace.
+    /// Epochs before this are in it.
     upper: Antichain<u64>,
 }
 
 impl ByValue {
     pub(super) fn new(info: OperatorInfo) -> ByValue {
-        ByValue {
-            open: KeyBatcher::new(None, info.global_id),
-            trace: KeySpine::new(info, None, None),
-            upper: Antichain::from_elem(u64::minimum()),
-        }
+        let upper = Antichain::from_elem(u64::minimum());
+        ByValue { trace: KeySpine::new(info, None, None), upper }
     }
 
-    pub(super) fn insert(&mut self, said: &mut Vec<Said>) {
-        self.open.insert(said);
-    }
-
-    /// Nothing more is said in epochs before `frontier`. Shows what was said in those that are over by that, taken together by epoch.
-    pub(super) fn advance(
-        &mut self,
-        frontier: AntichainRef<'_, u64>,
-        mut show: impl FnMut(u64, Change),
-    ) {
-        if self.upper.borrow() == frontier {
-            return;
-        }
-        let (batch, _) = self.open.extract(frontier);
-        if let Some(batch) = &batch {
-            let mut cursor = batch.cursor();
-            while let Some(&key) = cursor.get_key(batch) {
-                cursor.map_times(batch, |&epoch, &more| show(epoch, (key, more)));
-                cursor.step_key(batch);
-            }
-        }
-        let lower = std::mem::replace(&mut self.upper, frontier.to_owned());
+    /// Takes in what was said in an epoch, which is later than all that came before, and gives what it comes to. Nobody asks about earlier
+    /// epochs after that: their history goes, and batches become one.
+    pub(super) fn take(&mut self, epoch: u64, said: &mut Vec<Said>) -> Vec<Change> {
+        consolidate_updates(said);
+        let changes = said.iter().map(|((key, ()), _, more)| (*key, *more)).collect();
+        let mut builder = KeyBuilder::default();
+        builder.push(said);
+        let batch = builder.done().map(Rc::new);
+        let after = Antichain::from_elem(epoch.saturating_add(1));
+        let lower = std::mem::replace(&mut self.upper, after);
         let since = Antichain::from_elem(u64::minimum());
         let times = Description::new(lower, self.upper.clone(), since);
-        self.trace.insert(Span::new(times, batch.map(Rc::new)));
-    }
-
-    /// Nobody asks about epochs before this any more: their history may go, and batches become one.
-    pub(super) fn forget_before(&mut self, epoch: AntichainRef<'_, u64>) {
-        self.trace.set_logical_compaction(epoch);
-        self.trace.set_physical_compaction(epoch);
+        self.trace.insert(Span::new(times, batch));
+        self.trace.set_logical_compaction(self.upper.borrow());
+        self.trace.set_physical_compaction(self.upper.borrow());
         self.trace.exert();
-    }
-
-    /// The values as of an epoch that is over.
-    pub(super) fn as_of(&mut self, epoch: u64) -> AsOf<'_> {
-        AsOf { trace: &mut self.trace, epoch }
+        changes
     }
 }
 
-/// The values as of an epoch.
-pub(super) struct AsOf<'a> {
-    trace: &'a mut KeySpine<Key, u64, isize>,
-    epoch: u64,
-}
-
-impl Values for AsOf<'_> {
+impl Values for ByValue {
     fn between(&mut self, fact: u16, above: CutOff, most: u64, visit: &mut dyn FnMut(u32)) {
         let from = match above {
             None => 0,
@@ -98,11 +66,7 @@ impl Values for AsOf<'_> {
                 return;
             }
             let mut count = 0;
-            cursor.map_times(&batches, |&epoch, &more| {
-                if epoch <= self.epoch {
-                    count += more;
-                }
-            });
+            cursor.map_times(&batches, |_, &more| count += more);
             if count > 0 {
                 visit(person);
             }

@@ -1,10 +1,10 @@
 //! Across persons: who stands where among all others, and which products go together.
 //!
 //! ```text
-//!  persons ─┬─ said ─► by value (a trace, each worker its own) ───────────────┐
-//!     ▲     └─ news ─► every worker: counts of all values ─ cut-offs ─► members
+//!  persons ─── news ─► every worker: counts of all values ─ cut-offs ─► members
+//!     ▲                the worker that has them: who has which value ────┤
 //!     │                the worker of a product: its neighbours ─► the best of them
-//!     └──────────────── one epoch later ◄─────────────────────────────────────┘
+//!     └──────────────── one epoch later ◄────────────────────────────────┘
 //! ```
 //!
 //! A question such as `percentile(f) >= 0.95` is answered yes from some value on: the cut-off. It moves when others do. The

@@ -2,7 +2,7 @@
 //! and what goes with a product on the worker that counts its neighbours.
 
 use super::by_value::ByValue;
-use super::{Change, Counts, Members};
+use super::{Counts, Members};
 use crate::catalogue::related::{Best, Pair, Related};
 use crate::define::plan::Plan;
 use crate::epoch::{Epochs, Turns};
@@ -12,10 +12,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
-use timely::dataflow::channels::pact::{Exchange, Pipeline};
+use timely::dataflow::channels::pact::Exchange;
 use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::operator::Operator;
-use timely::progress::Antichain;
 
 /// The plan as of an epoch.
 struct Plans {
@@ -40,7 +39,7 @@ impl Plans {
 struct Held {
     capability: Capability<u64>,
     /// Of this worker's persons.
-    changes: Vec<Change>,
+    said: Vec<Said>,
     /// Of everybody's.
     counts: Vec<(u16, u64, isize)>,
     /// Of the products whose neighbours are counted here.
@@ -49,7 +48,7 @@ struct Held {
 
 impl Held {
     fn new(capability: Capability<u64>) -> Held {
-        Held { capability, changes: Vec::new(), counts: Vec::new(), pairs: Vec::new() }
+        Held { capability, said: Vec::new(), counts: Vec::new(), pairs: Vec::new() }
     }
 
     /// Keeps what is to be counted, and gives what only passes.
@@ -58,6 +57,11 @@ impl Held {
         for (worker, news) in news.drain(..) {
             match news {
                 News::Value(value) => self.counts.push(value),
+                News::Said(said) => {
+                    let (((fact, value, _), ()), _, more) = said;
+                    self.counts.push((fact, value, more));
+                    self.said.push(said);
+                }
                 News::Pair(pair) => self.pairs.push(pair),
                 News::Feedback(feedback) => passing.push((worker, feedback)),
             }
@@ -85,8 +89,8 @@ impl Known {
             self.counts.add(fact, value, more);
         }
         let moved = self.counts.moved(plan);
-        let mut values = self.by_value.as_of(epoch);
-        let turned = self.members.turned(plan, &mut held.changes, &moved, &mut values);
+        let mut changes = self.by_value.take(epoch, &mut held.said);
+        let turned = self.members.turned(plan, &mut changes, &moved, &mut self.by_value);
         let (worker, workers) = (self.worker, self.workers);
         let answers = turned.into_iter().map(move |it| (worker, Feedback::Answer(it)));
         let best = self.related.take(std::mem::take(&mut held.pairs)).into_iter();
@@ -97,11 +101,9 @@ impl Known {
     }
 }
 
-/// What persons hear one epoch after they have said something: of the values in `said`, which stay with the worker, and of what was
-/// passed on to each worker. `first` is the first epoch that may come. One operator for all of it, as an epoch waits for its way there
-/// and back.
+/// What persons hear one epoch after they have said something, of what was passed on to each worker. `first` is the first epoch that may
+/// come. One operator for all of it, as an epoch waits for its way there and back.
 pub fn across<'scope>(
-    said: Stream<'scope, u64, Vec<Said>>,
     news: Stream<'scope, u64, Vec<PassedOn>>,
     plan: &Arc<Plan>,
     epochs: &Arc<dyn Epochs>,
@@ -109,10 +111,8 @@ pub fn across<'scope>(
     turns: Turns,
 ) -> Stream<'scope, u64, Vec<Addressed>> {
     let plans = Plans { plan: plan.clone(), epochs: epochs.clone(), next: first };
-    let scope = said.scope();
-    said.binary_frontier::<_, CapacityContainerBuilder<Vec<Addressed>>, _, _, _, _>(
-        news,
-        Pipeline,
+    let scope = news.scope();
+    news.unary_frontier::<CapacityContainerBuilder<Vec<Addressed>>, _, _, _>(
         Exchange::new(|(worker, _): &PassedOn| *worker),
         "Across",
         move |_, info| {
@@ -126,20 +126,8 @@ pub fn across<'scope>(
                 workers: scope.peers() as u64,
             };
             let mut stash: BTreeMap<u64, Held> = BTreeMap::new();
-            move |(said, all_said), (news, all_news), output| {
+            move |(news, all_news), output| {
                 turns.stir();
-                said.for_each(|capability, said| {
-                    for stretch in said.chunk_by(|a, b| a.1 == b.1) {
-                        let epoch = stretch[0].1;
-                        let held = stash.entry(epoch);
-                        held.or_insert_with(|| Held::new(capability.delayed(&epoch, 0)));
-                    }
-                    known.by_value.insert(said);
-                });
-                known.by_value.advance(all_said.frontier(), |epoch, change| {
-                    let held = stash.get_mut(&epoch).expect("held since it was said");
-                    held.changes.push(change);
-                });
                 news.for_each(|capability, news| {
                     let Some(capability) = capability.retain_least(0) else { return };
                     let held = stash.entry(*capability.time());
@@ -147,19 +135,13 @@ pub fn across<'scope>(
                     let passing = held.take(news);
                     output.session(&held.capability).give_iterator(passing.into_iter());
                 });
-                let complete =
-                    |epoch: &u64| !all_said.less_equal(epoch) && !all_news.less_equal(epoch);
                 while let Some(first) = stash.first_entry()
-                    && complete(first.key())
+                    && !all_news.less_equal(first.key())
                 {
                     let (epoch, mut held) = first.remove_entry();
                     let heard = known.follow(epoch, &mut held);
                     output.session(&held.capability).give_iterator(heard);
                 }
-                let mut open: Antichain<u64> = all_said.frontier().to_owned();
-                open.extend(all_news.frontier().iter().copied());
-                open.extend(stash.keys().next().copied());
-                known.by_value.forget_before(open.borrow());
             }
         },
     )

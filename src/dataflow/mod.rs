@@ -23,7 +23,7 @@ use crate::identity::Resolver;
 use crate::identity::operator::{Resolved, resolve};
 use crate::person::feedback::Addressed;
 use crate::person::keyed::Keyed;
-use crate::person::operator::{Means, Sayings, persons as person_stage};
+use crate::person::operator::{Means, persons as person_stage};
 use crate::sink::{Batch, Formatter, Sink};
 use checkpoint::Coordinator;
 use ingest::{Ingest, Intake};
@@ -121,8 +121,8 @@ fn persons<'scope>(
     let turns = means.turns.clone();
     let (back, feedback) = scope.feedback::<Vec<Addressed>>(1);
     let (lines, sayings) = person_stage(resolved, Some(feedback), means);
-    let Sayings { said, passed } = sayings.expect("it was given feedback");
-    crate::audience::across(said, passed, plan, &epochs, first, turns).connect_loop(back);
+    let sayings = sayings.expect("it was given feedback");
+    crate::audience::across(sayings, plan, &epochs, first, turns).connect_loop(back);
     lines
 }
 

@@ -22,11 +22,13 @@ pub enum Feedback {
 /// Feedback for a worker.
 pub type Addressed = (u64, Feedback);
 
-/// What a worker is told of other workers' persons.
+/// What a worker is told of all persons.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum News {
     /// That there are more or fewer persons with a fact's value.
     Value((u16, u64, isize)),
+    /// The same of the worker's own persons, and who it is.
+    Said(Said),
     /// That there are more or fewer with two products, of whose first the worker counts the neighbours.
     Pair(Pair),
     /// What its persons are to hear.
@@ -36,10 +38,13 @@ pub enum News {
 /// News for a worker.
 pub type PassedOn = (u64, News);
 
-/// What one person says to be compared, for every worker.
-pub fn pass_to_all(said: Said, workers: u64) -> impl Iterator<Item = PassedOn> {
+/// What a person of worker `own` says to be compared, for every worker.
+pub fn pass_to_all(said: Said, own: u64, workers: u64) -> impl Iterator<Item = PassedOn> {
     let (((fact, value, _), ()), _, more) = said;
-    (0..workers).map(move |worker| (worker, News::Value((fact, value, more))))
+    (0..workers).map(move |worker| match worker == own {
+        true => (worker, News::Said(said)),
+        false => (worker, News::Value((fact, value, more))),
+    })
 }
 
 /// A pair, for the worker that counts the neighbours of its first product.

@@ -24,7 +24,6 @@ use crate::time::{HOUR, NEVER};
 use compact_str::CompactString;
 use compared::Compared;
 use relations::Relations;
-pub use relations::Says;
 use reported::Reported;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -8,11 +8,11 @@
 //! and comes before the epoch happens where it goes. Where persons are compared with one another, what they say goes out, and
 //! comes back as answers, each for the epoch after the one in which it was said; an epoch happens when all answers for it are there.
 
+use super::Person;
 use super::feedback::{Addressed, Feedback, PassedOn};
 use super::group::Groups;
-use super::keyed::{Keyed, Says, Unsaid};
+use super::keyed::{Keyed, Unsaid};
 use super::table::{pack, unpack};
-use super::{Person, Said};
 use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
 use crate::epoch::{Epochs, Placed, Turns, by_stretch};
@@ -85,16 +85,9 @@ pub struct Means {
     pub turns: Turns,
 }
 
-/// What persons say to those across them, an epoch at a time.
-pub struct Sayings<'scope> {
-    /// To be compared with all others: what stays with the worker that has the persons.
-    pub said: Stream<'scope, u64, Vec<Said>>,
-    /// What other workers have to know.
-    pub passed: Stream<'scope, u64, Vec<PassedOn>>,
-}
-
-/// Lines, and what persons say, if they hear of it again.
-pub type LinesAndSayings<'scope> = (Stream<'scope, u64, Vec<Batch>>, Option<Sayings<'scope>>);
+/// Lines, and what persons say to those across them, if they hear of it again.
+pub type LinesAndSayings<'scope> =
+    (Stream<'scope, u64, Vec<Batch>>, Option<Stream<'scope, u64, Vec<PassedOn>>>);
 
 /// Events in, lines out; each worker works on the persons of its key groups.
 pub fn persons<'scope>(
@@ -128,13 +121,9 @@ pub fn persons<'scope>(
     let mut lines = OutputBuilder::<_, CapacityContainerBuilder<Vec<Batch>>>::from(lines);
     let (mut says, sayings) = match &feedback {
         Some(_) => {
-            let (said, said_stream) = builder.new_output::<Vec<Said>>();
-            let (passed, passed_stream) = builder.new_output::<Vec<PassedOn>>();
-            let says = (
-                OutputBuilder::<_, CapacityContainerBuilder<Vec<Said>>>::from(said),
-                OutputBuilder::<_, CapacityContainerBuilder<Vec<PassedOn>>>::from(passed),
-            );
-            (Some(says), Some(Sayings { said: said_stream, passed: passed_stream }))
+            let (says, sayings) = builder.new_output::<Vec<PassedOn>>();
+            let says = OutputBuilder::<_, CapacityContainerBuilder<Vec<PassedOn>>>::from(says);
+            (Some(says), Some(sayings))
         }
         None => (None, None),
     };
@@ -187,14 +176,12 @@ pub fn persons<'scope>(
             let input = frontiers[..inputs].iter().filter_map(first).min();
             let answered = frontiers.get(inputs).and_then(first);
             let Some(capabilities) = held.as_mut() else { return };
-            if let Some((said, passed)) = &mut says {
+            if let Some(says) = &mut says {
                 if !std::mem::replace(&mut begun, true)
                     && let Some((epoch, again)) = stage.say_again()
                 {
                     let at = capabilities[1].delayed(&epoch);
-                    said.activate().session(&at).give_iterator(again.said.into_iter());
-                    let at = capabilities[2].delayed(&epoch);
-                    passed.activate().session(&at).give_iterator(again.passed.into_iter());
+                    says.activate().session(&at).give_iterator(again.into_iter());
                 }
                 stage.compare_again(answered);
             }
@@ -207,16 +194,11 @@ pub fn persons<'scope>(
             if !batch.is_empty() {
                 lines.activate().session(&capabilities[0]).give(batch);
             }
-            let holds = if let Some((said, passed)) = &mut says {
+            let holds = if let Some(says) = &mut says {
                 // What is held is the epoch that has just happened: the next one needs what comes back of this.
-                let says = stage.keyed.borrow_mut().take_says(*capabilities[1].time());
-                if !says.said.is_empty() {
-                    let mut said = said.activate();
-                    said.session(&capabilities[1]).give_iterator(says.said.into_iter());
-                }
-                if !says.passed.is_empty() {
-                    let mut passed = passed.activate();
-                    passed.session(&capabilities[2]).give_iterator(says.passed.into_iter());
+                let said = stage.keyed.borrow_mut().take_says(*capabilities[1].time());
+                if !said.is_empty() {
+                    says.activate().session(&capabilities[1]).give_iterator(said.into_iter());
                 }
                 stage.holds_compared(input, limit, more)
             } else {
@@ -454,11 +436,11 @@ impl Stage {
     }
 
     /// What the store's persons said last, and the epoch as of which.
-    fn say_again(&mut self) -> Option<(u64, Says)> {
+    fn say_again(&mut self) -> Option<(u64, Vec<PassedOn>)> {
         let epoch = self.next.checked_sub(1)?;
         let mut keyed = self.keyed.borrow_mut();
         let says = keyed.take_values(epoch);
-        self.again = (!says.said.is_empty() || !says.passed.is_empty()).then_some(epoch);
+        self.again = (!says.is_empty()).then_some(epoch);
         if keyed.has_happened() {
             // What members did in the checkpoint's epoch is for the next one.
             self.heard.entry(epoch.saturating_add(1)).or_default();

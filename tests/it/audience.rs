@@ -90,8 +90,9 @@ fn answered(plan: &Arc<Plan>, said: &SaidIn, workers: usize, paced: bool) -> Vec
         let (plan, all) = (plan.clone(), all.clone());
         let probe = worker.dataflow(|scope| {
             let said = input.to_stream(scope);
-            let news = said.clone().flat_map(move |said| pass_to_all(said, u64::from(peers)));
-            let answers = across(said, news, &plan, &epochs, 0, Turns::default());
+            let (own, workers) = (u64::from(index), u64::from(peers));
+            let news = said.flat_map(move |said| pass_to_all(said, own, workers));
+            let answers = across(news, &plan, &epochs, 0, Turns::default());
             let answers = answers.inspect_core(move |event| {
                 if let Ok((stamp, answers)) = event {
                     let epoch = *stamp.least().expect("answers have an epoch");

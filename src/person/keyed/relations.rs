@@ -6,7 +6,7 @@
 
 use super::super::feedback::{Addressed, Feedback, News, PassedOn, pass_pair, pass_to_all};
 use super::super::lists::{self, Hears};
-use super::super::{Effect, Person, Said};
+use super::super::{Effect, Person};
 use super::Keyed;
 use crate::catalogue::related::Pair;
 use crate::catalogue::{Catalogue, Update, field};
@@ -49,15 +49,6 @@ pub(super) struct Relations {
     run: u64,
     /// Products whose record has changed since the last checkpoint.
     changed: BTreeSet<CompactString>,
-}
-
-/// What one worker's persons have said in an epoch.
-#[derive(Debug, Default)]
-pub struct Says {
-    /// Of their values: what stays here.
-    pub said: Vec<Said>,
-    /// What other workers have to know, and this one like them.
-    pub passed: Vec<PassedOn>,
 }
 
 /// A change of a product on its way to those whom it concerns by a fact.
@@ -396,22 +387,20 @@ impl Keyed {
         }
     }
 
-    /// What is to be said after an epoch.
-    pub fn take_says(&mut self, epoch: u64) -> Says {
-        let mut says = self.take_values(epoch);
+    /// What is to be passed on after an epoch.
+    pub fn take_says(&mut self, epoch: u64) -> Vec<PassedOn> {
+        let mut passed = self.take_values(epoch);
         let addressed = self.take_addressed(epoch).into_iter();
-        says.passed.extend(addressed.map(|(worker, feedback)| (worker, News::Feedback(feedback))));
-        says
+        passed.extend(addressed.map(|(worker, feedback)| (worker, News::Feedback(feedback))));
+        passed
     }
 
     /// The part of it that is said again after a restart.
-    pub fn take_values(&mut self, epoch: u64) -> Says {
-        let workers = self.place.1 as u64;
-        let said = self.take_said(epoch);
+    pub fn take_values(&mut self, epoch: u64) -> Vec<PassedOn> {
+        let (own, workers) = (self.place.0 as u64, self.place.1 as u64);
+        let said = self.take_said(epoch).into_iter();
         let pairs = self.take_pairs().into_iter().map(|pair| pass_pair(pair, workers));
-        let values = said.iter().flat_map(|&said| pass_to_all(said, workers));
-        let passed = values.chain(pairs).collect();
-        Says { said, passed }
+        said.flat_map(|said| pass_to_all(said, own, workers)).chain(pairs).collect()
     }
 
     /// What is to be said to other workers after an epoch: what members have done, and names of products.
