@@ -32,6 +32,9 @@ impl ByValue {
     /// Takes in what was said in an epoch, which is later than all that came before, and gives what it comes to. Nobody asks about earlier
     /// epochs after that: their history goes, and batches become one.
     pub(super) fn take(&mut self, epoch: u64, said: &mut Vec<Said>) -> Vec<Change> {
+        if said.is_empty() {
+            return Vec::new();
+        }
         consolidate_updates(said);
         let changes = said.iter().map(|((key, ()), _, more)| (*key, *more)).collect();
         let mut builder = KeyBuilder::default();

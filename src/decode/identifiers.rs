@@ -30,8 +30,8 @@ pub(super) fn find(
     values: &[(u16, Value)],
 ) -> Result<Identifiers, Refused> {
     let found = rules.kinds.iter().filter_map(|kind| of_kind(kind, envelope, values));
-    let is_one = |id: &CompactString| !rules.placeholders.iter().any(|nobody| *nobody == **id);
-    let mut found = found.filter(is_one);
+    let is_somebody = |id: &CompactString| !rules.placeholders.iter().any(|nobody| *nobody == **id);
+    let mut found = found.filter(is_somebody);
     let Some(anchor) = found.next() else {
         let detail = "it has none of the identifiers that the pack names";
         return Err((Reason::NoIdentifier, detail.to_owned()));

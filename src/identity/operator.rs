@@ -379,6 +379,7 @@ fn judged<'scope>(
             while let Some(epoch) = next.filter(|_| turns.is_ahead()) {
                 judge.epoch(epoch, stash.remove(&epoch).unwrap_or_default(), &mut out);
                 next = judge.next_epoch(&stash, frontier);
+                // One at a time: the epoch under way may have something to do again.
                 if turns.meets() {
                     break;
                 }
