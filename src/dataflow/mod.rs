@@ -20,10 +20,10 @@ use crate::define::plan::Plan;
 use crate::epoch::{Placed, Turns};
 use crate::event::{Call, Event};
 use crate::identity::Resolver;
-use crate::identity::operator::{Resolved, resolve};
+use crate::identity::operator::{Routed, resolve};
 use crate::person::feedback::Addressed;
 use crate::person::keyed::Keyed;
-use crate::person::operator::{Means, persons as person_stage};
+use crate::person::operator::{Means, Stage, persons as person_stage};
 use crate::sink::{Batch, Formatter, Sink};
 use checkpoint::Coordinator;
 use ingest::{Ingest, Intake};
@@ -81,8 +81,6 @@ pub fn build(
         coordinator: parts.coordinator.clone(),
         formatter: formatter(),
         first_epoch: first,
-        wakers: wakers.clone(),
-        turns: parts.turns.clone(),
     };
     let (sink, control, coordinator) = (parts.sink, parts.control, parts.coordinator);
     let identity = parts.identity.map(|resolver| crate::identity::operator::Stage {
@@ -92,10 +90,11 @@ pub fn build(
         figures: Arc::default(),
         kept: parts.kept,
         caller: None,
-        turns: parts.turns,
+        turns: parts.turns.clone(),
     });
     let feeds_back = parts.plan.feeds_back();
-    let effects = persons(events, identity, means, feeds_back.then_some(&parts.plan));
+    let plan = feeds_back.then_some(&parts.plan);
+    let effects = persons(events, identity, means, plan, &wakers, parts.turns);
     let lines = scope.concatenate([effects, rejects]);
     publish::publish(lines, sink, control, coordinator, wakers.clone()).probe_with(&probe);
     (probe, wakers)
@@ -108,19 +107,25 @@ fn persons<'scope>(
     identity: Option<crate::identity::operator::Stage>,
     means: Means,
     feeds_back: Option<&Arc<Plan>>,
+    wakers: &Wakers,
+    turns: Turns,
 ) -> Stream<'scope, u64, Vec<Batch>> {
     let scope = events.scope();
-    let resolved = match identity {
-        Some(stage) => resolve(events, stage),
-        None => Resolved::alone(events),
+    let (epochs, first) = (means.epochs.clone(), means.first_epoch.saturating_sub(1));
+    let here = Rc::new(RefCell::new(Stage::new(means, scope.index())));
+    let (events, moving) = match identity {
+        Some(identity) => {
+            let Routed { events, moving } = resolve(events, identity, here.clone());
+            (events, Some(moving))
+        }
+        None => (events, None),
     };
     let Some(plan) = feeds_back else {
-        return person_stage(resolved, None, means).0;
+        return person_stage(events, moving, None, here, wakers, turns).0;
     };
-    let (epochs, first) = (means.epochs.clone(), means.first_epoch.saturating_sub(1));
-    let turns = means.turns.clone();
     let (back, feedback) = scope.feedback::<Vec<Addressed>>(1);
-    let (lines, sayings) = person_stage(resolved, Some(feedback), means);
+    let (lines, sayings) =
+        person_stage(events, moving, Some(feedback), here, wakers, turns.clone());
     let sayings = sayings.expect("it was given feedback");
     crate::audience::across(sayings, plan, &epochs, first, turns).connect_loop(back);
     lines

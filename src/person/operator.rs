@@ -3,9 +3,9 @@
 //! An epoch happens when the frontier has passed it, so that all its events are there. What a worker gives in one turn is
 //! bounded, so that a mass deadline does not fill memory with output that nobody has written yet.
 //!
-//! Where identifiers can turn out to be one person, two more things come in: who is worked on together ([`Told`]), and
-//! persons from other workers for that. A person goes ([`Order`]) when everything before the epoch has happened where it is,
-//! and comes before the epoch happens where it goes. Where persons are compared with one another, what they say goes out, and
+//! Where identifiers can turn out to be one person, events are led here by [`crate::identity::operator`], and two more things come in: who is
+//! worked on together ([`Told`]), and persons from other workers for that ([`Moving`]). A person goes when everything before the epoch has
+//! happened where it is, and comes before the epoch happens where it goes. Where persons are compared with one another, what they say goes out, and
 //! comes back as answers, each for the epoch after the one in which it was said; an epoch happens when all answers for it are there.
 
 use super::Person;
@@ -16,9 +16,8 @@ use super::table::{pack, unpack};
 use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
 use crate::epoch::{Epochs, Placed, Turns, by_stretch};
-use crate::event::{Event, key_group, leaf_hash};
-use crate::identity::erased::hash_of;
-use crate::identity::operator::{Order, Resolved, Told};
+use crate::event::{Event, key_group};
+use crate::identity::operator::{Moving, Residents, Told};
 use crate::sink::{Batch, Formatter};
 use crate::store::Record;
 use std::cell::RefCell;
@@ -40,7 +39,7 @@ const OUTPUT_PER_TURN: usize = 1 << 20;
 const WRITTEN_PER_TURN: usize = 1024;
 
 /// One worker's stash and where it stands in time.
-struct Stage {
+pub struct Stage {
     keyed: Rc<RefCell<Keyed>>,
     epochs: Arc<dyn Epochs>,
     coordinator: Arc<Coordinator>,
@@ -54,8 +53,8 @@ struct Stage {
     next: u64,
     worker: usize,
     freezing: bool,
-    /// Wakes the departures, and whether they wait for this worker to come to an epoch.
-    departures: Option<Activator>,
+    /// Who leads events and persons here, and whether it waits for this worker to come to an epoch.
+    router: Option<Activator>,
     waiting: bool,
 }
 
@@ -69,9 +68,6 @@ struct Arrived {
     unsaid: Vec<Unsaid>,
 }
 
-/// A person on the way to a worker, packed, for an epoch; and what is said to it there as the epoch begins.
-type Moving = (u64, usize, Vec<u8>, Vec<Event>);
-
 /// What the stage of the persons works with.
 pub struct Means {
     pub keyed: Rc<RefCell<Keyed>>,
@@ -80,41 +76,32 @@ pub struct Means {
     pub formatter: Formatter,
     /// The first epoch that may happen.
     pub first_epoch: u64,
-    pub wakers: Wakers,
-    /// What the worker does next: this stage is the epoch under way.
-    pub turns: Turns,
 }
 
 /// Lines, and what persons say to those across them, if they hear of it again.
 pub type LinesAndSayings<'scope> =
     (Stream<'scope, u64, Vec<Batch>>, Option<Stream<'scope, u64, Vec<PassedOn>>>);
 
-/// Events in, lines out; each worker works on the persons of its key groups.
+/// Events in, lines out; each worker works on the persons of its key groups. Where there is identity, persons come from other workers, and
+/// what is said to those `here` by this one does not come as a stream.
 pub fn persons<'scope>(
-    resolved: Resolved<'scope>,
+    events: Stream<'scope, u64, Vec<Placed>>,
+    moving: Option<Stream<'scope, u64, Vec<Moving>>>,
     feedback: Option<Stream<'scope, u64, Vec<Addressed>>>,
-    means: Means,
+    here: Rc<RefCell<Stage>>,
+    wakers: &Wakers,
+    turns: Turns,
 ) -> LinesAndSayings<'scope> {
-    let Resolved { events, told, orders } = resolved;
     let scope = events.scope();
-    let (wakers, turns) = (means.wakers.clone(), means.turns.clone());
-    let stage = Rc::new(RefCell::new(Stage::new(means, scope.index())));
-    let moving = orders.map(|orders| departures(orders, stage.clone()));
     let mut builder = OperatorBuilder::new("Persons".to_owned(), scope);
     let route = Exchange::new(|(_, event): &Placed| match event.worker {
         Some(worker) => u64::from(worker),
         None => key_group(event.hash) as u64,
     });
     let mut events = builder.new_input(events, route);
-    let to_worker = Exchange::new(|(_, told): &(u64, Told)| match told {
-        Told::Script(worker, _) => *worker as u64,
-        Told::Link(leaf, _) | Told::Unlink(leaf) => key_group(leaf_hash(leaf)) as u64,
-        Told::Erased(key, _) => key_group(hash_of(*key)) as u64,
-    });
-    let mut told = told.map(|told| builder.new_input(told, to_worker));
-    let to_worker = Exchange::new(|(_, worker, ..): &Moving| *worker as u64);
+    let to_worker = Exchange::new(|moving: &Moving| moving.to as u64);
     let mut moving = moving.map(|moving| builder.new_input(moving, to_worker));
-    let inputs = 1 + usize::from(told.is_some()) + usize::from(moving.is_some());
+    let inputs = 1 + usize::from(moving.is_some());
     let to_worker = Exchange::new(|(worker, _): &Addressed| *worker);
     let mut feedback = feedback.map(|feedback| builder.new_input(feedback, to_worker));
     let (lines, line_stream) = builder.new_output::<Vec<Batch>>();
@@ -135,22 +122,15 @@ pub fn persons<'scope>(
         let mut held: Option<Vec<Capability<u64>>> = Some(capabilities);
         let mut begun = false;
         move |frontiers| {
-            let stage = &mut *stage.borrow_mut();
+            let stage = &mut *here.borrow_mut();
             events.for_each(|_, events| {
                 by_stretch(events, |epoch, placed| {
                     stage.arrived(epoch).events.extend(placed.map(|(_, event)| event));
                 });
             });
-            if let Some(told) = &mut told {
-                told.for_each(|_, batch| {
-                    for (epoch, told) in batch.drain(..) {
-                        stage.arrived(epoch).told.push(told);
-                    }
-                });
-            }
             if let Some(moving) = &mut moving {
                 moving.for_each(|_, batch| {
-                    for (epoch, _, person, told) in batch.drain(..) {
+                    for Moving { epoch, person, told, .. } in batch.drain(..) {
                         let arrived = stage.arrived(epoch);
                         arrived.persons.push(unpack(&person));
                         arrived.events.extend(told);
@@ -213,9 +193,9 @@ pub fn persons<'scope>(
                 None => held = None,
             }
             if std::mem::take(&mut stage.waiting)
-                && let Some(departures) = &stage.departures
+                && let Some(router) = &stage.router
             {
-                departures.activate();
+                router.activate();
             }
             if more {
                 activator.activate();
@@ -225,53 +205,45 @@ pub fn persons<'scope>(
     (line_stream, sayings)
 }
 
-/// Takes out the persons of one worker that are wanted on others, once everything before the epoch has happened to them.
-fn departures<'scope>(
-    orders: Stream<'scope, u64, Vec<Order>>,
-    stage: Rc<RefCell<Stage>>,
-) -> Stream<'scope, u64, Vec<Moving>> {
-    let scope = orders.scope();
-    let mut builder = OperatorBuilder::new("Departures".to_owned(), scope);
-    let mut input = builder.new_input(orders, Exchange::new(|order: &Order| order.from as u64));
-    let (output, stream) = builder.new_output::<Vec<Moving>>();
-    let mut output = OutputBuilder::<_, CapacityContainerBuilder<Vec<Moving>>>::from(output);
-    let address = builder.operator_info().address;
-    stage.borrow_mut().departures = Some(scope.activator_for(address));
-    builder.build(move |mut capabilities| {
-        let mut capability = capabilities.pop();
-        let mut stash: BTreeMap<u64, Vec<Order>> = BTreeMap::new();
-        move |frontiers| {
-            input.for_each(|_, batch| {
-                for order in batch.drain(..) {
-                    stash.entry(order.epoch).or_default().push(order);
-                }
-            });
-            let Some(held) = &mut capability else { return };
-            let frontier = frontiers[0].frontier().first().copied();
-            let stage = &mut *stage.borrow_mut();
-            let mut gone = Vec::new();
-            while let Some(first) = stash.first_entry()
-                && frontier.is_none_or(|frontier| *first.key() < frontier)
-                && *first.key() <= stage.next
-            {
-                let orders = first.remove();
-                gone.extend(orders.iter().filter_map(|order| stage.depart(order)));
-            }
-            if !gone.is_empty() {
-                output.activate().session(&*held).give_iterator(gone.into_iter());
-            }
-            stage.waiting |= !stash.is_empty();
-            match stash.keys().next().copied().into_iter().chain(frontier).min() {
-                Some(epoch) => held.downgrade(&epoch.max(*held.time())),
-                None => capability = None,
-            }
+impl Residents for Stage {
+    fn arrive(&mut self, epoch: u64, mut events: Vec<Event>) {
+        let arrived = &mut self.arrived(epoch).events;
+        match arrived.is_empty() {
+            true => *arrived = events,
+            false => arrived.append(&mut events),
         }
-    });
-    stream
+    }
+
+    fn told(&mut self, epoch: u64, told: Told) {
+        self.arrived(epoch).told.push(told);
+    }
+
+    fn has_come_to(&mut self, epoch: u64) -> bool {
+        let has = epoch <= self.next;
+        self.waiting |= !has;
+        has
+    }
+
+    fn depart(&mut self, epoch: u64, person: &str, to: usize) -> Option<Moving> {
+        self.begin(epoch);
+        let begin = self.epochs.span(epoch).begin;
+        let mut keyed = self.keyed.borrow_mut();
+        keyed.tell(begin);
+        let (gone, unsaid) = keyed.take_out(person)?;
+        let told = keyed.take_told(person);
+        drop(keyed);
+        self.arrived(epoch).unsaid.push(unsaid);
+        Some(Moving { epoch, to, person: pack(&gone), told })
+    }
+
+    fn wake(&mut self, whom: Activator) {
+        self.router = Some(whom);
+    }
 }
 
 impl Stage {
-    fn new(means: Means, worker: usize) -> Stage {
+    /// The stage of one worker.
+    pub fn new(means: Means, worker: usize) -> Stage {
         Stage {
             keyed: means.keyed,
             epochs: means.epochs,
@@ -283,7 +255,7 @@ impl Stage {
             next: means.first_epoch,
             worker,
             freezing: false,
-            departures: None,
+            router: None,
             waiting: false,
         }
     }
@@ -326,19 +298,6 @@ impl Stage {
         self.freezing = true;
     }
 
-    /// Takes out a person that is wanted on another worker.
-    fn depart(&mut self, order: &Order) -> Option<Moving> {
-        self.begin(order.epoch);
-        let begin = self.epochs.span(order.epoch).begin;
-        let mut keyed = self.keyed.borrow_mut();
-        keyed.tell(begin);
-        let (person, unsaid) = keyed.take_out(&order.person)?;
-        let told = keyed.take_told(&order.person);
-        drop(keyed);
-        self.arrived(order.epoch).unsaid.push(unsaid);
-        Some((order.epoch, order.to, pack(&person), told))
-    }
-
     /// The next epoch in which something happens here, if it is complete.
     fn next_epoch(&self, input: Option<u64>, limit: Option<u64>) -> Option<u64> {
         self.awaited(input).filter(|epoch| limit.is_none_or(|limit| *epoch < limit))
@@ -375,7 +334,7 @@ impl Stage {
         let mut links = Vec::new();
         for told in told {
             match told {
-                Told::Script(_, script) => scripts.push(script),
+                Told::Script(script) => scripts.push(script),
                 Told::Link(leaf, bytes) => links.push(Record::link(&leaf, bytes)),
                 Told::Unlink(leaf) => links.push(Record::unlink(&leaf)),
                 Told::Erased(key, at) => links.push(Record::erased(key, at)),

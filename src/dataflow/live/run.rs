@@ -437,8 +437,6 @@ impl Setup {
             coordinator: self.coordinator.clone(),
             formatter: self.formatter(),
             first_epoch: self.after + 1,
-            wakers: wakers.clone(),
-            turns: Turns::default(),
         };
         let identity = resolver.map(|resolver| {
             let views = self.views.clone();
@@ -452,7 +450,8 @@ impl Setup {
             IdentityStage { epochs, first_epoch, resolver, figures, kept, caller, turns }
         });
         let feeds_back = self.shared.feeds_back.load(Ordering::Acquire);
-        let lines = persons(events, identity, means, feeds_back.then_some(&self.version.plan));
+        let plan = feeds_back.then_some(&self.version.plan);
+        let lines = persons(events, identity, means, plan, &wakers, Turns::default());
         let lines = scope.concatenate([lines, rejects]);
         let (read, version) = (self.read.clone(), self.version.clone());
         publish(lines, self.shared.clone(), read, version, out, wakers.clone()).probe_with(&probe);
