@@ -16,7 +16,7 @@ use crate::define::plan::IdentityPlan;
 use crate::event::{Claim, Event, leaf_hash};
 use crate::time::NEVER;
 use compact_str::CompactString;
-use hashbrown::{HashMap, HashTable};
+use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -140,7 +140,7 @@ impl Leaf {
 pub struct Graph {
     rules: IdentityPlan,
     leaves: Vec<Leaf>,
-    index: HashTable<u32>,
+    index: Index,
     /// By the first leaf of an identifier: its generation, and the leaf of that.
     generations: HashMap<u32, (u32, u32), Fixed>,
     /// For a leaf those from which it was taken apart, both ways.
@@ -162,7 +162,7 @@ impl Graph {
         Graph {
             rules,
             leaves: Vec::new(),
-            index: HashTable::new(),
+            index: Index::default(),
             generations: HashMap::default(),
             severed: HashMap::default(),
             touched: Vec::new(),
@@ -222,21 +222,22 @@ impl Graph {
     /// Whether a claim says nothing new.
     pub fn is_known(&self, claim: &Claim) -> bool {
         match claim {
-            Claim::Together(all) => {
-                let Some((anchor, others)) = all.split_first() else { return true };
-                let current = |id: &str| self.find(id).map(|first| self.current(first));
-                let a = current(anchor);
-                others.iter().all(|other| match (a, current(other)) {
-                    (Some(a), Some(b)) => {
-                        a == b
-                            || self.leaves[a as usize].links.contains(&b)
-                            || self.is_severed(a, b)
-                    }
-                    _ => anchor == other,
-                })
-            }
+            Claim::Together(all) => self.is_one(all.iter().map(|id| (&**id, leaf_hash(id)))),
             Claim::Alias(..) | Claim::Apart(..) | Claim::Erased(..) => false,
         }
+    }
+
+    /// Whether all of these are known to go with the first, or not to. Each comes with its hash.
+    fn is_one<'a>(&self, mut identifiers: impl Iterator<Item = (&'a str, u64)>) -> bool {
+        let current = |(id, hash)| self.find_hashed(id, hash).map(|first| self.current(first));
+        let Some(anchor) = identifiers.next() else { return true };
+        let a = current(anchor);
+        identifiers.all(|other| match (a, current(other)) {
+            (Some(a), Some(b)) => {
+                a == b || self.leaves[a as usize].links.contains(&b) || self.is_severed(a, b)
+            }
+            _ => anchor.0 == other.0,
+        })
     }
 
     /// The identifiers whose events come in under leaves of a person now.
@@ -525,12 +526,16 @@ impl Graph {
     }
 
     fn find(&self, name: &str) -> Option<u32> {
-        let same = |at: &u32| self.leaves[*at as usize].name == name;
-        self.index.find(leaf_hash(name), same).copied()
+        self.find_hashed(name, leaf_hash(name))
+    }
+
+    fn find_hashed(&self, name: &str, hash: u64) -> Option<u32> {
+        self.index.find(hash, |at| self.leaves[at as usize].name == name)
     }
 
     fn find_or_add(&mut self, name: &str) -> u32 {
-        if let Some(at) = self.find(name) {
+        let hash = leaf_hash(name);
+        if let Some(at) = self.find_hashed(name, hash) {
             return at;
         }
         let reused = self.free.pop();
@@ -543,9 +548,7 @@ impl Graph {
             Some(at) => self.leaves[at as usize] = leaf,
             None => self.leaves.push(leaf),
         }
-        let leaves = &self.leaves;
-        let hash = |at: &u32| leaf_hash(&leaves[*at as usize].name);
-        self.index.insert_unique(hash(&at), at, hash);
+        self.index.insert(hash, at);
         at
     }
 }
@@ -559,9 +562,11 @@ fn generation_name(identifier: &str, generation: u32) -> CompactString {
 
 mod end;
 mod idle;
+mod index;
 mod record;
 mod settled;
 pub(super) use end::Ended;
+use index::Index;
 pub use record::LeafRecord;
 use settled::Settled;
 

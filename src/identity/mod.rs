@@ -16,6 +16,7 @@ pub mod figures;
 pub mod graph;
 pub mod operator;
 pub mod resolve;
+pub mod words;
 
 pub use erased::Erased;
 pub use graph::{Change, Ending, Graph, LeafRecord, Owner, Refusal};

@@ -8,11 +8,11 @@ mod route;
 
 use super::erased::ErasedKey;
 use super::graph::Owner;
-use super::resolve::claim;
+use super::words::Words;
 use super::{Resolver, Script, When, when};
 use crate::define::plan::IdentityPlan;
 use crate::epoch::{Epochs, Placed, Turns};
-use crate::event::{Claim, Event, Says, leaf_hash, worker_of};
+use crate::event::{Event, Says, leaf_hash, worker_of};
 use crate::identity::figures::Figures;
 use compact_str::CompactString;
 use judge::{Judge, judge_of, judged};
@@ -92,17 +92,6 @@ struct Answer {
     erased: Vec<When>,
 }
 
-/// What an event of an epoch says of identifiers, with the order in which it stands.
-type Claimed = (u64, When, Word);
-
-/// What is said.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum Word {
-    Claim(Claim),
-    /// Only that there is something of the identifier of this hash.
-    Seen(u64),
-}
-
 /// What the claims of an epoch come to on a worker.
 type Ruled = (u64, usize, Ruling);
 
@@ -163,13 +152,13 @@ pub fn resolve<'scope, R: Residents + 'static>(
 fn extract<'scope>(
     events: Stream<'scope, u64, Vec<Placed>>,
     rules: &IdentityPlan,
-) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Claimed>>) {
+) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<(u64, Words)>>) {
     let mut builder = OperatorBuilder::new("Claims".to_owned(), events.scope());
     let mut input = builder.new_input(events, Pipeline);
     let (events, event_stream) = builder.new_output::<Vec<Placed>>();
-    let (claims, claim_stream) = builder.new_output::<Vec<Claimed>>();
+    let (claims, claim_stream) = builder.new_output::<Vec<(u64, Words)>>();
     let mut events = OutputBuilder::<_, CapacityContainerBuilder<Vec<Placed>>>::from(events);
-    let mut claims = OutputBuilder::<_, CapacityContainerBuilder<Vec<Claimed>>>::from(claims);
+    let mut claims = OutputBuilder::<_, CapacityContainerBuilder<Vec<(u64, Words)>>>::from(claims);
     let rules = rules.forget_after.is_some().then(|| rules.clone());
     let is_weak =
         move |leaf: &str| rules.as_ref().is_some_and(|rules| !rules.is_strong(rules.rank(leaf)));
@@ -177,20 +166,28 @@ fn extract<'scope>(
         move |_| {
             let (mut events, mut claims) = (events.activate(), claims.activate());
             input.for_each(|capability, batch| {
-                let mut found = Vec::new();
+                // A batch is of few epochs, which alternate.
+                let mut found: Vec<(u64, Words)> = Vec::new();
+                let mut erases = false;
                 for (epoch, event) in batch.iter_mut() {
-                    let at = when(event, i64::MIN);
-                    if let Some(claim) = claim(event) {
-                        found.push((*epoch, at, Word::Claim(claim)));
-                    }
-                    if event.says != Says::Erased && is_weak(&event.leaf) {
-                        found.push((*epoch, at, Word::Seen(event.hash)));
+                    let known = found.iter().rposition(|(known, _)| known == epoch);
+                    let at = known.unwrap_or_else(|| {
+                        found.push((*epoch, Words::default()));
+                        found.len() - 1
+                    });
+                    let words = &mut found[at].1;
+                    words.take(event);
+                    if event.says == Says::Erased {
+                        erases = true;
+                    } else if is_weak(&event.leaf) {
+                        words.seen.push((when(event, i64::MIN), event.hash));
                     }
                 }
-                if !found.is_empty() {
+                found.retain(|(_, words)| !words.is_empty());
+                claims.session(&capability).give_iterator(found.into_iter());
+                if erases {
                     // A request for erasure is nothing that the person does.
                     batch.retain(|(_, event)| event.says != Says::Erased);
-                    claims.session(&capability).give_iterator(found.into_iter());
                 }
                 events.session(&capability).give_container(batch);
             });

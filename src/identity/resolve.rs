@@ -5,9 +5,10 @@ use super::{Erased, Script, When, when};
 use crate::define::plan::IdentityPlan;
 use crate::epoch::Span;
 use crate::event::{Claim, Event, Origin, Says};
+use crate::identity::words::{Lying, Words};
 use crate::limits::FORGOTTEN_PER_EPOCH_MAX;
 use compact_str::CompactString;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// To whom the events of an identifier belong from an epoch on.
@@ -34,23 +35,9 @@ pub struct Outcome {
     pub refused: Vec<(Refusal, Claim)>,
 }
 
-/// Takes out of an event what it says about identifiers.
-pub fn claim(event: &mut Event) -> Option<Claim> {
-    if event.also.is_empty() && matches!(event.says, Says::Together | Says::Alias) {
-        return None;
-    }
-    let mut also = std::mem::take(&mut event.also);
-    let leaf = event.leaf.clone();
-    Some(match event.says {
-        Says::Together => {
-            also.insert(0, leaf);
-            Claim::Together(also)
-        }
-        Says::Alias => Claim::Alias(leaf, also.remove(0)),
-        Says::Apart if also.is_empty() => Claim::Apart(leaf, None),
-        Says::Apart => Claim::Apart(also.remove(0), Some(leaf)),
-        Says::Erased => Claim::Erased(leaf),
-    })
+/// The place in the order of an epoch that begins at this watermark.
+pub(super) fn since(begin: i64, at: When) -> When {
+    (at.0.max(begin), at.1, at.2)
 }
 
 /// All links so far, and who was erased.
@@ -92,9 +79,9 @@ impl Resolver {
         events.retain(|event| {
             event.says == Says::Erased || !self.erased.covers(&event.leaf, event.time)
         });
-        let claims =
-            events.iter_mut().filter_map(|event| Some((when(event, begin), claim(event)?)));
-        let claims = claims.collect();
+        let mut words = Words::default();
+        events.iter_mut().for_each(|event| words.take(event));
+        let claims = words.claims().map(|it| (since(begin, it.at), it.claim())).collect();
         events.retain(|event| event.says != Says::Erased);
         let seen = events.iter().filter(|event| self.notices(&event.leaf));
         let seen = seen.map(|event| (when(event, begin), event.hash)).collect();
@@ -119,30 +106,24 @@ impl Resolver {
         outcome.scripts
     }
 
-    /// Drops claims that say nothing new. One that is known already may say something all the same if another of the epoch
-    /// is about one of its identifiers, or if somebody ends in it. `end` is the watermark after the epoch.
-    pub fn drop_known(&mut self, claims: &mut Vec<(When, Claim)>, end: i64) {
+    /// The claims of an epoch that say something new. One that is known already may say something all the same if another of the epoch
+    /// is about one of its identifiers, or if somebody ends in it. `span` is the epoch's.
+    pub fn news(&mut self, words: &[Words], span: Span) -> Vec<(When, Claim)> {
+        let all = || words.iter().flat_map(Words::claims);
+        let claim = |it: Lying<'_>| (since(span.begin, it.at), it.claim());
         // Whatever it says, it may say it of somebody new.
-        let erases = |(_, claim): &(When, Claim)| matches!(claim, Claim::Erased(_));
-        if claims.iter().any(erases) || self.graph.first_idle(end).is_some() {
-            return;
+        if all().any(|it| it.says == Says::Erased) || self.graph.first_idle(span.end).is_some() {
+            return all().map(claim).collect();
         }
-        let mut is_new = |claim: &Claim| !self.graph.is_settled(claim);
-        let new: Vec<bool> = claims.iter().map(|(_, claim)| is_new(claim)).collect();
-        if !new.contains(&true) {
-            return claims.clear();
+        let new: Vec<bool> = all().map(|it| !self.graph.is_settled(it)).collect();
+        let mut named: Vec<u64> =
+            all().zip(&new).filter(|(_, new)| **new).flat_map(|(it, _)| it.hashes()).collect();
+        if named.is_empty() {
+            return Vec::new();
         }
-        if !new.contains(&false) {
-            return;
-        }
-        let mut named: HashSet<CompactString, foldhash::fast::FixedState> = HashSet::default();
-        for ((_, claim), _) in claims.iter().zip(&new).filter(|(_, new)| **new) {
-            named.extend(claim.identifiers().cloned());
-        }
-        let mut new = new.into_iter();
-        claims.retain(|(_, claim)| {
-            new.next().unwrap_or(true) || claim.identifiers().any(|id| named.contains(id))
-        });
+        named.sort_unstable();
+        let concerns = |it: Lying<'_>| it.hashes().any(|hash| named.binary_search(&hash).is_ok());
+        all().filter(|it| concerns(*it)).map(claim).collect()
     }
 
     /// Whether it matters when something was last seen of an identifier.

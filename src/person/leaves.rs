@@ -11,7 +11,7 @@ use super::policy::Sent;
 use super::turn::{Frame, Turn};
 use super::{Person, dates, journey, ranks, segment};
 use crate::define::plan::{Again, Plan, SegmentSet};
-use crate::event::{Call, Event, Kind, Origin};
+use crate::event::{Call, Event, Kind, Origin, Value};
 use crate::limits::{EXIT_EVENTS_MAX, HISTORY_MAX};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
@@ -23,14 +23,25 @@ pub enum Heard {
     /// No exit asks more than that there was one: only the last of a kind is kept.
     Plain { kind: Kind, time: i64, origin: Origin },
     /// As far as exits ask.
-    Whole(Box<Event>),
+    Asked(Box<Asked>),
+}
+
+/// What exits ask about an event.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    kind: Kind,
+    call: Call,
+    time: i64,
+    origin: Origin,
+    message_id: CompactString,
+    values: Vec<(u16, Value)>,
 }
 
 impl Heard {
     fn time(&self) -> i64 {
         match self {
             Heard::Plain { time, .. } => *time,
-            Heard::Whole(event) => event.time,
+            Heard::Asked(asked) => asked.time,
         }
     }
 
@@ -38,7 +49,12 @@ impl Heard {
     fn event(&self) -> Event {
         match self {
             Heard::Plain { kind, time, origin } => Event::plain(*kind, *time, *origin),
-            Heard::Whole(event) => (**event).clone(),
+            Heard::Asked(asked) => Event {
+                message_id: asked.message_id.clone(),
+                values: asked.values.clone(),
+                call: asked.call,
+                ..Event::plain(asked.kind, asked.time, asked.origin)
+            },
         }
     }
 }
@@ -138,12 +154,14 @@ impl Person {
         }
         let heard = &mut self.exits_heard;
         if plan.exit_kinds_asked.has(event.kind) {
-            let asked = event.values.iter().filter(|(slot, _)| plan.exit_slots.contains(slot));
-            heard.push(Heard::Whole(Box::new(Event {
-                message_id: event.message_id.clone(),
-                values: asked.cloned().collect(),
+            let values = event.values.iter().filter(|(slot, _)| plan.exit_slots.contains(slot));
+            heard.push(Heard::Asked(Box::new(Asked {
+                kind: event.kind,
                 call: event.call,
-                ..Event::plain(event.kind, event.time, event.origin)
+                time: event.time,
+                origin: event.origin,
+                message_id: event.message_id.clone(),
+                values: values.cloned().collect(),
             })));
         } else {
             let made = Heard::Plain { kind: event.kind, time: event.time, origin: event.origin };

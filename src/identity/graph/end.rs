@@ -63,9 +63,7 @@ impl Graph {
     fn remove(&mut self, at: u32) {
         let name = self.name(at);
         let hash = crate::event::leaf_hash(&name);
-        if let Ok(entry) = self.index.find_entry(hash, |known| *known == at) {
-            entry.remove();
-        }
+        self.index.remove(hash, at);
         self.leaves[at as usize] = Leaf::new(CompactString::default(), 0, at);
         self.free.push(at);
         self.removed.push(name);

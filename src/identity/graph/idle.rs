@@ -16,8 +16,8 @@ impl Graph {
 
     /// Something is seen of the identifier of a hash; nothing is noted of those that are linked to none.
     pub(in crate::identity) fn seen(&mut self, hash: u64, at: i64) {
-        let same = |known: &u32| leaf_hash(&self.leaves[*known as usize].name) == hash;
-        if let Some(&first) = self.index.find(hash, same) {
+        let same = |known: u32| leaf_hash(&self.leaves[known as usize].name) == hash;
+        if let Some(first) = self.index.find(hash, same) {
             self.note_seen(self.current(first), at);
         }
     }

@@ -3,8 +3,8 @@
 //! look at each identifier and its links, all over memory.
 
 use super::Graph;
-use crate::event::{Claim, leaf_hash};
-use compact_str::CompactString;
+use crate::event::{Says, leaf_hash};
+use crate::identity::words::Lying;
 
 /// Places for claims, and for identifiers: half a megabyte that stays near the processor.
 const PLACES: usize = 1 << 16;
@@ -23,9 +23,8 @@ pub(super) struct Settled {
 }
 
 impl Settled {
-    fn digest(&self, identifiers: &[CompactString]) -> u64 {
-        identifiers.iter().fold(0, |digest: u64, identifier| {
-            let hash = leaf_hash(identifier);
+    fn digest(&self, identifiers: impl Iterator<Item = u64>) -> u64 {
+        identifiers.fold(0, |digest: u64, hash| {
             let undone = self.undone.get(place(hash)).copied().unwrap_or_default();
             let word = hash.wrapping_add(u64::from(undone));
             (digest.rotate_left(5) ^ word).wrapping_mul(SPREAD)
@@ -59,11 +58,13 @@ fn place(digest: u64) -> usize {
 }
 
 impl Graph {
-    /// The same as [`Graph::is_known`], remembered.
-    pub fn is_settled(&mut self, claim: &Claim) -> bool {
-        let Claim::Together(identifiers) = claim else { return self.is_known(claim) };
-        let digest = self.settled.digest(identifiers);
-        let known = self.settled.has(digest) || self.is_known(claim);
+    /// Whether a claim says nothing new, remembered.
+    pub fn is_settled(&mut self, claim: Lying<'_>) -> bool {
+        if claim.says != Says::Together {
+            return false;
+        }
+        let digest = self.settled.digest(claim.hashes());
+        let known = self.settled.has(digest) || self.is_one(claim.identifiers());
         if known {
             self.settled.note(digest);
         }

@@ -2,6 +2,7 @@ use super::*;
 use crate::define::ast::SourceFile;
 use crate::define::compile::{Keep, compile};
 use crate::define::parse::parse;
+use crate::identity::words::Words;
 
 fn graph() -> Graph {
     graph_with("max_owners: 2, max_identifiers: 4")
@@ -91,7 +92,13 @@ fn claims_are_settled_while_they_are_known() {
         let (user, device) = (id(anchor, rng.below(4)), id(other, rng.below(4)));
         let claim = Claim::Together(vec![user.clone(), device.clone()]);
         let is_known = graph.is_known(&claim);
-        assert_eq!(graph.is_settled(&claim), is_known);
+        let mut event = Event::plain(crate::event::Kind::OTHER, 0, crate::event::Origin::default());
+        (event.leaf, event.hash, event.also) =
+            (user.clone(), leaf_hash(&user), vec![device.clone()]);
+        let mut words = Words::default();
+        words.take(&mut event);
+        let lying = words.claims().next().unwrap();
+        assert_eq!((lying.claim(), graph.is_settled(lying)), (claim.clone(), is_known));
         known += usize::from(is_known);
         match is_known {
             true => _ = before.insert((user.clone(), device.clone())),

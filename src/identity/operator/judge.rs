@@ -1,12 +1,13 @@
 //! Claims → rulings, an epoch at a time, on one worker.
 
-use super::{Address, Answer, Claimed, HashMap, Ruled, Ruling, Stage, Told, Word, home};
+use super::{Address, Answer, HashMap, Ruled, Ruling, Stage, Told, home};
 use crate::epoch::{Epochs, Turns};
-use crate::event::{Claim, worker_of};
+use crate::event::worker_of;
 use crate::identity::erased::{hash_of, key};
 use crate::identity::figures::Figures;
 use crate::identity::graph::Owner;
-use crate::identity::resolve::Assigned;
+use crate::identity::resolve::{Assigned, since};
+use crate::identity::words::Words;
 use crate::identity::{Resolver, When};
 use compact_str::CompactString;
 use std::collections::BTreeMap;
@@ -25,13 +26,6 @@ pub(super) fn judge_of(peers: usize) -> usize {
 /// Epochs that are judged before the others are told so, while there are more: what is judged ahead has time, and word of how far it is
 /// costs each worker as much as an epoch's claims.
 const EPOCHS_PER_WORD: u32 = 8;
-
-/// All that is said in an epoch.
-#[derive(Default)]
-struct Words {
-    claims: Vec<(When, Claim)>,
-    seen: Vec<(When, u64)>,
-}
 
 /// Judges claims, on one worker.
 pub(super) struct Judge {
@@ -69,29 +63,22 @@ impl Judge {
     }
 
     /// The next epoch before the frontier for which there is something to be judged.
-    fn next_epoch(&self, stash: &BTreeMap<u64, Words>, frontier: Option<u64>) -> Option<u64> {
+    fn next_epoch(&self, stash: &BTreeMap<u64, Vec<Words>>, frontier: Option<u64>) -> Option<u64> {
         let claimed = stash.keys().next().copied();
         let idle = self.epochs.of_timer(self.resolver.earliest(), self.next, frontier);
         let next = claimed.into_iter().chain(idle).min()?;
         frontier.is_none_or(|frontier| next < frontier).then_some(next)
     }
 
-    fn epoch(&mut self, epoch: u64, words: Words, out: &mut Vec<Ruled>) {
+    fn epoch(&mut self, epoch: u64, words: &[Words], out: &mut Vec<Ruled>) {
         self.next = epoch.saturating_add(1);
-        let Words { mut claims, mut seen } = words;
-        let forgets = self.resolver.graph().forgets_after().is_some();
-        if !forgets {
-            self.resolver.drop_known(&mut claims, i64::MIN);
-            if claims.is_empty() {
-                return;
-            }
-        }
         let span = self.epochs.span(epoch);
-        claims.iter_mut().for_each(|(at, _)| at.0 = at.0.max(span.begin));
-        seen.iter_mut().for_each(|(at, _)| at.0 = at.0.max(span.begin));
-        if forgets {
-            self.resolver.drop_known(&mut claims, span.end);
+        let claims = self.resolver.news(words, span);
+        if claims.is_empty() && self.resolver.graph().forgets_after().is_none() {
+            return;
         }
+        let seen = words.iter().flat_map(|words| &words.seen);
+        let seen = seen.map(|(at, hash)| (since(span.begin, *at), *hash)).collect();
         let outcome = self.resolver.epoch(claims, seen, span.end);
         self.figures.note(&outcome, self.resolver.graph().len());
         let mut assigned = outcome.assigned;
@@ -176,7 +163,7 @@ impl Judge {
 
 /// The stage that judges, of which only one worker's has anything to do. `first_epoch` is the first one that there may be.
 pub(super) fn judged<'scope>(
-    claims: Stream<'scope, u64, Vec<Claimed>>,
+    claims: Stream<'scope, u64, Vec<(u64, Words)>>,
     mut judge: Judge,
     first_epoch: u64,
     turns: Turns,
@@ -185,21 +172,17 @@ pub(super) fn judged<'scope>(
     let (index, judge_at) = (scope.index(), judge_of(scope.peers()));
     let mut builder = OperatorBuilder::new("Identity".to_owned(), scope);
     let again = scope.activator_for(builder.operator_info().address);
-    let mut input = builder.new_input(claims, Exchange::new(move |_: &Claimed| judge_at as u64));
+    let mut input = builder.new_input(claims, Exchange::new(move |_: &(u64, Words)| judge_at as u64));
     let (rulings, stream) = builder.new_output::<Vec<Ruled>>();
     let mut rulings = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(rulings);
     builder.build(move |mut capabilities| {
         let mut capability = capabilities.pop().filter(|_| index == judge_at);
-        let mut stash: BTreeMap<u64, Words> = BTreeMap::new();
+        let mut stash: BTreeMap<u64, Vec<Words>> = BTreeMap::new();
         let mut unsaid = 0;
         move |frontiers| {
             input.for_each(|_, batch| {
-                for (epoch, at, word) in batch.drain(..) {
-                    let words = stash.entry(epoch).or_default();
-                    match word {
-                        Word::Claim(claim) => words.claims.push((at, claim)),
-                        Word::Seen(hash) => words.seen.push((at, hash)),
-                    }
+                for (epoch, words) in batch.drain(..) {
+                    stash.entry(epoch).or_default().push(words);
                 }
             });
             let Some(held) = &mut capability else { return };
@@ -207,7 +190,7 @@ pub(super) fn judged<'scope>(
             let mut out = Vec::new();
             let mut next = judge.next_epoch(&stash, frontier);
             while let Some(epoch) = next.filter(|_| turns.is_ahead()) {
-                judge.epoch(epoch, stash.remove(&epoch).unwrap_or_default(), &mut out);
+                judge.epoch(epoch, &stash.remove(&epoch).unwrap_or_default(), &mut out);
                 next = judge.next_epoch(&stash, frontier);
                 unsaid += 1;
                 // One at a time: the epoch under way may have something to do again.
