@@ -3,11 +3,13 @@
 //! Plain data. No I/O, no clock, no timely.
 
 mod claim;
+mod index;
 pub mod names;
 mod number;
 mod value;
 
 pub use claim::{Claim, Says};
+pub use index::Index;
 pub use number::{Num, grouped};
 pub use value::{Value, list};
 

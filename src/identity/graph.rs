@@ -13,7 +13,7 @@
 //! another. Pure: no clock, no I/O, no timely type.
 
 use crate::define::plan::IdentityPlan;
-use crate::event::{Claim, Event, leaf_hash};
+use crate::event::{Claim, Event, Index, leaf_hash};
 use crate::time::NEVER;
 use compact_str::CompactString;
 use hashbrown::HashMap;
@@ -562,11 +562,9 @@ fn generation_name(identifier: &str, generation: u32) -> CompactString {
 
 mod end;
 mod idle;
-mod index;
 mod record;
 mod settled;
 pub(super) use end::Ended;
-use index::Index;
 pub use record::LeafRecord;
 use settled::Settled;
 

@@ -148,11 +148,14 @@ pub fn resolve<'scope, R: Residents + 'static>(
     routed(events, rulings, router, first, here)
 }
 
+/// Events, and what those of each epoch say of identifiers.
+type Extracted<'scope> = (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<(u64, Words)>>);
+
 /// Takes the claims out of events. Where persons are forgotten, all that comes under weak identifiers is noticed.
 fn extract<'scope>(
     events: Stream<'scope, u64, Vec<Placed>>,
     rules: &IdentityPlan,
-) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<(u64, Words)>>) {
+) -> Extracted<'scope> {
     let mut builder = OperatorBuilder::new("Claims".to_owned(), events.scope());
     let mut input = builder.new_input(events, Pipeline);
     let (events, event_stream) = builder.new_output::<Vec<Placed>>();

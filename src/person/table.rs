@@ -5,11 +5,10 @@
 
 use super::{Person, Worth};
 use crate::define::plan::Plan;
-use crate::event::leaf_hash;
+use crate::event::{Index, leaf_hash};
 use crate::store::Persons as Stored;
 use crate::time::NEVER;
 use compact_str::CompactString;
-use hashbrown::HashTable;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -42,8 +41,7 @@ pub(super) struct Slot {
 #[derive(Default)]
 pub(super) struct Table {
     slots: Vec<Slot>,
-    /// Upper half of the hash, and the slot.
-    index: HashTable<(u32, u32)>,
+    index: Index,
     store: Option<Arc<dyn Stored>>,
     /// Persons of whom more than the identifier is in memory.
     held: usize,
@@ -95,11 +93,7 @@ impl Table {
     }
 
     pub(super) fn find(&self, id: &str, hash: u64) -> Option<u32> {
-        let mark = mark(hash);
-        let same = |&(known, slot): &(u32, u32)| {
-            known == mark && self.slots[slot as usize].cell.id() == id
-        };
-        self.index.find(spread(mark), same).map(|(_, slot)| *slot)
+        self.index.find(hash, |slot| self.slots[slot as usize].cell.id() == id)
     }
 
     /// A person who is in the store and not in memory.
@@ -119,8 +113,7 @@ impl Table {
                 u32::try_from(self.slots.len() - 1).expect("a worker has fewer than 2^32 persons")
             }
         };
-        let mark = mark(hash);
-        self.index.insert_unique(spread(mark), (mark, slot), |&(mark, _)| spread(mark));
+        self.index.insert(hash, slot);
         slot
     }
 
@@ -142,10 +135,7 @@ impl Table {
     pub(super) fn remove(&mut self, slot: u32) -> Box<Person> {
         let hash = leaf_hash(self.id(slot));
         let person = self.take(slot);
-        let mark = mark(hash);
-        if let Ok(entry) = self.index.find_entry(spread(mark), |&(_, known)| known == slot) {
-            entry.remove();
-        }
+        self.index.remove(hash, slot);
         self.slots[slot as usize] =
             Slot { cell: Cell::Free, armed: NEVER, dirty: false, frozen: false };
         self.held -= 1;
@@ -274,16 +264,6 @@ impl Cell {
             Cell::Out | Cell::Free => "",
         }
     }
-}
-
-/// The part of the hash that the index keeps. The lower half chooses workers and key groups and would be alike.
-fn mark(hash: u64) -> u32 {
-    (hash >> 32) as u32
-}
-
-/// The index takes its bits from both ends of a hash: spreads 32 bits over 64 (Fibonacci hashing).
-fn spread(mark: u32) -> u64 {
-    u64::from(mark).wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
 thread_local! {

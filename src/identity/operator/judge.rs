@@ -172,7 +172,8 @@ pub(super) fn judged<'scope>(
     let (index, judge_at) = (scope.index(), judge_of(scope.peers()));
     let mut builder = OperatorBuilder::new("Identity".to_owned(), scope);
     let again = scope.activator_for(builder.operator_info().address);
-    let mut input = builder.new_input(claims, Exchange::new(move |_: &(u64, Words)| judge_at as u64));
+    let mut input =
+        builder.new_input(claims, Exchange::new(move |_: &(u64, Words)| judge_at as u64));
     let (rulings, stream) = builder.new_output::<Vec<Ruled>>();
     let mut rulings = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(rulings);
     builder.build(move |mut capabilities| {

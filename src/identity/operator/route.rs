@@ -4,7 +4,7 @@ use super::{
     Address, Answer, Caller, HashMap, Moving, Residents, Routed, Ruled, Ruling, Stage, home,
 };
 use crate::epoch::{Epochs, Placed, by_stretch};
-use crate::event::{Event, key_group, worker_of};
+use crate::event::{Event, Index, key_group, leaf_hash, worker_of};
 use crate::identity::erased::key;
 use crate::identity::figures::Figures;
 use crate::identity::{Erased, When, when};
@@ -20,9 +20,53 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::progress::frontier::MutableAntichain;
 
+/// The addresses of identifiers that are not persons of their own.
+#[derive(Default)]
+struct Addresses {
+    index: Index,
+    places: Vec<Option<(CompactString, Address)>>,
+    free: Vec<u32>,
+}
+
+impl Addresses {
+    fn find(&self, identifier: &str, hash: u64) -> Option<u32> {
+        let is_it = |at: u32| {
+            self.places[at as usize].as_ref().is_some_and(|(known, _)| known == identifier)
+        };
+        self.index.find(hash, is_it)
+    }
+
+    fn get(&self, identifier: &str, hash: u64) -> Option<&Address> {
+        let at = self.find(identifier, hash)?;
+        self.places[at as usize].as_ref().map(|(_, address)| address)
+    }
+
+    fn insert(&mut self, identifier: CompactString, address: Address) {
+        let hash = leaf_hash(&identifier);
+        let at = self.find(&identifier, hash).unwrap_or_else(|| {
+            let at = self.free.pop().unwrap_or_else(|| {
+                self.places.push(None);
+                u32::try_from(self.places.len() - 1).expect("fewer than 2^32 identifiers")
+            });
+            self.index.insert(hash, at);
+            at
+        });
+        self.places[at as usize] = Some((identifier, address));
+    }
+
+    fn remove(&mut self, identifier: &str) {
+        let hash = leaf_hash(identifier);
+        if let Some(at) = self.find(identifier, hash) {
+            self.index.remove(hash, at);
+            self.places[at as usize] = None;
+            self.free.push(at);
+        }
+    }
+}
+
 /// Finds the persons of events.
 pub(super) struct Router {
-    addresses: HashMap<CompactString, Address>,
+    addresses: Addresses,
     /// The last epoch of which there were answers, and the identifiers that change hands in it.
     learnt: u64,
     earlier: HashMap<CompactString, Vec<(When, Address)>>,
@@ -39,7 +83,7 @@ pub(super) struct Router {
 impl Router {
     /// One worker's, as the store has left things.
     pub(super) fn new(stage: &Stage, worker: usize, peers: usize) -> Router {
-        let mut addresses: HashMap<CompactString, Address> = HashMap::default();
+        let mut addresses = Addresses::default();
         for (identifier, owner) in stage.resolver.graph().owners() {
             if home(&identifier, peers) == worker && !owner.is_alone(&identifier) {
                 let worker = home(&owner.person, peers);
@@ -128,7 +172,7 @@ impl Router {
     fn address(&self, epoch: u64, event: &mut Event) {
         let changing = epoch == self.learnt && !self.earlier.is_empty();
         let earlier = if changing { self.earlier_address(epoch, event) } else { None };
-        if let Some(address) = earlier.or_else(|| self.addresses.get(&event.leaf)) {
+        if let Some(address) = earlier.or_else(|| self.addresses.get(&event.leaf, event.hash)) {
             address.write(event);
         }
     }
@@ -146,7 +190,6 @@ impl Address {
         event.worker = Some(self.worker as u16);
     }
 }
-
 
 /// What has come to a router and waits for its epoch.
 #[derive(Default)]
