@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!  events ─ extract ─────────────► route ─────► persons        each event with its person
-//!              │ new links           ▲            ▲
-//!              └──► resolve ─────────┴────────────┘             who joins whom, who parts, at which instant
-//!                 (one worker, `graph`)
+//!              │ words               ▲
+//!              └──► judge ───────────┘                          who joins whom, who parts, at which instant
+//!                 (one worker, `resolve`, `graph`)
 //! ```
 //!
 //! All links of an epoch are known before any of its events reaches a person, so that a merge or an un-merge takes effect
