@@ -265,7 +265,9 @@ pub(super) fn routed<'scope, R: Residents + 'static>(
                 router.epoch(epoch, &mut events, waiting.answers.remove(&epoch));
                 let others = events.extract_if(.., |event| router.seat(event) != router.worker);
                 away.extend(others.map(|event| (epoch, event)));
-                here.arrive(epoch, events);
+                if !events.is_empty() {
+                    here.arrive(epoch, events);
+                }
             }
             if !away.is_empty() {
                 others.activate().session(&held[0]).give_container(&mut away);
