@@ -140,6 +140,11 @@ impl Event {
         self.person.as_ref().unwrap_or(&self.leaf)
     }
 
+    /// Where the person is: the remainder of this by the number of workers.
+    pub fn seat(&self) -> u64 {
+        self.worker.map_or_else(|| key_group(self.hash) as u64, u64::from)
+    }
+
     /// The value in a property slot; missing if the event has none.
     pub fn value(&self, slot: u16) -> &Value {
         self.values.iter().find(|(s, _)| *s == slot).map_or(&Value::Missing, |(_, v)| v)

@@ -31,7 +31,12 @@ pub type When = (i64, i64, Origin);
 
 /// Where an event stands in the order of an epoch that begins at this watermark.
 pub fn when(event: &Event, begin: i64) -> When {
-    (event.taken.max(begin), event.time, event.origin)
+    not_before((event.taken, event.time, event.origin), begin)
+}
+
+/// The same of a place that was noted before it was known when the epoch begins.
+fn not_before(at: When, begin: i64) -> When {
+    (at.0.max(begin), at.1, at.2)
 }
 
 /// What happens in one epoch to persons who turn out to be one, or not to be.

@@ -1,7 +1,7 @@
 //! The claims of one epoch, and what follows from them. Pure: the operators around it only carry things.
 
 use super::graph::{Change, Ended, Ending, Graph, Owner, Refusal};
-use super::{Erased, Script, When, when};
+use super::{Erased, Script, When, not_before, when};
 use crate::define::plan::IdentityPlan;
 use crate::epoch::Span;
 use crate::event::{Claim, Event, Origin, Says};
@@ -33,11 +33,6 @@ pub struct Outcome {
     pub erased: Vec<(CompactString, When)>,
     /// The links that were refused, with the identifiers.
     pub refused: Vec<(Refusal, Claim)>,
-}
-
-/// The place in the order of an epoch that begins at this watermark.
-pub(super) fn since(begin: i64, at: When) -> When {
-    (at.0.max(begin), at.1, at.2)
 }
 
 /// All links so far, and who was erased.
@@ -81,7 +76,7 @@ impl Resolver {
         });
         let mut words = Words::default();
         events.iter_mut().for_each(|event| words.take(event));
-        let claims = words.claims().map(|it| (since(begin, it.at), it.claim())).collect();
+        let claims = words.claims().map(|it| (not_before(it.at, begin), it.claim())).collect();
         events.retain(|event| event.says != Says::Erased);
         let seen = events.iter().filter(|event| self.notices(&event.leaf));
         let seen = seen.map(|event| (when(event, begin), event.hash)).collect();
@@ -110,7 +105,7 @@ impl Resolver {
     /// is about one of its identifiers, or if somebody ends in it. `span` is the epoch's.
     pub fn news(&mut self, words: &[Words], span: Span) -> Vec<(When, Claim)> {
         let all = || words.iter().flat_map(Words::claims);
-        let claim = |it: Lying<'_>| (since(span.begin, it.at), it.claim());
+        let claim = |it: Lying<'_>| (not_before(it.at, span.begin), it.claim());
         // Whatever it says, it may say it of somebody new.
         if all().any(|it| it.says == Says::Erased) || self.graph.first_idle(span.end).is_some() {
             return all().map(claim).collect();

@@ -16,7 +16,7 @@ use super::table::{pack, unpack};
 use crate::dataflow::Wakers;
 use crate::dataflow::checkpoint::Coordinator;
 use crate::epoch::{Epochs, Placed, Turns, by_stretch};
-use crate::event::{Event, key_group};
+use crate::event::Event;
 use crate::identity::operator::{Moving, Residents, Told};
 use crate::sink::{Batch, Formatter};
 use crate::store::Record;
@@ -94,11 +94,7 @@ pub fn persons<'scope>(
 ) -> LinesAndSayings<'scope> {
     let scope = events.scope();
     let mut builder = OperatorBuilder::new("Persons".to_owned(), scope);
-    let route = Exchange::new(|(_, event): &Placed| match event.worker {
-        Some(worker) => u64::from(worker),
-        None => key_group(event.hash) as u64,
-    });
-    let mut events = builder.new_input(events, route);
+    let mut events = builder.new_input(events, Exchange::new(|(_, it): &Placed| it.seat()));
     let to_worker = Exchange::new(|moving: &Moving| moving.to as u64);
     let mut moving = moving.map(|moving| builder.new_input(moving, to_worker));
     let inputs = 1 + usize::from(moving.is_some());

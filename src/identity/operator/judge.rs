@@ -6,9 +6,9 @@ use crate::event::worker_of;
 use crate::identity::erased::{hash_of, key};
 use crate::identity::figures::Figures;
 use crate::identity::graph::Owner;
-use crate::identity::resolve::{Assigned, since};
+use crate::identity::resolve::Assigned;
 use crate::identity::words::Words;
-use crate::identity::{Resolver, When};
+use crate::identity::{Resolver, When, not_before};
 use compact_str::CompactString;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) fn judge_of(peers: usize) -> usize {
 }
 
 /// Epochs that are judged before the others are told so, while there are more: what is judged ahead has time, and word of how far it is
-/// costs each worker as much as an epoch's claims.
+/// has to be taken in by every worker, through every stage.
 const EPOCHS_PER_WORD: u32 = 8;
 
 /// Judges claims, on one worker.
@@ -78,7 +78,7 @@ impl Judge {
             return;
         }
         let seen = words.iter().flat_map(|words| &words.seen);
-        let seen = seen.map(|(at, hash)| (since(span.begin, *at), *hash)).collect();
+        let seen = seen.map(|(at, hash)| (not_before(*at, span.begin), *hash)).collect();
         let outcome = self.resolver.epoch(claims, seen, span.end);
         self.figures.note(&outcome, self.resolver.graph().len());
         let mut assigned = outcome.assigned;

@@ -121,9 +121,9 @@ impl Router {
         events.iter_mut().for_each(|event| self.address(epoch, event));
     }
 
-    /// The worker on which an event's person is.
-    fn seat(&self, event: &Event) -> usize {
-        event.worker.map_or_else(|| worker_of(event.hash, self.peers), usize::from)
+    /// Whether an event's person is on this worker.
+    fn stays(&self, event: &Event) -> bool {
+        event.seat() % self.peers as u64 == self.worker as u64
     }
 
     fn learn(&mut self, epoch: u64, answers: Vec<Answer>) {
@@ -263,7 +263,7 @@ pub(super) fn routed<'scope, R: Residents + 'static>(
                 }
                 let mut events = waiting.events.remove(&epoch).unwrap_or_default();
                 router.epoch(epoch, &mut events, waiting.answers.remove(&epoch));
-                let others = events.extract_if(.., |event| router.seat(event) != router.worker);
+                let others = events.extract_if(.., |event| !router.stays(event));
                 away.extend(others.map(|event| (epoch, event)));
                 if !events.is_empty() {
                     here.arrive(epoch, events);
