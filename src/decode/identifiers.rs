@@ -5,7 +5,8 @@ use super::envelope::{Envelope, identifier, leaf};
 use crate::define::plan::{IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan};
 use crate::event::{Call, Kind, Reason, Says, Value};
 use crate::limits::ID_BYTES_MAX;
-use compact_str::{CompactString, ToCompactString};
+use compact_str::CompactString;
+use std::borrow::Cow;
 
 /// The leaf that an event belongs to, other identifiers that it has, and what it says of them.
 pub(super) struct Identifiers {
@@ -51,8 +52,9 @@ pub(super) fn find(
 
 /// Takes the identifier that it names, or else its own, from its person.
 fn apart(rules: &IdentityPlan, leaf: CompactString, values: &[(u16, Value)]) -> Identifiers {
-    let named = text(values, rules.apart_slot).map(|id| id.trim().to_compact_string());
-    let also = named.into_iter().filter(|id| rules.rank(id) < u8::MAX).collect();
+    let named = text(values, rules.apart_slot);
+    let named = named.as_deref().map(str::trim).filter(|id| rules.rank(id) < u8::MAX);
+    let also = named.into_iter().map(CompactString::from).collect();
     Identifiers { leaf, also, says: Says::Apart }
 }
 
@@ -91,10 +93,7 @@ fn whole(rules: Option<&IdentityPlan>, written: &str) -> Option<CompactString> {
         return matches!(kind, "user" | "anonymous").then(|| written.into());
     };
     let known = rules.kinds.iter().find(|known| known.name == kind)?;
-    match known.form {
-        IdentifierForm::Text => Some(written.into()),
-        form => Some(leaf(&known.prefix, &self::written(id, form)?)),
-    }
+    Some(leaf(&known.prefix, &self::written(id, known.form)?))
 }
 
 fn of_kind(
@@ -105,23 +104,21 @@ fn of_kind(
     let text = match &kind.of {
         IdentifierSource::User => identifier(envelope.user_id)?,
         IdentifierSource::Anonymous => identifier(envelope.anonymous_id)?,
-        IdentifierSource::Slots(slots) => {
-            slots.iter().find_map(|slot| text(values, *slot))?.into_string().into()
-        }
+        IdentifierSource::Slots(slots) => slots.iter().find_map(|slot| text(values, *slot))?,
         IdentifierSource::External { of_type, id, kind } => {
             external(values, of_type, *id, *kind)?.into_string().into()
         }
     };
-    match kind.form {
-        IdentifierForm::Text => Some(leaf(&kind.prefix, &text)),
-        form => Some(leaf(&kind.prefix, &written(&text, form)?)),
-    }
+    Some(leaf(&kind.prefix, &written(&text, kind.form)?))
 }
 
 /// A text or a whole number that identifies somebody.
-fn text(values: &[(u16, Value)], slot: u16) -> Option<CompactString> {
+fn text(values: &[(u16, Value)], slot: u16) -> Option<Cow<'_, str>> {
     let (_, value) = values.iter().find(|(known, _)| *known == slot)?;
-    let id = value.key()?;
+    let id = match value {
+        Value::Str(text) => Cow::Borrowed(text.as_str()),
+        other => other.key()?.into_string().into(),
+    };
     (!super::envelope::is_placeholder(&id) && id.len() <= ID_BYTES_MAX).then_some(id)
 }
 
@@ -143,22 +140,26 @@ fn external(values: &[(u16, Value)], of_type: &str, id: u16, kind: u16) -> Optio
 }
 
 /// One spelling for all that mean the same; nothing for what is none.
-fn written(text: &str, form: IdentifierForm) -> Option<CompactString> {
+fn written(text: &str, form: IdentifierForm) -> Option<Cow<'_, str>> {
     match form {
         IdentifierForm::Text => Some(text.into()),
-        IdentifierForm::Email => {
-            let text = text.trim();
-            let is_one = text.split_once('@').is_some_and(|(name, host)| {
-                !name.is_empty() && !host.is_empty() && !text.contains(char::is_whitespace)
-            });
-            is_one.then(|| text.to_lowercase().into())
-        }
+        IdentifierForm::Email => email(text.trim()),
         IdentifierForm::Phone(country) => {
             let number = phonenumber::parse(country, text.trim()).ok()?;
             let is_valid = phonenumber::is_valid(&number);
-            is_valid.then(|| number.format().mode(phonenumber::Mode::E164).to_compact_string())
+            is_valid.then(|| number.format().mode(phonenumber::Mode::E164).to_string().into())
         }
     }
+}
+
+/// Mostly they are in small letters already.
+fn email(text: &str) -> Option<Cow<'_, str>> {
+    let (name, host) = text.split_once('@')?;
+    if name.is_empty() || host.is_empty() || text.contains(char::is_whitespace) {
+        return None;
+    }
+    let is_small = text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    Some(if is_small { text.into() } else { text.to_lowercase().into() })
 }
 
 #[cfg(test)]

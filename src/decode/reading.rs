@@ -101,6 +101,7 @@ impl<'d, 'a> Reading<'d, 'a> {
                 self.own.clear();
                 self.own_as = Some((call, kind));
                 let node = self.decoder.wanted.own(call, kind);
+                self.own.reserve(node);
                 cursor.taken(|cursor| self.own.read(cursor, node))
             }
             _ => {

@@ -40,13 +40,15 @@ impl Found {
         self.problems.clear();
     }
 
+    /// Makes room for what the tree wants.
+    pub(super) fn reserve(&mut self, tree: &Node) {
+        self.values.reserve(tree.below.len().min(RESERVED_MAX));
+    }
+
     /// Reads the next value, which should be an object, as far as the tree wants it; of anything else nothing.
     pub(super) fn read(&mut self, cursor: &mut Cursor<'_>, tree: &Node) {
         match cursor.peek() {
-            b'{' => {
-                self.values.reserve(tree.below.len().min(RESERVED_MAX));
-                self.object(cursor, tree, false);
-            }
+            b'{' => self.object(cursor, tree, false),
             _ => cursor.pass(),
         }
     }

@@ -6,7 +6,7 @@
 use super::instance::Instance;
 use super::{Person, facts};
 use crate::catalogue::Catalogue;
-use crate::define::plan::expr::{Comparison, Math, Operator, SessionField, TextTest};
+use crate::define::plan::expr::{BasketField, Comparison, Math, Operator, SessionField, TextTest};
 use crate::define::plan::{Expr, Plan};
 use crate::event::{Event, Num, Value};
 use crate::time::{DAY, HOUR, NEVER};
@@ -167,7 +167,10 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
             _ => Val::Missing,
         },
         Expr::Has(a) => Val::Bool(!matches!(eval(a, cx), Val::Missing)),
-        Expr::Size(a) => size(&eval(a, cx)),
+        Expr::Size(a) => match **a {
+            Expr::Basket(fact, BasketField::ProductIds) => Val::Num(facts::basket_size(cx, fact)),
+            _ => size(&eval(a, cx)),
+        },
         Expr::List(all) => Val::Items(all.iter().map(|one| eval(one, cx).into_value()).collect()),
         Expr::Units(unit, a) => match eval(a, cx) {
             Val::Num(n) => scaled(*unit, n),

@@ -385,8 +385,10 @@ fn are_grants(events: &[Event]) -> bool {
 
 /// Beyond the limit the oldest go.
 fn bound(heard: &mut Vec<Heard>) {
-    let over = heard.len().saturating_sub(EXIT_EVENTS_MAX);
-    heard.drain(..over);
+    while heard.len() > EXIT_EVENTS_MAX {
+        let oldest = (0..heard.len()).min_by_key(|at| heard[*at].time());
+        oldest.map(|at| heard.remove(at));
+    }
 }
 
 /// What is left of a list when others are taken out, one for one.

@@ -101,16 +101,20 @@ pub(super) fn say(
     let now = now.max(person.now);
     let cx = Cx::of(plan, person, now);
     let value = |ranked: &RankedFact| value(&cx, ranked).map(|value| (ranked.fact.0, value));
-    let values: Vec<(u16, u64)> = plan.ranked.iter().filter_map(value).collect();
-    let recheck = cx.recheck.get();
-    person.recheck = person.recheck.min(recheck);
     let before = person.ranks.as_ref().map_or(&[][..], |ranks| &ranks.said);
-    if values == before {
-        return;
+    // Mostly they are what they were.
+    let same = plan.ranked.iter().filter_map(value).eq(before.iter().copied());
+    let values: Option<Vec<(u16, u64)>> =
+        (!same).then(|| plan.ranked.iter().filter_map(value).collect());
+    let recheck = cx.recheck.get();
+    if let Some(values) = values {
+        let gone = before.iter().filter(|it| !values.contains(it));
+        gone.for_each(|&(fact, value)| say(fact, value, -1));
+        let come = values.iter().filter(|it| !before.contains(it));
+        come.for_each(|&(fact, value)| say(fact, value, 1));
+        person.ranks.get_or_insert_default().said = values;
     }
-    before.iter().filter(|it| !values.contains(it)).for_each(|&(fact, value)| say(fact, value, -1));
-    values.iter().filter(|it| !before.contains(it)).for_each(|&(fact, value)| say(fact, value, 1));
-    person.ranks.get_or_insert_default().said = values;
+    person.recheck = person.recheck.min(recheck);
 }
 
 /// The value by which a person is compared; none for who does not have the fact.

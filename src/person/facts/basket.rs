@@ -31,8 +31,8 @@ pub struct Basket {
 }
 
 /// A product that is in the basket now.
-pub(super) struct Line {
-    pub(super) id: CompactString,
+pub(super) struct Line<'a> {
+    pub(super) id: &'a CompactString,
     pub(super) quantity: Num,
     pub(super) price: Num,
 }
@@ -89,10 +89,10 @@ impl Basket {
     }
 
     /// What is in it, in the order in which products were first put in since they were last absent.
-    pub(super) fn contents(&self) -> Vec<Line> {
+    pub(super) fn contents(&self) -> Vec<Line<'_>> {
         let mut lines: Vec<Line> = Vec::new();
         for Move { minus, product, .. } in &self.moves {
-            let at = lines.iter().position(|line| line.id == product.id);
+            let at = lines.iter().position(|line| *line.id == product.id);
             match (minus, at) {
                 (true, None) => {}
                 (true, Some(at)) => {
@@ -104,8 +104,7 @@ impl Basket {
                 }
                 (false, at) => {
                     let at = at.unwrap_or_else(|| {
-                        let (id, none) = (product.id.clone(), Num::ZERO);
-                        lines.push(Line { id, quantity: none, price: none });
+                        lines.push(Line { id: &product.id, quantity: Num::ZERO, price: Num::ZERO });
                         lines.len() - 1
                     });
                     let added =

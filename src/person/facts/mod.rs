@@ -238,18 +238,27 @@ pub(super) fn is_held(cx: &Cx, fact: FactId) -> bool {
 
 /// A field of a basket; one never seen is empty.
 pub(super) fn read_basket<'a>(cx: &Cx<'a>, fact: FactId, field: BasketField) -> Val<'a> {
-    let contents = match state_at(cx, fact) {
-        Some(FactState::Basket(basket)) => basket.contents(),
-        _ => Vec::new(),
-    };
+    let contents = contents(cx, fact);
     match field {
         BasketField::ProductIds => {
-            Val::Items(contents.into_iter().map(|line| Value::Str(line.id)).collect())
+            Val::Items(contents.into_iter().map(|line| Value::Str(line.id.clone())).collect())
         }
         BasketField::Items => sum(contents.iter().map(|line| Some(line.quantity))),
         BasketField::Value => {
             sum(contents.iter().map(|line| line.quantity.checked_mul(line.price)))
         }
+    }
+}
+
+/// How many products are in a basket, without a list of them.
+pub(super) fn basket_size(cx: &Cx, fact: FactId) -> Num {
+    Num::count(contents(cx, fact).len())
+}
+
+fn contents<'a>(cx: &Cx<'a>, fact: FactId) -> Vec<basket::Line<'a>> {
+    match state_at(cx, fact) {
+        Some(FactState::Basket(basket)) => basket.contents(),
+        _ => Vec::new(),
     }
 }
 
