@@ -457,3 +457,22 @@ fn take_over(turn: &mut Turn, theirs: Vec<Instance>, from: &CompactString) -> Ve
     }
     taken
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_was_heard_the_oldest_goes_wherever_it_stands() {
+        let plain = |kind: u16, time: i64| {
+            let origin = Origin { source: 0, position: time.cast_unsigned() };
+            Heard::Plain { kind: Kind(kind), time, origin }
+        };
+        // The last page that was seen stands where the first one did.
+        let mut heard = vec![plain(0, 100)];
+        heard.extend((1..=EXIT_EVENTS_MAX as u16).map(|kind| plain(kind, i64::from(kind))));
+        bound(&mut heard);
+        let times: Vec<i64> = heard.iter().map(Heard::time).collect();
+        assert_eq!((times.len(), times[0], times[1]), (EXIT_EVENTS_MAX, 100, 2));
+    }
+}
