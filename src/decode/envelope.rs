@@ -150,10 +150,10 @@ impl<'a> Envelope<'a> {
 }
 
 pub(super) fn leaf(sort: &str, id: &str) -> CompactString {
-    let mut leaf = CompactString::with_capacity(sort.len() + id.len());
+    let mut leaf = String::with_capacity(sort.len() + id.len());
     leaf.push_str(sort);
     leaf.push_str(id);
-    leaf
+    leaf.into()
 }
 
 /// Words that a shop's code sends when it does not know who it is.
@@ -171,6 +171,13 @@ pub(super) fn identifier<'a>(id: Scalar<'a>) -> Option<Cow<'a, str>> {
 
 /// Whether a text stands for nobody.
 pub(super) fn is_placeholder(id: &str) -> bool {
+    const LONGEST: usize = "undefined".len();
+    // Most are longer than any of the words, without any spaces around.
+    let is_graphic = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
+    let bytes = id.as_bytes();
+    if bytes.len() > LONGEST && is_graphic(bytes.first()) && is_graphic(bytes.last()) {
+        return false;
+    }
     let word = id.trim();
     word.is_empty() || PLACEHOLDERS.iter().any(|p| word.eq_ignore_ascii_case(p))
 }

@@ -207,36 +207,49 @@ impl Graph {
         }
     }
 
-    fn owner_of(&self, leaf: u32) -> Owner {
+    /// The same of the leaf in a place.
+    pub(super) fn owner_of(&self, leaf: u32) -> Owner {
         Owner { leaf: self.name(leaf), person: self.name(self.leaves[leaf as usize].person) }
+    }
+
+    /// The place of the leaf under which an identifier's events come in now, if it is known.
+    pub(super) fn place_of(&self, identifier: &str, hash: u64) -> Option<u32> {
+        self.find_hashed(identifier, hash).map(|first| self.current(first))
+    }
+
+    /// The person to whom the leaf in a place belongs, and all leaves of that person.
+    pub(super) fn person_at(&self, at: u32) -> &CompactString {
+        &self.leaves[self.leaves[at as usize].person as usize].name
+    }
+
+    pub(super) fn members_at(&self, at: u32) -> Vec<CompactString> {
+        self.component(at).into_iter().map(|leaf| self.name(leaf)).collect()
     }
 
     /// All leaves of the person to whom a leaf belongs.
     pub fn members_of(&self, leaf: &str) -> Vec<CompactString> {
-        match self.find(leaf) {
-            Some(at) => self.component(at).into_iter().map(|leaf| self.name(leaf)).collect(),
-            None => vec![leaf.into()],
-        }
+        self.find(leaf).map_or_else(|| vec![leaf.into()], |at| self.members_at(at))
     }
 
-    /// Whether a claim says nothing new.
-    pub fn is_known(&self, claim: &Claim) -> bool {
+    /// Whether a claim says nothing new. The places are those of its identifiers.
+    pub(super) fn is_known(&self, claim: &Claim, places: &[Option<u32>]) -> bool {
         match claim {
-            Claim::Together(all) => self.is_one(all.iter().map(|id| (&**id, leaf_hash(id)))),
+            Claim::Together(all) => {
+                let names = all.iter().map(|id| &**id);
+                self.is_one(names.zip(places.iter().copied()))
+            }
             Claim::Alias(..) | Claim::Apart(..) | Claim::Erased(..) => false,
         }
     }
 
-    /// Whether all of these are known to go with the first, or not to. Each comes with its hash.
-    fn is_one<'a>(&self, mut identifiers: impl Iterator<Item = (&'a str, u64)>) -> bool {
-        let current = |(id, hash)| self.find_hashed(id, hash).map(|first| self.current(first));
-        let Some(anchor) = identifiers.next() else { return true };
-        let a = current(anchor);
-        identifiers.all(|other| match (a, current(other)) {
+    /// Whether all of these are known to go with the first, or not to. Each comes with its place.
+    fn is_one<'a>(&self, mut identifiers: impl Iterator<Item = (&'a str, Option<u32>)>) -> bool {
+        let Some((anchor, a)) = identifiers.next() else { return true };
+        identifiers.all(|(other, b)| match (a, b) {
             (Some(a), Some(b)) => {
                 a == b || self.leaves[a as usize].links.contains(&b) || self.is_severed(a, b)
             }
-            _ => anchor.0 == other.0,
+            _ => anchor == other,
         })
     }
 
@@ -247,7 +260,8 @@ impl Graph {
         current.map(|at| (self.name(self.leaves[at as usize].first), self.owner_of(at))).collect()
     }
 
-    fn is_current(&self, at: u32) -> bool {
+    /// Whether the leaf in a place is the one under which its identifier's events come in now.
+    pub(super) fn is_current(&self, at: u32) -> bool {
         self.current(self.leaves[at as usize].first) == at
     }
 

@@ -4,7 +4,7 @@ use super::graph::{Change, Ended, Ending, Graph, Owner, Refusal};
 use super::{Erased, Script, When, not_before, when};
 use crate::define::plan::IdentityPlan;
 use crate::epoch::Span;
-use crate::event::{Claim, Event, Origin, Says};
+use crate::event::{Claim, Event, Origin, Says, leaf_hash};
 use crate::identity::words::{Lying, Words};
 use crate::limits::FORGOTTEN_PER_EPOCH_MAX;
 use compact_str::CompactString;
@@ -150,6 +150,7 @@ impl Resolver {
         let mut loose = BTreeSet::new();
         let mut changes = Vec::new();
         let mut forgotten = 0;
+        let mut places = Vec::new();
         for (when, word) in words {
             self.forget(end.min(when.0), &mut forgotten, &mut stage, &mut earlier, &mut loose);
             let claim = match word {
@@ -170,24 +171,31 @@ impl Resolver {
                 }
                 continue;
             }
+            places.clear();
+            places.extend(claim.identifiers().map(|id| self.graph.place_of(id, leaf_hash(id))));
             // What is known already says nothing, however epochs are cut.
-            if self.graph.is_known(&claim) {
+            if self.graph.is_known(&claim, &places) {
                 continue;
             }
             let touched = self.graph.touched();
-            let owner = |id: &CompactString| (id.clone(), self.graph.owner(id));
-            let owners: Vec<(CompactString, Owner)> = claim.identifiers().map(owner).collect();
-            for (_, owner) in &owners {
-                stage.note(owner, || self.graph.members_of(&owner.leaf));
-            }
-            if let Err(refusal) = self.graph.take(&claim, &mut changes) {
-                outcome.refused.push((refusal, claim));
-            }
-            for (identifier, before) in owners {
-                self.graph.named(&identifier, when.0);
-                if self.graph.owner(&identifier).leaf != before.leaf {
-                    earlier.note(identifier, when, before, false);
+            for (identifier, place) in claim.identifiers().zip(&places) {
+                match place {
+                    Some(at) => {
+                        stage.note(self.graph.person_at(*at), || self.graph.members_at(*at));
+                    }
+                    None => stage.note(identifier, || vec![identifier.clone()]),
                 }
+            }
+            let made = self.graph.take(&claim, &mut changes);
+            for (identifier, place) in claim.identifiers().zip(&places) {
+                self.graph.named(identifier, when.0);
+                if let Some(at) = place.filter(|at| !self.graph.is_current(*at)) {
+                    // It has changed hands. Whose the leaf before is will be known when the epoch is over.
+                    earlier.note(identifier.clone(), when, self.graph.owner_of(at), false);
+                }
+            }
+            if let Err(refusal) = made {
+                outcome.refused.push((refusal, claim));
             }
             self.graph.arm(touched);
             stage.add(when, &mut changes);
@@ -240,7 +248,7 @@ impl Resolver {
         earlier: &mut Earlier,
     ) -> Ended {
         let owner = Owner { leaf: person.clone(), person: person.clone() };
-        stage.note(&owner, || self.graph.members_of(person));
+        stage.note(person, || self.graph.members_of(person));
         let mut identifiers = self.graph.identifiers_of(person);
         if identifiers.is_empty() && self.graph.owner(person) == owner {
             // Linked to none, and known by what has happened to it all the same. (An identifier that has changed hands is
@@ -318,10 +326,10 @@ struct Stage {
 
 impl Stage {
     /// Something is said of a person. One that has come about in this epoch has a number by then.
-    fn note(&mut self, owner: &Owner, leaves: impl FnOnce() -> Vec<CompactString>) {
-        let (number, is_new) = self.groups.number(&owner.person);
+    fn note(&mut self, person: &CompactString, leaves: impl FnOnce() -> Vec<CompactString>) {
+        let (number, is_new) = self.groups.number(person);
         if is_new {
-            self.members.push((number, owner.person.clone(), leaves()));
+            self.members.push((number, person.clone(), leaves()));
         }
     }
 

@@ -64,10 +64,15 @@ impl Graph {
             return false;
         }
         let digest = self.settled.digest(claim.hashes());
-        let known = self.settled.has(digest) || self.is_one(claim.identifiers());
+        let known = self.settled.has(digest) || self.is_one(self.places(claim));
         if known {
             self.settled.note(digest);
         }
         known
+    }
+
+    /// The identifiers of a claim, with the places where they are looked for one after the other.
+    fn places<'a>(&self, claim: Lying<'a>) -> impl Iterator<Item = (&'a str, Option<u32>)> {
+        claim.identifiers().map(|(id, hash)| (id, self.place_of(id, hash)))
     }
 }

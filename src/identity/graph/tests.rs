@@ -91,7 +91,9 @@ fn claims_are_settled_while_they_are_known() {
             [rng.below(3) as usize];
         let (user, device) = (id(anchor, rng.below(4)), id(other, rng.below(4)));
         let claim = Claim::Together(vec![user.clone(), device.clone()]);
-        let is_known = graph.is_known(&claim);
+        let place = |id: &CompactString| graph.place_of(id, leaf_hash(id));
+        let places: Vec<Option<u32>> = claim.identifiers().map(place).collect();
+        let is_known = graph.is_known(&claim, &places);
         let mut event = Event::plain(crate::event::Kind::OTHER, 0, crate::event::Origin::default());
         (event.leaf, event.hash, event.also) =
             (user.clone(), leaf_hash(&user), vec![device.clone()]);
