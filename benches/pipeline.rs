@@ -2,6 +2,7 @@
 //!
 //! Isolates decode, exchange, the keyed state, timers and the sorting of outputs from disks and from the generator, which
 //! runs before the clock starts. Prints what it measured and a hash of the outputs, which must not change with workers.
+//! With `WITH` it runs by turns without and with a file of definitions, and says which share of its speed the pack keeps.
 
 #![expect(
     clippy::disallowed_methods,
@@ -9,13 +10,21 @@
     reason = "it reads the clock and reports"
 )]
 
+#[path = "support/pack.rs"]
+mod pack;
+#[path = "support/size.rs"]
+mod size;
+
 use kairos::dataflow::ingest::CHUNKS_PER_CHECKPOINT;
 use kairos::dataflow::{Job, run};
-use kairos::define::compile::{Keep, compile};
+use kairos::define::ast::SourceFile;
+use kairos::define::files::read_pack;
+use kairos::define::plan::Plan;
 use kairos::epoch::Timeline;
 use kairos::sim::generate::{Config, Faults, Generator};
 use kairos::sink::memory::Digest;
 use kairos::source::memory::Memory;
+use size::size;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,24 +33,59 @@ use std::time::Instant;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
-    let full = std::env::args().any(|argument| argument == "--bench");
-    let number = |name: &str, small: u64, large: u64| {
-        let set = std::env::var(name).ok().and_then(|text| text.parse().ok());
-        set.unwrap_or(if full { large } else { small })
-    };
-    let events = number("EVENTS", 20_000, 3_000_000);
-    let customers = number("CUSTOMERS", 2_000, 1_000_000);
-    let hours = number("HOURS", 48, 48);
-    let rounds = number("ROUNDS", 1, 3);
-    let workers = match number("WORKERS", 0, 0) {
+    let events = size("EVENTS", 20_000, 3_000_000);
+    let customers = size("CUSTOMERS", 2_000, 1_000_000);
+    let hours = size("HOURS", 48, 48);
+    let all_workers = match size("WORKERS", 0, 0) {
         0 => vec![1, 2],
         workers => vec![workers as usize],
     };
+    let plans = plans();
+    let bytes = Arc::new(traffic(events, customers, hours));
+    println!(
+        "pipeline: {events} events, {customers} customers over {hours} h, {} bytes an event",
+        bytes.len() as u64 / events
+    );
+    for (name, plan) in &plans {
+        let (facts, segments) = (plan.facts.len(), plan.segments.len());
+        let journeys = plan.journeys.len();
+        println!("pipeline: {name}: {facts} facts, {segments} segments, {journeys} journeys");
+    }
+    for workers in all_workers {
+        let mut shares: Vec<f64> = Vec::new();
+        for round in 0..size("ROUNDS", 1, 3) {
+            let run = |(name, plan): &(String, Arc<Plan>)| {
+                let (seconds, found) = seconds(plan, &bytes, workers);
+                let speed = events as f64 / seconds;
+                println!(
+                    "round {round}, {workers} worker(s), {name}: {speed:.0} events/s ({seconds:.2} s), {found}"
+                );
+                seconds
+            };
+            let taken: Vec<f64> = plans.iter().map(run).collect();
+            shares.extend(taken.get(1).map(|with| taken[0] / with));
+        }
+        shares.sort_by(f64::total_cmp);
+        if let Some(median) = shares.get(shares.len() / 2) {
+            println!("{workers} worker(s): {:.1} % of its speed, the median", 100.0 * median);
+        }
+    }
+}
+
+/// The pack; and the pack with another file of definitions, if there is one.
+fn plans() -> Vec<(String, Arc<Plan>)> {
     let pack = std::env::var("PACK").unwrap_or("dataflows/retail".into());
-    let files = kairos::define::files::read_pack(Path::new(&pack)).expect("the pack is there");
-    let (parsed, mistakes) = kairos::define::parse::parse(&files);
-    assert!(mistakes.is_empty(), "{}", kairos::define::diagnostic::render(&files, &mistakes));
-    let plan = Arc::new(compile(&parsed, Keep::Used).expect("the pack compiles"));
+    let mut files = read_pack(Path::new(&pack)).expect("the pack is there");
+    let mut plans = vec![(pack, pack::plan(&files))];
+    if let Ok(path) = std::env::var("WITH") {
+        let text = std::fs::read_to_string(&path).expect("the file is there");
+        files.push(SourceFile { path: path.clone(), text: text.into() });
+        plans.push((format!("with {path}"), pack::plan(&files)));
+    }
+    plans
+}
+
+fn traffic(events: u64, customers: u64, hours: u64) -> Vec<u8> {
     let config = Config {
         customers,
         events,
@@ -53,41 +97,27 @@ fn main() {
     let mut generator = Generator::new(config);
     let mut bytes = Vec::new();
     while generator.next_into(&mut bytes).is_some() {}
-    let bytes = Arc::new(bytes);
-    println!(
-        "pipeline: {events} events, {customers} customers over {hours} h, {} bytes an event, {} facts, {} segments, {} journeys",
-        bytes.len() as u64 / events,
-        plan.facts.len(),
-        plan.segments.len(),
-        plan.journeys.len()
-    );
-    for round in 0..rounds {
-        for &workers in &workers {
-            let digest = Digest::default();
-            let job = Job {
-                plan: plan.clone(),
-                sources: vec![(
-                    "memory".into(),
-                    Box::new(Memory::new(0, bytes.clone(), 256 * 1024)),
-                )],
-                sink: Box::new(digest.clone()),
-                workers,
-                timeline: Timeline { slack: 5_000, step: number("STEP_MS", 10_000, 10_000) as i64 },
-                dedup_horizon: 3_600_000,
-                until: None,
-                store: None,
-                chunks_per_checkpoint: CHUNKS_PER_CHECKPOINT,
-                keep_persons: false,
-            };
-            let start = Instant::now();
-            let finished = run(job).join().expect("the run succeeds");
-            let seconds = start.elapsed().as_secs_f64();
-            let (hash, lines) = digest.value();
-            println!(
-                "round {round}, {workers} worker(s): {:.0} events/s ({seconds:.2} s), {lines} lines, hash {hash:016x}, {:?}",
-                events as f64 / seconds,
-                finished.counts
-            );
-        }
-    }
+    bytes
+}
+
+/// How long it takes, and what came out.
+fn seconds(plan: &Arc<Plan>, bytes: &Arc<Vec<u8>>, workers: usize) -> (f64, String) {
+    let digest = Digest::default();
+    let job = Job {
+        plan: plan.clone(),
+        sources: vec![("memory".into(), Box::new(Memory::new(0, bytes.clone(), 256 * 1024)))],
+        sink: Box::new(digest.clone()),
+        workers,
+        timeline: Timeline { slack: 5_000, step: size("STEP_MS", 10_000, 10_000) as i64 },
+        dedup_horizon: 3_600_000,
+        until: None,
+        store: None,
+        chunks_per_checkpoint: CHUNKS_PER_CHECKPOINT,
+        keep_persons: false,
+    };
+    let start = Instant::now();
+    let finished = run(job).join().expect("the run succeeds");
+    let seconds = start.elapsed().as_secs_f64();
+    let (hash, lines) = digest.value();
+    (seconds, format!("{lines} lines, hash {hash:016x}, {:?}", finished.counts))
 }
