@@ -160,6 +160,18 @@ pub(super) fn leaf(sort: &str, id: &str) -> CompactString {
 const PLACEHOLDERS: [&str; 8] =
     ["null", "undefined", "unknown", "none", "anonymous", "nil", "0", "-1"];
 
+/// Bytes of the longest of them.
+const LONGEST_PLACEHOLDER: usize = {
+    let (mut longest, mut at) = (0, 0);
+    while at < PLACEHOLDERS.len() {
+        if PLACEHOLDERS[at].len() > longest {
+            longest = PLACEHOLDERS[at].len();
+        }
+        at += 1;
+    }
+    longest
+};
+
 /// A text or a number that identifies somebody.
 pub(super) fn identifier<'a>(id: Scalar<'a>) -> Option<Cow<'a, str>> {
     let id = match id {
@@ -171,11 +183,10 @@ pub(super) fn identifier<'a>(id: Scalar<'a>) -> Option<Cow<'a, str>> {
 
 /// Whether a text stands for nobody.
 pub(super) fn is_placeholder(id: &str) -> bool {
-    const LONGEST: usize = "undefined".len();
     // Most are longer than any of the words, without any spaces around.
     let is_graphic = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_graphic);
     let bytes = id.as_bytes();
-    if bytes.len() > LONGEST && is_graphic(bytes.first()) && is_graphic(bytes.last()) {
+    if bytes.len() > LONGEST_PLACEHOLDER && is_graphic(bytes.first()) && is_graphic(bytes.last()) {
         return false;
     }
     let word = id.trim();

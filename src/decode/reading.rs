@@ -119,6 +119,7 @@ impl<'d, 'a> Reading<'d, 'a> {
             self.own.clear();
             // A cursor has passed over the text, so that it has no faults any more.
             if let Some(body) = self.envelope.body(call) {
+                self.own.reserve(node);
                 self.own.read(&mut Cursor::new(body), node);
             }
         }

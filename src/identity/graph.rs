@@ -209,7 +209,7 @@ impl Graph {
 
     /// The same of the leaf in a place.
     pub(super) fn owner_of(&self, leaf: u32) -> Owner {
-        Owner { leaf: self.name(leaf), person: self.name(self.leaves[leaf as usize].person) }
+        Owner { leaf: self.name(leaf), person: self.person_at(leaf).clone() }
     }
 
     /// The place of the leaf under which an identifier's events come in now, if it is known.
@@ -217,11 +217,12 @@ impl Graph {
         self.find_hashed(identifier, hash).map(|first| self.current(first))
     }
 
-    /// The person to whom the leaf in a place belongs, and all leaves of that person.
+    /// The person to whom the leaf in a place belongs.
     pub(super) fn person_at(&self, at: u32) -> &CompactString {
         &self.leaves[self.leaves[at as usize].person as usize].name
     }
 
+    /// All leaves of that person.
     pub(super) fn members_at(&self, at: u32) -> Vec<CompactString> {
         self.component(at).into_iter().map(|leaf| self.name(leaf)).collect()
     }
@@ -268,7 +269,7 @@ impl Graph {
     /// The person to whom a leaf belongs.
     pub fn person_of(&self, leaf: &str) -> CompactString {
         match self.find(leaf) {
-            Some(at) => self.name(self.leaves[at as usize].person),
+            Some(at) => self.person_at(at).clone(),
             None => leaf.into(),
         }
     }
