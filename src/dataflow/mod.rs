@@ -10,6 +10,7 @@
 pub mod checkpoint;
 pub mod ingest;
 pub mod live;
+mod outlets;
 mod publish;
 mod run;
 
@@ -20,19 +21,18 @@ use crate::define::plan::Plan;
 use crate::epoch::{Placed, Turns};
 use crate::event::{Call, Event};
 use crate::identity::Resolver;
-use crate::identity::operator::{Routed, resolve};
+use crate::identity::operator::{Claimed, Routed, resolve};
 use crate::person::feedback::Addressed;
 use crate::person::keyed::Keyed;
 use crate::person::operator::{Means, Stage, persons as person_stage};
 use crate::sink::{Batch, Formatter, Sink};
 use checkpoint::Coordinator;
 use ingest::{Ingest, Intake};
+use outlets::{Ingested, Outlets};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use timely::container::CapacityContainerBuilder;
-use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe::{Handle, Probe};
 use timely::dataflow::operators::{Concatenate, ConnectLoop, Feedback as _};
@@ -74,7 +74,7 @@ pub fn build(
     let probe = Handle::new();
     let first = parts.done.map_or(0, |done| done.saturating_add(1));
     let wakers = Wakers::default();
-    let (events, rejects) = ingest(scope, &parts, formatter(), probe.clone());
+    let Ingested { events, rejects, claims } = ingest(scope, &parts, formatter(), probe.clone());
     let means = Means {
         keyed: parts.keyed.clone(),
         epochs: parts.intake.clone(),
@@ -94,6 +94,7 @@ pub fn build(
     });
     let feeds_back = parts.plan.feeds_back();
     let plan = feeds_back.then_some(&parts.plan);
+    let identity = identity.zip(claims);
     let effects = persons(events, identity, means, plan, &wakers, parts.turns);
     let lines = scope.concatenate([effects, rejects]);
     publish::publish(lines, sink, control, coordinator, wakers.clone()).probe_with(&probe);
@@ -104,7 +105,7 @@ pub fn build(
 /// carries it.
 fn persons<'scope>(
     events: Stream<'scope, u64, Vec<Placed>>,
-    identity: Option<crate::identity::operator::Stage>,
+    identity: Option<(crate::identity::operator::Stage, Stream<'scope, u64, Vec<Claimed>>)>,
     means: Means,
     feeds_back: Option<&Arc<Plan>>,
     wakers: &Wakers,
@@ -114,8 +115,8 @@ fn persons<'scope>(
     let (epochs, first) = (means.epochs.clone(), means.first_epoch.saturating_sub(1));
     let here = Rc::new(RefCell::new(Stage::new(means, scope.index())));
     let (events, moving) = match identity {
-        Some(identity) => {
-            let Routed { events, moving } = resolve(events, identity, here.clone());
+        Some((identity, claims)) => {
+            let Routed { events, moving } = resolve(events, claims, identity, here.clone());
             (events, Some(moving))
         }
         None => (events, None),
@@ -146,9 +147,7 @@ fn records_to_all(events: &mut Vec<Placed>, workers: usize) {
     }
 }
 
-type Ingested<'scope> = (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>);
-
-/// The ingest of one worker as an operator without inputs and with two outputs: events, and lines of rejects.
+/// The ingest of one worker as an operator without inputs.
 fn ingest<'scope>(
     scope: Scope<'scope, u64>,
     parts: &Parts,
@@ -156,16 +155,14 @@ fn ingest<'scope>(
     written: Handle<u64>,
 ) -> Ingested<'scope> {
     let mut builder = OperatorBuilder::new("Ingest".to_owned(), scope);
-    let (events, event_stream) = builder.new_output::<Vec<Placed>>();
-    let (rejects, reject_stream) = builder.new_output::<Vec<Batch>>();
-    let mut events = OutputBuilder::<_, CapacityContainerBuilder<Vec<Placed>>>::from(events);
-    let mut rejects = OutputBuilder::<_, CapacityContainerBuilder<Vec<Batch>>>::from(rejects);
+    let rules = parts.identity.as_ref().map(|resolver| resolver.graph().rules());
+    let (mut outlets, streams) = Outlets::new(&mut builder, rules, formatter, scope.peers());
     let info = builder.operator_info();
     let again = scope.activator_for(info.address);
     again.activate();
     let (control, coordinator) = (parts.control.clone(), parts.coordinator.clone());
     let mut work = Ingest::new(parts.intake.clone(), parts.decoder.clone(), parts.done);
-    let (turns, workers) = (parts.turns.clone(), scope.peers());
+    let turns = parts.turns.clone();
     builder.build(move |capabilities| {
         let mut capabilities = Some(capabilities);
         move |_| {
@@ -174,7 +171,7 @@ fn ingest<'scope>(
                 return again.activate();
             }
             let first = written.with_frontier(|frontier| frontier.first().copied());
-            let mut handed = match work.step(first.unwrap_or(u64::MAX)) {
+            let handed = match work.step(first.unwrap_or(u64::MAX)) {
                 Ok(handed) => handed,
                 Err(error) => {
                     control.fail(error.into());
@@ -183,17 +180,7 @@ fn ingest<'scope>(
                 }
             };
             coordinator.handed_on(handed.chunks);
-            if !handed.events.is_empty() {
-                records_to_all(&mut handed.events, workers);
-                events.activate().session(&held[0]).give_container(&mut handed.events);
-            }
-            if !handed.rejects.is_empty() {
-                let mut batch = Batch::default();
-                for (epoch, reject) in &handed.rejects {
-                    formatter.reject(*epoch, reject, &mut batch);
-                }
-                rejects.activate().session(&held[1]).give(batch);
-            }
+            outlets.give(held, handed.events, &handed.rejects);
             if !handed.more {
                 capabilities = None;
                 return;
@@ -207,5 +194,5 @@ fn ingest<'scope>(
             }
         }
     });
-    (event_stream, reject_stream)
+    streams
 }

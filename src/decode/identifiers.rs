@@ -3,22 +3,23 @@
 use super::Refused;
 use super::envelope::{Envelope, identifier, leaf};
 use crate::define::plan::{IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan};
-use crate::event::{Call, Kind, Reason, Says, Value};
+use crate::event::{Call, Kind, Names, Reason, Says, Value};
 use crate::limits::ID_BYTES_MAX;
 use compact_str::CompactString;
+use smallvec::smallvec;
 use std::borrow::Cow;
 
 /// The leaf that an event belongs to, other identifiers that it has, and what it says of them.
 pub(super) struct Identifiers {
     pub(super) leaf: CompactString,
-    pub(super) also: Vec<CompactString>,
+    pub(super) also: Names,
     pub(super) says: Says,
 }
 
 impl Identifiers {
     /// A leaf that stands alone.
     pub(super) fn one(leaf: CompactString) -> Identifiers {
-        Identifiers { leaf, also: Vec::new(), says: Says::Together }
+        Identifiers { leaf, also: Names::new(), says: Says::Together }
     }
 }
 
@@ -45,7 +46,7 @@ pub(super) fn find(
         _ => None,
     };
     Ok(match other {
-        Some((id, says)) => Identifiers { leaf: anchor, also: vec![id], says },
+        Some((id, says)) => Identifiers { leaf: anchor, also: smallvec![id], says },
         None => Identifiers { leaf: anchor, also: found.collect(), says: Says::Together },
     })
 }
@@ -80,7 +81,7 @@ pub(super) fn erased(
             None => envelope.leaf()?,
         },
     };
-    Ok(Identifiers { leaf, also: Vec::new(), says: Says::Erased })
+    Ok(Identifiers { leaf, also: Names::new(), says: Says::Erased })
 }
 
 /// An identifier that is written with its kind, in its one spelling.

@@ -14,6 +14,7 @@ pub use number::{Num, grouped};
 pub use value::{Value, list};
 
 use compact_str::CompactString;
+use smallvec::SmallVec;
 
 /// The number that a plan gives to an event name. [`Kind::OTHER`] is every name that no definition mentions.
 #[derive(
@@ -75,6 +76,9 @@ pub struct Origin {
     pub position: u64,
 }
 
+/// Names beside an event's own: one as a rule, which takes no block of memory for the list.
+pub type Names = SmallVec<[CompactString; 1]>;
+
 /// One event, holding only what the plan reads of it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Event {
@@ -99,7 +103,7 @@ pub struct Event {
     /// A time zone that the event names and the tz database knows.
     pub zone: Option<CompactString>,
     /// Other identifiers that it has, strongest first; none unless persons can have several.
-    pub also: Vec<CompactString>,
+    pub also: Names,
     /// What it says of them.
     pub says: Says,
     /// The person to whom the leaf belongs, if that is not known by this leaf.
@@ -123,7 +127,7 @@ impl Event {
             values: Vec::new(),
             about_person: false,
             zone: None,
-            also: Vec::new(),
+            also: Names::new(),
             says: Says::Together,
             person: None,
             worker: None,

@@ -18,6 +18,7 @@ use crate::time::NEVER;
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -120,7 +121,8 @@ struct Leaf {
     first: u32,
     /// Gone over to another generation so often that it links nothing any more.
     shared: bool,
-    links: Vec<u32>,
+    /// A few as a rule, which lie here.
+    links: SmallVec<[u32; 4]>,
     /// The strongest leaf of its component, by which the person is known.
     person: u32,
     /// When something was last seen of it; and its entry among the deadlines of persons.
@@ -131,7 +133,7 @@ struct Leaf {
 impl Leaf {
     /// In a place of its own, linked to none.
     fn new(name: CompactString, rank: u8, at: u32) -> Leaf {
-        let (links, shared, seen, armed) = (Vec::new(), false, i64::MIN, NEVER);
+        let (links, shared, seen, armed) = (SmallVec::new(), false, i64::MIN, NEVER);
         Leaf { name, rank, first: at, shared, links, person: at, seen, armed }
     }
 }
@@ -147,6 +149,8 @@ pub struct Graph {
     severed: HashMap<u32, Vec<u32>, Fixed>,
     /// Leaves that something has happened to since the last [`Graph::take_touched`].
     touched: Vec<u32>,
+    /// Those among them that belong to somebody else than before, or under which events come in that came in under others.
+    reowned: Vec<u32>,
     /// Places of leaves that were taken out, and the names of those since the last [`Graph::take_removed`].
     free: Vec<u32>,
     removed: Vec<CompactString>,
@@ -166,6 +170,7 @@ impl Graph {
             generations: HashMap::default(),
             severed: HashMap::default(),
             touched: Vec::new(),
+            reowned: Vec::new(),
             free: Vec::new(),
             removed: Vec::new(),
             idle: BTreeSet::new(),
@@ -359,6 +364,7 @@ impl Graph {
         let leaf = self.find_or_add(&generation_name(identifier, generation));
         self.set_generation(first, generation, leaf);
         self.touched.extend([first, leaf]);
+        self.reowned.push(leaf);
         leaf
     }
 
@@ -385,7 +391,8 @@ impl Graph {
             for &leaf in &joining {
                 self.leaves[leaf as usize].person = into;
             }
-            self.touched.extend(joining);
+            self.touched.extend(&joining);
+            self.reowned.extend(joining);
             changes.push(Change::Join { into: self.name(into), from: self.name(from) });
         }
         for (from, to) in [(a, b), (b, a)] {
@@ -460,6 +467,7 @@ impl Graph {
         let person = self.leaves[leaf as usize].person;
         let mut left: Vec<u32> = whole.to_vec();
         self.touched.extend(whole);
+        self.reowned.extend(whole);
         let mut parted = Vec::new();
         while let Some(&leaf) = left.first() {
             let component = self.component(leaf);

@@ -1,10 +1,10 @@
 //! Which person an identifier belongs to.
 //!
 //! ```text
-//!  events ─ extract ─────────────► route ─────► persons        each event with its person
-//!              │ words               ▲
-//!              └──► judge ───────────┘                          who joins whom, who parts, at which instant
-//!                 (one worker, `resolve`, `graph`)
+//!  ingest ─ events ──────────────► route ─────► persons        each event with its person
+//!     │ words                        ▲
+//!     └───────► judge ───────────────┘                          who joins whom, who parts, at which instant
+//!             (one worker, `resolve`, `graph`)
 //! ```
 //!
 //! All links of an epoch are known before any of its events reaches a person, so that a merge or an un-merge takes effect

@@ -3,29 +3,25 @@
 //! Claims go to one worker, because each is judged by what the ones before it have made ([`judge`]). What it rules goes to where
 //! identifiers are looked up ([`route`]), and from there to the persons. An epoch's events are held until all its claims are judged.
 
+mod extract;
 mod judge;
 mod route;
 
 use super::erased::ErasedKey;
 use super::graph::Owner;
-use super::words::Words;
-use super::{Resolver, Script, When, when};
-use crate::define::plan::IdentityPlan;
+use super::{Resolver, Script, When};
 use crate::epoch::{Epochs, Placed, Turns};
-use crate::event::{Event, Says, leaf_hash, worker_of};
+use crate::event::{Event, leaf_hash, worker_of};
 use crate::identity::figures::Figures;
 use compact_str::CompactString;
+pub use extract::{Claimed, Extractor};
 use judge::{Judge, judge_of, judged};
 use route::{Router, routed};
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
-use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
-use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::generic::OutputBuilder;
-use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::scheduling::Activator;
 
 type HashMap<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
@@ -132,9 +128,10 @@ fn home(person: &str, peers: usize) -> usize {
     worker_of(leaf_hash(person), peers)
 }
 
-/// Events to their persons: to those of this worker, who are `here`, and out to those of others.
+/// Events to their persons: to those of this worker, who are `here`, and out to those of others. `claims` is what was taken out of them.
 pub fn resolve<'scope, R: Residents + 'static>(
     events: Stream<'scope, u64, Vec<Placed>>,
+    claims: Stream<'scope, u64, Vec<Claimed>>,
     stage: Stage,
     here: Rc<RefCell<R>>,
 ) -> Routed<'scope> {
@@ -142,59 +139,7 @@ pub fn resolve<'scope, R: Residents + 'static>(
     let (index, peers) = (scope.index(), scope.peers());
     let first = stage.first_epoch;
     let router = Router::new(&stage, index, peers);
-    let (events, claims) = extract(events, stage.resolver.graph().rules());
     let turns = stage.turns.clone();
     let rulings = judged(claims, Judge::new(stage, index == judge_of(peers), peers), first, turns);
     routed(events, rulings, router, first, here)
-}
-
-/// Events, and what those of each epoch say of identifiers.
-type Extracted<'scope> = (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<(u64, Words)>>);
-
-/// Takes the claims out of events. Where persons are forgotten, all that comes under weak identifiers is noticed.
-fn extract<'scope>(
-    events: Stream<'scope, u64, Vec<Placed>>,
-    rules: &IdentityPlan,
-) -> Extracted<'scope> {
-    let mut builder = OperatorBuilder::new("Claims".to_owned(), events.scope());
-    let mut input = builder.new_input(events, Pipeline);
-    let (events, event_stream) = builder.new_output::<Vec<Placed>>();
-    let (claims, claim_stream) = builder.new_output::<Vec<(u64, Words)>>();
-    let mut events = OutputBuilder::<_, CapacityContainerBuilder<Vec<Placed>>>::from(events);
-    let mut claims = OutputBuilder::<_, CapacityContainerBuilder<Vec<(u64, Words)>>>::from(claims);
-    let rules = rules.forget_after.is_some().then(|| rules.clone());
-    let is_weak =
-        move |leaf: &str| rules.as_ref().is_some_and(|rules| !rules.is_strong(rules.rank(leaf)));
-    builder.build(move |_| {
-        move |_| {
-            let (mut events, mut claims) = (events.activate(), claims.activate());
-            input.for_each(|capability, batch| {
-                // A batch is of few epochs, which alternate.
-                let mut found: Vec<(u64, Words)> = Vec::new();
-                let mut erases = false;
-                for (epoch, event) in batch.iter_mut() {
-                    let known = found.iter().rposition(|(known, _)| known == epoch);
-                    let at = known.unwrap_or_else(|| {
-                        found.push((*epoch, Words::default()));
-                        found.len() - 1
-                    });
-                    let words = &mut found[at].1;
-                    words.take(event);
-                    if event.says == Says::Erased {
-                        erases = true;
-                    } else if is_weak(&event.leaf) {
-                        words.seen.push((when(event, i64::MIN), event.hash));
-                    }
-                }
-                found.retain(|(_, words)| !words.is_empty());
-                claims.session(&capability).give_iterator(found.into_iter());
-                if erases {
-                    // A request for erasure is nothing that the person does.
-                    batch.retain(|(_, event)| event.says != Says::Erased);
-                }
-                events.session(&capability).give_container(batch);
-            });
-        }
-    });
-    (event_stream, claim_stream)
 }

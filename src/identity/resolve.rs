@@ -78,7 +78,8 @@ impl Resolver {
         events.iter_mut().for_each(|event| words.take(event));
         let claims = words.claims().map(|it| (not_before(it.at, begin), it.claim())).collect();
         events.retain(|event| event.says != Says::Erased);
-        let seen = events.iter().filter(|event| self.notices(&event.leaf));
+        let rules = self.graph.rules();
+        let seen = events.iter().filter(|event| rules.notices(&event.leaf));
         let seen = seen.map(|event| (when(event, begin), event.hash)).collect();
         let outcome = self.epoch(claims, seen, span.end);
         let changing: Vec<&Assigned> =
@@ -119,12 +120,6 @@ impl Resolver {
         named.sort_unstable();
         let concerns = |it: Lying<'_>| it.hashes().any(|hash| named.binary_search(&hash).is_ok());
         all().filter(|it| concerns(*it)).map(claim).collect()
-    }
-
-    /// Whether it matters when something was last seen of an identifier.
-    pub fn notices(&self, identifier: &str) -> bool {
-        let rules = self.graph.rules();
-        rules.forget_after.is_some() && !rules.is_strong(rules.rank(identifier))
     }
 
     /// A time before which nobody is to be forgotten.

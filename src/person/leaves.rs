@@ -155,25 +155,26 @@ impl Person {
         let heard = &mut self.exits_heard;
         if plan.exit_kinds_asked.has(event.kind) {
             let values = event.values.iter().filter(|(slot, _)| plan.exit_slots.contains(slot));
-            heard.push(Heard::Asked(Box::new(Asked {
+            let asked = Asked {
                 kind: event.kind,
                 call: event.call,
                 time: event.time,
                 origin: event.origin,
                 message_id: event.message_id.clone(),
                 values: values.cloned().collect(),
-            })));
+            };
+            hear(heard, Heard::Asked(Box::new(asked)));
         } else {
             let made = Heard::Plain { kind: event.kind, time: event.time, origin: event.origin };
             let same =
                 |known: &Heard| matches!(known, Heard::Plain { kind, .. } if *kind == event.kind);
             match heard.iter().position(same) {
-                Some(at) if heard[at].time() <= event.time => heard[at] = made,
-                Some(_) => {}
-                None => heard.push(made),
+                Some(at) if heard[at].time() > event.time => return,
+                Some(at) => _ = heard.remove(at),
+                None => {}
             }
+            hear(heard, made);
         }
-        bound(heard);
     }
 
     /// Another person turns out to be this one. Both have come to the instant `now`. What is told of the other person
@@ -215,9 +216,7 @@ impl Person {
         for heard in &heard.0 {
             journey::exit_by_event_before(&mut turn, &heard.event(), &theirs);
         }
-        turn.person.exits_heard.extend(heard.1);
-        turn.person.exits_heard.sort_by_key(Heard::time);
-        bound(&mut turn.person.exits_heard);
+        hear_all(&mut turn.person.exits_heard, heard.1);
         segment::follow_all(turn.person, plan);
         turn.changed = true;
         turn.settle_at(frame.next_watermark.min(now));
@@ -311,7 +310,7 @@ impl Person {
         for next in all {
             let mut alone = next.alone().into_owned();
             person.entries = person.entries.max(alone.entries);
-            person.exits_heard.append(&mut alone.exits_heard);
+            hear_all(&mut person.exits_heard, std::mem::take(&mut alone.exits_heard));
             person.merge(plan, Person { sends: next.sent.clone(), ..alone });
         }
         person.id = id;
@@ -383,12 +382,23 @@ fn are_grants(events: &[Event]) -> bool {
     events.iter().all(|event| event.call == Call::Granted)
 }
 
-/// Beyond the limit the oldest go.
+/// Adds one to those that were heard, which are in the order of time. It comes after those of the same time.
+fn hear(heard: &mut Vec<Heard>, made: Heard) {
+    let before = heard.iter().rposition(|known| known.time() <= made.time());
+    heard.insert(before.map_or(0, |at| at + 1), made);
+    bound(heard);
+}
+
+/// The same of many.
+fn hear_all(heard: &mut Vec<Heard>, others: Vec<Heard>) {
+    heard.extend(others);
+    heard.sort_by_key(Heard::time);
+    bound(heard);
+}
+
+/// Beyond the limit the oldest go, which stand first.
 fn bound(heard: &mut Vec<Heard>) {
-    while heard.len() > EXIT_EVENTS_MAX {
-        let oldest = (0..heard.len()).min_by_key(|at| heard[*at].time());
-        oldest.map(|at| heard.remove(at));
-    }
+    heard.drain(..heard.len().saturating_sub(EXIT_EVENTS_MAX));
 }
 
 /// What is left of a list when others are taken out, one for one.
@@ -463,16 +473,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_what_was_heard_the_oldest_goes_wherever_it_stands() {
+    fn of_what_was_heard_the_oldest_goes_however_late_it_came() {
         let plain = |kind: u16, time: i64| {
             let origin = Origin { source: 0, position: time.cast_unsigned() };
             Heard::Plain { kind: Kind(kind), time, origin }
         };
-        // The last page that was seen stands where the first one did.
-        let mut heard = vec![plain(0, 100)];
-        heard.extend((1..=EXIT_EVENTS_MAX as u16).map(|kind| plain(kind, i64::from(kind))));
-        bound(&mut heard);
-        let times: Vec<i64> = heard.iter().map(Heard::time).collect();
-        assert_eq!((times.len(), times[0], times[1]), (EXIT_EVENTS_MAX, 100, 2));
+        let times = |heard: &[Heard]| heard.iter().map(Heard::time).collect::<Vec<i64>>();
+        let mut heard = Vec::new();
+        hear(&mut heard, plain(0, 100));
+        (1..=EXIT_EVENTS_MAX as u16).for_each(|kind| hear(&mut heard, plain(kind, kind.into())));
+        assert_eq!(times(&heard), [2, 3, 4, 5, 6, 7, 8, 100]);
+        hear_all(&mut heard, vec![plain(200, 3), plain(201, 50)]);
+        assert_eq!(times(&heard), [3, 4, 5, 6, 7, 8, 50, 100]);
     }
 }

@@ -16,6 +16,7 @@ use crate::identity::Ending;
 use crate::limits::{EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX};
 use crate::time::NEVER;
 use compact_str::CompactString;
+use smallvec::smallvec;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
@@ -317,7 +318,7 @@ impl Turn<'_> {
             let leaf = compact_str::format_compact!("{}{name}", group.prefix);
             // Who did it, and as which of all that happened: that is the order of what comes of one input.
             let place = compact_str::format_compact!("{:08}", self.effects.len());
-            let also = vec![self.person.id.clone(), place];
+            let also = smallvec![self.person.id.clone(), place];
             self.effects.push(Effect::Forward(Event {
                 kind,
                 also,

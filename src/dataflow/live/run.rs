@@ -10,11 +10,14 @@ use super::resume::{Resume, feeds_back, find_place, open_lanes};
 use super::{Definer, Lane, Shared, Version, claim, version_at};
 use crate::broker::{Broker, BrokerError, Partition};
 use crate::dataflow::checkpoint::Coordinator;
+use crate::dataflow::outlets::{Ingested, Outlets};
 use crate::dataflow::run::{drop_dataflows, guarded, links, take_stored};
-use crate::dataflow::{Control, RunError, Wakers, persons, records_to_all};
+use crate::dataflow::{Control, RunError, Wakers, persons};
+use crate::define::plan::IdentityPlan;
 use crate::epoch::log::{Begins, Terms};
 use crate::epoch::sequencer::Sequencer;
-use crate::epoch::{Epochs, Placed, Timeline, Turns};
+use crate::epoch::{Epochs, Timeline, Turns};
+use crate::event::Reject;
 use crate::identity::Resolver;
 use crate::identity::operator::{Caller, Stage as IdentityStage};
 use crate::metrics::Metrics;
@@ -25,7 +28,7 @@ use crate::person::views::{Keeper, Views};
 use crate::person::watch::Watcher;
 use crate::report::Board;
 use crate::sink::topics::Outlet;
-use crate::sink::{Batch, Formatter, Sources};
+use crate::sink::{Formatter, Sources};
 use crate::store::{Checkpoint, Live, Place, RunKey, Store};
 use crate::time::clock::Clock;
 use compact_str::CompactString;
@@ -36,12 +39,10 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use timely::container::CapacityContainerBuilder;
+use timely::dataflow::Scope;
 use timely::dataflow::operators::Concatenate;
-use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::probe::{Handle, Probe};
-use timely::dataflow::{Scope, Stream};
 use timely::scheduling::Activator;
 
 /// How long a worker that found nothing to read waits before it looks again: short beside what a transaction takes.
@@ -429,7 +430,8 @@ impl Setup {
     ) -> (Handle<u64>, Wakers) {
         let probe = Handle::new();
         let wakers = Wakers::default();
-        let (events, rejects) = self.ingest(scope);
+        let rules = resolver.as_ref().map(|resolver| resolver.graph().rules());
+        let Ingested { events, rejects, claims } = self.ingest(scope, rules);
         let epochs = self.shared.schedule.clone() as Arc<dyn Epochs>;
         let means = Means {
             keyed: keyed.clone(),
@@ -451,6 +453,7 @@ impl Setup {
         });
         let feeds_back = self.shared.feeds_back.load(Ordering::Acquire);
         let plan = feeds_back.then_some(&self.version.plan);
+        let identity = identity.zip(claims);
         let lines = persons(events, identity, means, plan, &wakers, Turns::default());
         let lines = scope.concatenate([lines, rejects]);
         let (read, version) = (self.read.clone(), self.version.clone());
@@ -463,22 +466,20 @@ impl Setup {
         Formatter::new(plan, self.sources.clone(), labels)
     }
 
-    /// The ingest of one worker as an operator without inputs and with two outputs: events, and lines of rejects.
+    /// The ingest of one worker as an operator without inputs.
     fn ingest<'scope>(
         &self,
         scope: Scope<'scope, u64>,
-    ) -> (Stream<'scope, u64, Vec<Placed>>, Stream<'scope, u64, Vec<Batch>>) {
+        rules: Option<&IdentityPlan>,
+    ) -> Ingested<'scope> {
         let mut builder = OperatorBuilder::new("Ingest".to_owned(), scope);
-        let (events, event_stream) = builder.new_output::<Vec<_>>();
-        let (rejects, reject_stream) = builder.new_output::<Vec<Batch>>();
-        let mut events = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(events);
-        let mut rejects = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(rejects);
+        let (mut outlets, streams) =
+            Outlets::new(&mut builder, rules, self.formatter(), scope.peers());
         let info = builder.operator_info();
         let again = scope.activator_for(info.address);
         again.activate();
-        let (index, workers) = (scope.index(), scope.peers());
+        let index = scope.index();
         let (shared, control) = (self.shared.clone(), self.control.clone());
-        let formatter = self.formatter();
         let (opener, version) = (self.opener.clone(), self.version.clone());
         let mut work = Ingest::new(shared.clone(), self.timeline, index, opener, version);
         work.watch.clone_from(&self.watch);
@@ -508,19 +509,10 @@ impl Setup {
                     let epoch = announced.entry.number;
                     held.iter_mut().for_each(|held| held.downgrade(&epoch));
                     let share = work.share(&announced);
-                    if !share.events.is_empty() {
-                        let placed = share.events.into_iter().map(|event| (epoch, event));
-                        let mut placed = placed.collect();
-                        records_to_all(&mut placed, workers);
-                        events.activate().session(&held[0]).give_container(&mut placed);
-                    }
-                    if !share.rejects.is_empty() {
-                        let mut batch = Batch::default();
-                        for reject in &share.rejects {
-                            formatter.reject(epoch, reject, &mut batch);
-                        }
-                        rejects.activate().session(&held[1]).give(batch);
-                    }
+                    let placed = share.events.into_iter().map(|event| (epoch, event)).collect();
+                    let rejects: Vec<(u64, Reject)> =
+                        share.rejects.into_iter().map(|reject| (epoch, reject)).collect();
+                    outlets.give(held, placed, &rejects);
                     held.iter_mut().for_each(|held| held.downgrade(&(epoch + 1)));
                     last |= announced.last;
                 }
@@ -534,6 +526,6 @@ impl Setup {
                 }
             }
         });
-        (event_stream, reject_stream)
+        streams
     }
 }

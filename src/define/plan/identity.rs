@@ -68,4 +68,9 @@ impl IdentityPlan {
     pub fn is_strong(&self, rank: u8) -> bool {
         rank < self.strong
     }
+
+    /// Whether it matters when something was last seen of an identifier.
+    pub fn notices(&self, identifier: &str) -> bool {
+        self.forget_after.is_some() && !self.is_strong(self.rank(identifier))
+    }
 }

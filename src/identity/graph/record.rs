@@ -19,15 +19,18 @@ pub struct LeafRecord {
 }
 
 impl Graph {
-    /// The places of leaves that something has happened to, and the identifiers among them whose events come in under these
-    /// leaves now; forgets which these were.
+    /// The places of leaves that something has happened to, and the identifiers whose events belong to somebody else than
+    /// before; forgets which these were.
     pub fn take_touched(&mut self) -> (Vec<u32>, Vec<(CompactString, Owner)>) {
         let mut touched = std::mem::take(&mut self.touched);
         touched.sort_unstable();
         touched.dedup();
         touched.retain(|at| !self.is_free(*at));
-        let current = touched.iter().filter(|&&at| self.is_current(at));
-        let owner = |&at: &u32| (self.name(self.leaves[at as usize].first), self.owner_of(at));
+        let mut reowned = std::mem::take(&mut self.reowned);
+        reowned.sort_unstable();
+        reowned.dedup();
+        let current = reowned.into_iter().filter(|&at| !self.is_free(at) && self.is_current(at));
+        let owner = |at: u32| (self.name(self.leaves[at as usize].first), self.owner_of(at));
         let owners = current.map(owner).collect();
         if !self.noticed.is_empty() {
             touched.append(&mut self.noticed);

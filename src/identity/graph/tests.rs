@@ -3,6 +3,7 @@ use crate::define::ast::SourceFile;
 use crate::define::compile::{Keep, compile};
 use crate::define::parse::parse;
 use crate::identity::words::Words;
+use smallvec::smallvec;
 
 fn graph() -> Graph {
     graph_with("max_owners: 2, max_identifiers: 4")
@@ -96,7 +97,7 @@ fn claims_are_settled_while_they_are_known() {
         let is_known = graph.is_known(&claim, &places);
         let mut event = Event::plain(crate::event::Kind::OTHER, 0, crate::event::Origin::default());
         (event.leaf, event.hash, event.also) =
-            (user.clone(), leaf_hash(&user), vec![device.clone()]);
+            (user.clone(), leaf_hash(&user), smallvec![device.clone()]);
         let mut words = Words::default();
         words.take(&mut event);
         let lying = words.claims().next().unwrap();

@@ -8,6 +8,7 @@ use crate::define::plan::ThrottlePlan;
 use crate::event::{Call, Event, Kind, Origin, leaf_hash};
 use compact_str::{CompactString, format_compact};
 use serde::{Deserialize, Serialize};
+use smallvec::smallvec;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
@@ -79,7 +80,7 @@ pub(super) fn ask(name: &str, person: &str, priority: u32, due: i64, number: u32
         leaf,
         call: Call::Asks,
         taken: i64::MIN,
-        also: vec![person.into(), text(priority), text(number)],
+        also: smallvec![person.into(), text(priority), text(number)],
         ..Event::plain(Kind::OTHER, due, Origin::default())
     }
 }
@@ -89,7 +90,7 @@ fn grant(person: CompactString, number: u32) -> Event {
         hash: leaf_hash(&person),
         leaf: person,
         call: Call::Granted,
-        also: vec![format_compact!("{number}")],
+        also: smallvec![format_compact!("{number}")],
         ..Event::plain(Kind::OTHER, i64::MIN, Origin::default())
     }
 }
