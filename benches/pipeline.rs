@@ -66,8 +66,11 @@ fn main() {
             shares.extend(taken.get(1).map(|with| taken[0] / with));
         }
         shares.sort_by(f64::total_cmp);
-        if let Some(median) = shares.get(shares.len() / 2) {
-            println!("{workers} worker(s): {:.1} % of its speed, the median", 100.0 * median);
+        if let (Some(low), Some(high)) =
+            (shares.get(shares.len().saturating_sub(1) / 2), shares.get(shares.len() / 2))
+        {
+            let median = 50.0 * (low + high);
+            println!("{workers} worker(s): {median:.1} % of its speed, the median");
         }
     }
 }
