@@ -490,7 +490,12 @@ pub(super) fn links(control: &Control, plan: &Plan, store: Option<&dyn Store>) -
         control.fail(error.into());
     }
     graph.restored();
-    Some(Resolver::with(graph, erased))
+    let mut resolver = Resolver::with(graph, erased);
+    let read = store.map_or(Ok(()), |it| it.each(&mut |_, hash, _| resolver.has_acted(hash)));
+    if let Err(error) = read {
+        control.fail(error.into());
+    }
+    Some(resolver)
 }
 
 /// Makes known to a worker which of the stored persons are its own, which of those who were erased, and what else is kept as of

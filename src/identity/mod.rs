@@ -11,6 +11,7 @@
 //! at the very event that says it: results do not depend on where epochs are cut. Those whom one epoch joins or parts are
 //! worked on together, on one worker ([`Script`]).
 
+mod acted;
 pub mod erased;
 pub mod figures;
 pub mod graph;

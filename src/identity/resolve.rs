@@ -1,5 +1,6 @@
 //! The claims of one epoch, and what follows from them. Pure: the operators around it only carry things.
 
+use super::acted::Acted;
 use super::graph::{Change, Ended, Ending, Graph, Owner, Refusal};
 use super::{Erased, Script, When, not_before, when};
 use crate::define::plan::IdentityPlan;
@@ -25,6 +26,9 @@ pub struct Assigned {
 pub struct Outcome {
     pub assigned: Vec<Assigned>,
     pub scripts: Vec<Script>,
+    /// The same where identifiers are only given to persons under which nothing has happened yet: nobody has to do anything. Most links are of
+    /// this kind.
+    pub names: Vec<Script>,
     /// The places in the graph of leaves of which a store has to keep what they are now, and the leaves of which it keeps
     /// nothing any more.
     pub touched: Vec<u32>,
@@ -39,17 +43,25 @@ pub struct Outcome {
 pub struct Resolver {
     graph: Graph,
     erased: Erased,
+    acted: Acted,
 }
 
 impl Resolver {
     /// No links yet.
     pub fn new(rules: IdentityPlan) -> Resolver {
-        Resolver { graph: Graph::new(rules), erased: Erased::default() }
+        Resolver { graph: Graph::new(rules), erased: Erased::default(), acted: Acted::default() }
     }
 
-    /// The links of a store, and those who were erased.
+    /// The links of a store, and those who were erased. Of whom else the store has something, [`Resolver::has_acted`] has to be told.
     pub fn with(graph: Graph, erased: Erased) -> Resolver {
-        Resolver { graph, erased }
+        let mut acted = Acted::default();
+        graph.owners().for_each(|(identifier, _)| acted.note(leaf_hash(&identifier)));
+        Resolver { graph, erased, acted }
+    }
+
+    /// Something has happened under the identifier of this hash.
+    pub fn has_acted(&mut self, hash: u64) {
+        self.acted.note(hash);
     }
 
     /// None of the links, under the same rules.
@@ -75,12 +87,11 @@ impl Resolver {
             event.says == Says::Erased || !self.erased.covers(&event.leaf, event.time)
         });
         let mut words = Words::default();
-        events.iter_mut().for_each(|event| words.take(event));
-        let claims = words.claims().map(|it| (not_before(it.at, begin), it.claim())).collect();
+        events.iter_mut().for_each(|event| words.take(event, self.graph.rules()));
         events.retain(|event| event.says != Says::Erased);
-        let rules = self.graph.rules();
-        let seen = events.iter().filter(|event| rules.notices(&event.leaf));
-        let seen = seen.map(|event| (when(event, begin), event.hash)).collect();
+        words.acted().for_each(|hash| self.acted.note(hash));
+        let claims = words.claims().map(|it| (not_before(it.at, begin), it.claim())).collect();
+        let seen = words.seen.iter().map(|(at, hash)| (not_before(*at, begin), *hash)).collect();
         let outcome = self.epoch(claims, seen, span.end);
         let changing: Vec<&Assigned> =
             outcome.assigned.iter().filter(|it| !it.earlier.is_empty()).collect();
@@ -103,8 +114,10 @@ impl Resolver {
     }
 
     /// The claims of an epoch that say something new. One that is known already may say something all the same if another of the epoch
-    /// is about one of its identifiers, or if somebody ends in it. `span` is the epoch's.
+    /// is about one of its identifiers, or if somebody ends in it. Notes under which identifiers something has happened. `span` is the
+    /// epoch's.
     pub fn news(&mut self, words: &[Words], span: Span) -> Vec<(When, Claim)> {
+        words.iter().flat_map(Words::acted).for_each(|hash| self.acted.note(hash));
         let all = || words.iter().flat_map(Words::claims);
         let claim = |it: Lying<'_>| (not_before(it.at, span.begin), it.claim());
         // Whatever it says, it may say it of somebody new.
@@ -175,13 +188,23 @@ impl Resolver {
             let touched = self.graph.touched();
             for (identifier, place) in claim.identifiers().zip(&places) {
                 match place {
-                    Some(at) => {
-                        stage.note(self.graph.person_at(*at), || self.graph.members_at(*at));
-                    }
-                    None => stage.note(identifier, || vec![identifier.clone()]),
+                    Some(at) => stage.note(self.graph.person_at(*at), || {
+                        let acted = self.graph.has_any(*at, |id| self.acted.may_be(id));
+                        (self.graph.members_at(*at), acted)
+                    }),
+                    None => stage.note(identifier, || {
+                        (vec![identifier.clone()], self.acted.may_be(identifier))
+                    }),
                 }
             }
             let made = self.graph.take(&claim, &mut changes);
+            for change in &changes {
+                // What was sent stays with whom it was sent to, who may be left with nothing else.
+                if let Change::Part { from, leaves, .. } = change {
+                    let apart = leaves.iter().chain([from]);
+                    apart.for_each(|leaf| self.acted.note(self.graph.identifier_hash(leaf)));
+                }
+            }
             for (identifier, place) in claim.identifiers().zip(&places) {
                 self.graph.named(identifier, when.0);
                 if let Some(at) = place.filter(|at| !self.graph.is_current(*at)) {
@@ -196,7 +219,7 @@ impl Resolver {
             stage.add(when, &mut changes);
         }
         self.forget(end, &mut forgotten, &mut stage, &mut earlier, &mut loose);
-        outcome.scripts = stage.scripts();
+        (outcome.scripts, outcome.names) = stage.scripts();
         outcome.removed = self.graph.take_removed();
         let mut owners;
         (outcome.touched, owners) = self.graph.take_touched();
@@ -243,7 +266,7 @@ impl Resolver {
         earlier: &mut Earlier,
     ) -> Ended {
         let owner = Owner { leaf: person.clone(), person: person.clone() };
-        stage.note(person, || self.graph.members_of(person));
+        stage.note(person, || (self.graph.members_of(person), true));
         let mut identifiers = self.graph.identifiers_of(person);
         if identifiers.is_empty() && self.graph.owner(person) == owner {
             // Linked to none, and known by what has happened to it all the same. (An identifier that has changed hands is
@@ -314,14 +337,19 @@ impl Earlier {
 #[derive(Default)]
 struct Stage {
     groups: Groups,
-    /// The persons of whom something was said, by number, and the leaves that they had.
-    members: Vec<(usize, CompactString, Vec<CompactString>)>,
+    /// The persons of whom something was said, by number, the leaves that they had, and whether something may have happened under
+    /// any of these.
+    members: Vec<(usize, CompactString, (Vec<CompactString>, bool))>,
     changes: Vec<(When, Change)>,
 }
 
 impl Stage {
     /// Something is said of a person. One that has come about in this epoch has a number by then.
-    fn note(&mut self, person: &CompactString, leaves: impl FnOnce() -> Vec<CompactString>) {
+    fn note(
+        &mut self,
+        person: &CompactString,
+        leaves: impl FnOnce() -> (Vec<CompactString>, bool),
+    ) {
         let (number, is_new) = self.groups.number(person);
         if is_new {
             self.members.push((number, person.clone(), leaves()));
@@ -345,25 +373,35 @@ impl Stage {
         self.changes.push((when, change));
     }
 
-    /// One script for all persons that have to do with one another.
-    fn scripts(mut self) -> Vec<Script> {
-        let mut scripts = Vec::new();
+    /// One script for all persons that have to do with one another; those of which nobody has to do anything apart.
+    fn scripts(mut self) -> (Vec<Script>, Vec<Script>) {
+        let mut scripts: Vec<(Script, bool)> = Vec::new();
         let mut of: Vec<Option<usize>> = vec![None; self.groups.roots.len()];
+        // Of those who have come about in the epoch nothing is known.
+        let mut is_nobody = vec![false; self.groups.roots.len()];
+        self.members.iter().for_each(|(number, _, (_, acted))| is_nobody[*number] = !acted);
         for (when, change) in self.changes {
             let (number, _) = self.groups.number(change.survivor());
             let script = *of[self.groups.root(number)].get_or_insert_with(|| {
-                scripts.push(Script { members: Vec::new(), changes: Vec::new() });
+                scripts.push((Script { members: Vec::new(), changes: Vec::new() }, true));
                 scripts.len() - 1
             });
-            scripts[script].changes.push((when, change));
+            let (script, names) = &mut scripts[script];
+            *names &= match &change {
+                Change::Join { from, .. } => is_nobody[self.groups.number(from).0],
+                Change::Part { .. } | Change::End { .. } => false,
+            };
+            script.changes.push((when, change));
         }
-        for (number, person, leaves) in self.members {
+        for (number, person, (leaves, _)) in self.members {
             if let Some(script) = of[self.groups.root(number)] {
                 let members = leaves.into_iter().map(|leaf| (leaf, person.clone()));
-                scripts[script].members.extend(members);
+                scripts[script].0.members.extend(members);
             }
         }
-        scripts
+        let (names, scripts): (Vec<_>, Vec<_>) = scripts.into_iter().partition(|(_, names)| *names);
+        let bare = |scripts: Vec<(Script, bool)>| scripts.into_iter().map(|(it, _)| it).collect();
+        (bare(scripts), bare(names))
     }
 }
 
@@ -441,6 +479,64 @@ mod tests {
         assert_eq!(earlier(&outcome, "anonymous:a"), [(2, "anonymous:a", "anonymous:a")]);
         let owner = resolver.graph().owner("anonymous:a");
         assert_eq!((&owner.leaf[..], &owner.person[..]), ("anonymous:a#1", "user:two"));
+    }
+
+    /// How many scripts an epoch needs in which events with these identifiers come, each at an instant.
+    fn scripts(resolver: &mut Resolver, begin: i64, events: &[&[&str]]) -> usize {
+        let event = |(n, identifiers): (usize, &&[&str])| {
+            let time = begin + n as i64;
+            let origin = Origin { source: 0, position: time as u64 };
+            let also = identifiers[1..].iter().map(|id| CompactString::from(*id)).collect();
+            let plain = Event::plain(crate::event::Kind::OTHER, time, origin);
+            Event { leaf: identifiers[0].into(), hash: leaf_hash(identifiers[0]), also, ..plain }
+        };
+        let mut events = events.iter().enumerate().map(event).collect();
+        resolver.resolve(&mut events, Span { begin, end: begin + 100, clock: i64::MIN }).len()
+    }
+
+    #[test]
+    fn nobody_is_brought_of_whom_nothing_has_happened() {
+        let (u, v, e, a) = ("user:u", "user:v", "email:e@x.pl", "anonymous:a");
+        let new = || resolver("identity: { identifiers: [user, email, anonymous] }");
+        let mut resolver = new();
+        assert_eq!(scripts(&mut resolver, 0, &[&[u, e, a], &[u, a]]), 0);
+        assert_eq!(scripts(&mut resolver, 100, &[&[v, "anonymous:b"], &[u, "anonymous:c"]]), 0);
+        // Whenever it was, it may have been before.
+        assert_eq!(scripts(&mut new(), 0, &[&[a], &[u, a]]), 1);
+        assert_eq!(scripts(&mut new(), 0, &[&[u, a], &[a]]), 1);
+        let mut resolver = new();
+        assert_eq!(scripts(&mut resolver, 0, &[&[a]]), 0);
+        assert_eq!(scripts(&mut resolver, 100, &[&[u, a]]), 1);
+        let mut resolver = new();
+        assert_eq!(scripts(&mut resolver, 0, &[&[e, a]]), 0);
+        assert_eq!(
+            scripts(&mut resolver, 100, &[&[u, a]]),
+            1,
+            "the address has acted, and has the device"
+        );
+        // Where several turn out to be one, and one of them has acted, all of it is one script.
+        let mut resolver = new();
+        assert_eq!(scripts(&mut resolver, 0, &[&[e]]), 0);
+        assert_eq!(scripts(&mut resolver, 100, &[&[u, a], &[u, e]]), 1);
+    }
+
+    #[test]
+    fn whoever_was_taken_apart_may_be_left_with_something() {
+        let mut resolver = resolver("identity: { identifiers: [user, email, anonymous] }");
+        assert_eq!(scripts(&mut resolver, 0, &[&["user:u", "email:e@x.pl"]]), 0);
+        let apart = Claim::Apart("email:e@x.pl".into(), None);
+        assert_eq!(resolver.epoch(vec![(at(100), apart)], Vec::new(), 200).scripts.len(), 1);
+        assert_eq!(scripts(&mut resolver, 200, &[&["user:v", "email:e@x.pl"]]), 1);
+    }
+
+    #[test]
+    fn what_a_store_has_kept_of_may_have_acted() {
+        let mut first = resolver("identity: { identifiers: [user, anonymous] }");
+        scripts(&mut first, 0, &[&["user:u", "anonymous:a"]]);
+        let mut again = Resolver::with(first.graph, Erased::default());
+        again.has_acted(leaf_hash("anonymous:b"));
+        assert_eq!(scripts(&mut again, 100, &[&["user:v", "anonymous:b"]]), 1);
+        assert_eq!(scripts(&mut again, 200, &[&["user:w", "anonymous:c"]]), 0);
     }
 
     #[test]

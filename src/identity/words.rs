@@ -2,6 +2,7 @@
 //! alone. Claim by claim it would be some blocks of memory each, made on one worker and freed on another.
 
 use super::{When, when};
+use crate::define::plan::IdentityPlan;
 use crate::event::{Claim, Event, Says, leaf_hash};
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +13,8 @@ pub struct Words {
     /// Their identifiers: each with its hash, and the end of its name in `text`.
     identifiers: Vec<(u64, u32)>,
     text: String,
+    /// Hashes of identifiers that came by themselves, of which nothing is said.
+    pub alone: Vec<u64>,
     /// Hashes of identifiers of which there was something.
     pub seen: Vec<(When, u64)>,
 }
@@ -37,20 +40,31 @@ pub struct Lying<'a> {
 impl Words {
     /// Whether they say nothing.
     pub fn is_empty(&self) -> bool {
-        self.claims.is_empty() && self.seen.is_empty()
+        self.claims.is_empty() && self.alone.is_empty() && self.seen.is_empty()
     }
 
     /// Takes out of an event what it says about identifiers. The instant is that of the event; when the epoch begins is not known yet.
-    pub fn take(&mut self, event: &mut Event) {
+    pub fn take(&mut self, event: &mut Event, rules: &IdentityPlan) {
+        let at = when(event, i64::MIN);
         if event.also.is_empty() && matches!(event.says, Says::Together | Says::Alias) {
-            return;
+            self.alone.push(event.hash);
+        } else {
+            self.name(&event.leaf, event.hash);
+            for also in std::mem::take(&mut event.also) {
+                self.name(&also, leaf_hash(&also));
+            }
+            let end = self.identifiers.len() as u32;
+            self.claims.push(Word { at, says: event.says, end });
         }
-        self.name(&event.leaf, event.hash);
-        for also in std::mem::take(&mut event.also) {
-            self.name(&also, leaf_hash(&also));
+        if event.says != Says::Erased && rules.notices(&event.leaf) {
+            self.seen.push((at, event.hash));
         }
-        let end = self.identifiers.len() as u32;
-        self.claims.push(Word { at: when(event, i64::MIN), says: event.says, end });
+    }
+
+    /// Hashes of the identifiers under which something has happened.
+    pub fn acted(&self) -> impl Iterator<Item = u64> + '_ {
+        let claims = self.claims().filter(|it| it.says != Says::Erased);
+        self.alone.iter().copied().chain(claims.filter_map(|it| it.hashes().next()))
     }
 
     fn name(&mut self, identifier: &str, hash: u64) {

@@ -449,7 +449,8 @@ impl Setup {
             let kept = self.store.is_some();
             let first_epoch = self.after + 1;
             let turns = Turns::default();
-            IdentityStage { epochs, first_epoch, resolver, figures, kept, caller, turns }
+            let watched = keyed.borrow().is_watched();
+            IdentityStage { epochs, first_epoch, resolver, figures, kept, watched, caller, turns }
         });
         let feeds_back = self.shared.feeds_back.load(Ordering::Acquire);
         let plan = feeds_back.then_some(&self.version.plan);

@@ -99,7 +99,7 @@ fn claims_are_settled_while_they_are_known() {
         (event.leaf, event.hash, event.also) =
             (user.clone(), leaf_hash(&user), smallvec![device.clone()]);
         let mut words = Words::default();
-        words.take(&mut event);
+        words.take(&mut event, graph.rules());
         let lying = words.claims().next().unwrap();
         assert_eq!((lying.claim(), graph.is_settled(lying)), (claim.clone(), is_known));
         known += usize::from(is_known);

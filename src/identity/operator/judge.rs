@@ -1,6 +1,6 @@
 //! Claims → rulings, an epoch at a time, on one worker.
 
-use super::{Address, Answer, HashMap, Ruled, Ruling, Stage, Told, home};
+use super::{Address, Answer, Claimed, HashMap, Ruled, Ruling, Stage, Told, home};
 use crate::epoch::{Epochs, Turns};
 use crate::event::worker_of;
 use crate::identity::erased::{hash_of, key};
@@ -38,6 +38,7 @@ pub(super) struct Judge {
     epochs: Arc<dyn Epochs>,
     figures: Arc<Figures>,
     kept: bool,
+    watched: bool,
 }
 
 impl Judge {
@@ -55,6 +56,7 @@ impl Judge {
             epochs: stage.epochs,
             figures: stage.figures,
             kept: stage.kept,
+            watched: stage.watched,
         }
     }
 
@@ -84,7 +86,9 @@ impl Judge {
         let mut assigned = outcome.assigned;
         // Where those are in this epoch who are worked on together, if not where they are after it.
         let mut seats: HashMap<CompactString, usize> = HashMap::default();
-        for script in outcome.scripts {
+        let watched = self.watched;
+        let names = outcome.names.into_iter().filter(|_| watched);
+        for script in outcome.scripts.into_iter().chain(names) {
             let last = script.changes.last().map(|(_, change)| change.survivor());
             let worker = self.seat(last.expect("a script has a change"));
             if self.peers > 1 {
@@ -163,7 +167,7 @@ impl Judge {
 
 /// The stage that judges, of which only one worker's has anything to do. `first_epoch` is the first one that there may be.
 pub(super) fn judged<'scope>(
-    claims: Stream<'scope, u64, Vec<(u64, Words)>>,
+    claims: Stream<'scope, u64, Vec<Claimed>>,
     mut judge: Judge,
     first_epoch: u64,
     turns: Turns,
@@ -172,8 +176,7 @@ pub(super) fn judged<'scope>(
     let (index, judge_at) = (scope.index(), judge_of(scope.peers()));
     let mut builder = OperatorBuilder::new("Identity".to_owned(), scope);
     let again = scope.activator_for(builder.operator_info().address);
-    let mut input =
-        builder.new_input(claims, Exchange::new(move |_: &(u64, Words)| judge_at as u64));
+    let mut input = builder.new_input(claims, Exchange::new(move |_: &Claimed| judge_at as u64));
     let (rulings, stream) = builder.new_output::<Vec<Ruled>>();
     let mut rulings = OutputBuilder::<_, CapacityContainerBuilder<Vec<_>>>::from(rulings);
     builder.build(move |mut capabilities| {
