@@ -89,7 +89,6 @@ pub fn build(
         resolver,
         figures: Arc::default(),
         kept: parts.kept,
-        watched: parts.keyed.borrow().is_watched(),
         caller: None,
         turns: parts.turns.clone(),
     });

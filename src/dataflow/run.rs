@@ -362,6 +362,10 @@ impl Setup {
             self.control.fail(error.into());
         }
         let resolver = links(&self.control, &self.plan, self.store.as_deref());
+        let resolver = match &self.watch {
+            Some(_) => resolver.map(Resolver::telling_all),
+            None => resolver,
+        };
         if self.done.is_some_and(|done| done < u64::MAX) && self.plan.feeds_back() {
             keyed.say_again();
         }

@@ -1,5 +1,5 @@
-//! Under which identifiers something has happened. Under most it has not when they turn out to be somebody's: a device comes with the
-//! customer's name from the first click on. Then nobody is there who would have to be brought.
+//! Identifiers that came by themselves. Most have not when they turn out to be somebody's: a device comes with the customer's name from
+//! the first click on. Then there is nobody who would have to be brought.
 
 use crate::event::leaf_hash;
 
@@ -7,11 +7,16 @@ use crate::event::leaf_hash;
 /// seventeen, a no never is.
 const BITS: usize = 1 << 24;
 
-/// Identifiers under which something has happened, by their hashes.
+/// Identifiers under which something has happened while they were linked to none, by their hashes.
 #[derive(Debug, Default)]
 pub(super) struct Acted(Vec<u64>);
 
 impl Acted {
+    /// All that there can be.
+    pub(super) fn all() -> Acted {
+        Acted(vec![u64::MAX; BITS / 64])
+    }
+
     /// Something happens under the identifier of this hash.
     pub(super) fn note(&mut self, hash: u64) {
         if self.0.is_empty() {

@@ -21,9 +21,8 @@ pub struct Figures {
 impl Figures {
     pub(super) fn note(&self, outcome: &Outcome, identifiers: usize) {
         self.identifiers.store(identifiers as u64, Ordering::Relaxed);
-        for (_, change) in
-            outcome.scripts.iter().chain(&outcome.names).flat_map(|script| &script.changes)
-        {
+        self.joined.fetch_add(outcome.named as u64, Ordering::Relaxed);
+        for (_, change) in outcome.scripts.iter().flat_map(|script| &script.changes) {
             let counter = match change {
                 Change::Join { .. } => &self.joined,
                 Change::Part { .. } => &self.parted,

@@ -232,18 +232,6 @@ impl Graph {
         self.component(at).into_iter().map(|leaf| self.name(leaf)).collect()
     }
 
-    /// Whether this holds of any identifier of that person.
-    pub(super) fn has_any(&self, at: u32, is_it: impl Fn(&str) -> bool) -> bool {
-        let first = |leaf: u32| self.leaves[leaf as usize].first;
-        self.component(at).into_iter().any(|leaf| is_it(&self.leaves[first(leaf) as usize].name))
-    }
-
-    /// The hash of the identifier of a leaf.
-    pub(super) fn identifier_hash(&self, leaf: &str) -> u64 {
-        let first = self.find(leaf).map(|at| self.leaves[at as usize].first);
-        first.map_or_else(|| leaf_hash(leaf), |at| leaf_hash(&self.leaves[at as usize].name))
-    }
-
     /// All leaves of the person to whom a leaf belongs.
     pub fn members_of(&self, leaf: &str) -> Vec<CompactString> {
         self.find(leaf).map_or_else(|| vec![leaf.into()], |at| self.members_at(at))

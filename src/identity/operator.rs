@@ -117,8 +117,6 @@ pub struct Stage {
     pub figures: Arc<Figures>,
     /// Whether a store keeps the links.
     pub kept: bool,
-    /// Whether somebody writes down what happens, and has to hear of identifiers under which nothing has happened too.
-    pub watched: bool,
     /// Readers of persons, who have to know under which identifier to look.
     pub caller: Option<Caller>,
     /// What the worker does next: claims are judged ahead of the epoch under way.

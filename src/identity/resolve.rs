@@ -26,9 +26,9 @@ pub struct Assigned {
 pub struct Outcome {
     pub assigned: Vec<Assigned>,
     pub scripts: Vec<Script>,
-    /// The same where identifiers are only given to persons under which nothing has happened yet: nobody has to do anything. Most links are of
-    /// this kind.
-    pub names: Vec<Script>,
+    /// Persons who became part of another without having done anything: they are in no script, as there is nobody to be brought. Most
+    /// links are of this kind.
+    pub named: usize,
     /// The places in the graph of leaves of which a store has to keep what they are now, and the leaves of which it keeps
     /// nothing any more.
     pub touched: Vec<u32>,
@@ -52,16 +52,20 @@ impl Resolver {
         Resolver { graph: Graph::new(rules), erased: Erased::default(), acted: Acted::default() }
     }
 
-    /// The links of a store, and those who were erased. Of whom else the store has something, [`Resolver::has_acted`] has to be told.
+    /// The links of a store, and those who were erased. It has to be told of whom else the store has something: [`Resolver::has_acted`].
     pub fn with(graph: Graph, erased: Erased) -> Resolver {
-        let mut acted = Acted::default();
-        graph.owners().for_each(|(identifier, _)| acted.note(leaf_hash(&identifier)));
-        Resolver { graph, erased, acted }
+        Resolver { graph, erased, acted: Acted::default() }
     }
 
-    /// Something has happened under the identifier of this hash.
+    /// Something has happened under the identifier of this hash, which may be linked to none.
     pub fn has_acted(&mut self, hash: u64) {
         self.acted.note(hash);
+    }
+
+    /// The same of all that there can be: scripts say of everybody who turns out to be somebody else, for those who write it down.
+    #[must_use]
+    pub fn telling_all(self) -> Resolver {
+        Resolver { acted: Acted::all(), ..self }
     }
 
     /// None of the links, under the same rules.
@@ -89,7 +93,7 @@ impl Resolver {
         let mut words = Words::default();
         events.iter_mut().for_each(|event| words.take(event, self.graph.rules()));
         events.retain(|event| event.says != Says::Erased);
-        words.acted().for_each(|hash| self.acted.note(hash));
+        words.alone.iter().for_each(|hash| self.acted.note(*hash));
         let claims = words.claims().map(|it| (not_before(it.at, begin), it.claim())).collect();
         let seen = words.seen.iter().map(|(at, hash)| (not_before(*at, begin), *hash)).collect();
         let outcome = self.epoch(claims, seen, span.end);
@@ -114,10 +118,9 @@ impl Resolver {
     }
 
     /// The claims of an epoch that say something new. One that is known already may say something all the same if another of the epoch
-    /// is about one of its identifiers, or if somebody ends in it. Notes under which identifiers something has happened. `span` is the
-    /// epoch's.
+    /// is about one of its identifiers, or if somebody ends in it. Notes which identifiers came by themselves. `span` is the epoch's.
     pub fn news(&mut self, words: &[Words], span: Span) -> Vec<(When, Claim)> {
-        words.iter().flat_map(Words::acted).for_each(|hash| self.acted.note(hash));
+        words.iter().flat_map(|it| &it.alone).for_each(|hash| self.acted.note(*hash));
         let all = || words.iter().flat_map(Words::claims);
         let claim = |it: Lying<'_>| (not_before(it.at, span.begin), it.claim());
         // Whatever it says, it may say it of somebody new.
@@ -186,25 +189,16 @@ impl Resolver {
                 continue;
             }
             let touched = self.graph.touched();
-            for (identifier, place) in claim.identifiers().zip(&places) {
+            let only_names = self.only_names(&claim, &places);
+            for (identifier, place) in claim.identifiers().zip(&places).filter(|_| !only_names) {
                 match place {
-                    Some(at) => stage.note(self.graph.person_at(*at), || {
-                        let acted = self.graph.has_any(*at, |id| self.acted.may_be(id));
-                        (self.graph.members_at(*at), acted)
-                    }),
-                    None => stage.note(identifier, || {
-                        (vec![identifier.clone()], self.acted.may_be(identifier))
-                    }),
+                    Some(at) => {
+                        stage.note(self.graph.person_at(*at), || self.graph.members_at(*at));
+                    }
+                    None => stage.note(identifier, || vec![identifier.clone()]),
                 }
             }
             let made = self.graph.take(&claim, &mut changes);
-            for change in &changes {
-                // What was sent stays with whom it was sent to, who may be left with nothing else.
-                if let Change::Part { from, leaves, .. } = change {
-                    let apart = leaves.iter().chain([from]);
-                    apart.for_each(|leaf| self.acted.note(self.graph.identifier_hash(leaf)));
-                }
-            }
             for (identifier, place) in claim.identifiers().zip(&places) {
                 self.graph.named(identifier, when.0);
                 if let Some(at) = place.filter(|at| !self.graph.is_current(*at)) {
@@ -212,14 +206,21 @@ impl Resolver {
                     earlier.note(identifier.clone(), when, self.graph.owner_of(at), false);
                 }
             }
+            self.graph.arm(touched);
+            if only_names {
+                let is_given =
+                    |from| claim.identifiers().skip(1).any(|identifier| identifier == from);
+                debug_assert!(changes.iter().all(|it| is_given(it.persons()[1])));
+                outcome.named += changes.drain(..).len();
+            } else {
+                stage.add(when, &mut changes);
+            }
             if let Err(refusal) = made {
                 outcome.refused.push((refusal, claim));
             }
-            self.graph.arm(touched);
-            stage.add(when, &mut changes);
         }
         self.forget(end, &mut forgotten, &mut stage, &mut earlier, &mut loose);
-        (outcome.scripts, outcome.names) = stage.scripts();
+        outcome.scripts = stage.scripts();
         outcome.removed = self.graph.take_removed();
         let mut owners;
         (outcome.touched, owners) = self.graph.take_touched();
@@ -234,6 +235,18 @@ impl Resolver {
             })
             .collect();
         outcome
+    }
+
+    /// Whether a claim only gives to somebody identifiers that are linked to none and have not come by themselves, in this epoch
+    /// neither: under them nobody is there. The places are those of its identifiers, of which the first is the strongest.
+    fn only_names(&self, claim: &Claim, places: &[Option<u32>]) -> bool {
+        let Claim::Together(identifiers) = claim else { return false };
+        let person = |at: u32| self.graph.person_at(at);
+        let first = places.first().copied().flatten().map(person);
+        identifiers.iter().zip(places).skip(1).all(|(identifier, place)| match place {
+            Some(at) => first == Some(person(*at)),
+            None => !self.acted.may_be(identifier),
+        })
     }
 
     /// Forgets those of whom nothing was seen for long, whose deadlines are before an instant: after all that happens at the
@@ -266,7 +279,7 @@ impl Resolver {
         earlier: &mut Earlier,
     ) -> Ended {
         let owner = Owner { leaf: person.clone(), person: person.clone() };
-        stage.note(person, || (self.graph.members_of(person), true));
+        stage.note(person, || self.graph.members_of(person));
         let mut identifiers = self.graph.identifiers_of(person);
         if identifiers.is_empty() && self.graph.owner(person) == owner {
             // Linked to none, and known by what has happened to it all the same. (An identifier that has changed hands is
@@ -337,19 +350,14 @@ impl Earlier {
 #[derive(Default)]
 struct Stage {
     groups: Groups,
-    /// The persons of whom something was said, by number, the leaves that they had, and whether something may have happened under
-    /// any of these.
-    members: Vec<(usize, CompactString, (Vec<CompactString>, bool))>,
+    /// The persons of whom something was said, by number, and the leaves that they had.
+    members: Vec<(usize, CompactString, Vec<CompactString>)>,
     changes: Vec<(When, Change)>,
 }
 
 impl Stage {
     /// Something is said of a person. One that has come about in this epoch has a number by then.
-    fn note(
-        &mut self,
-        person: &CompactString,
-        leaves: impl FnOnce() -> (Vec<CompactString>, bool),
-    ) {
+    fn note(&mut self, person: &CompactString, leaves: impl FnOnce() -> Vec<CompactString>) {
         let (number, is_new) = self.groups.number(person);
         if is_new {
             self.members.push((number, person.clone(), leaves()));
@@ -373,35 +381,25 @@ impl Stage {
         self.changes.push((when, change));
     }
 
-    /// One script for all persons that have to do with one another; those of which nobody has to do anything apart.
-    fn scripts(mut self) -> (Vec<Script>, Vec<Script>) {
-        let mut scripts: Vec<(Script, bool)> = Vec::new();
+    /// One script for all persons that have to do with one another.
+    fn scripts(mut self) -> Vec<Script> {
+        let mut scripts = Vec::new();
         let mut of: Vec<Option<usize>> = vec![None; self.groups.roots.len()];
-        // Of those who have come about in the epoch nothing is known.
-        let mut is_nobody = vec![false; self.groups.roots.len()];
-        self.members.iter().for_each(|(number, _, (_, acted))| is_nobody[*number] = !acted);
         for (when, change) in self.changes {
             let (number, _) = self.groups.number(change.survivor());
             let script = *of[self.groups.root(number)].get_or_insert_with(|| {
-                scripts.push((Script { members: Vec::new(), changes: Vec::new() }, true));
+                scripts.push(Script { members: Vec::new(), changes: Vec::new() });
                 scripts.len() - 1
             });
-            let (script, names) = &mut scripts[script];
-            *names &= match &change {
-                Change::Join { from, .. } => is_nobody[self.groups.number(from).0],
-                Change::Part { .. } | Change::End { .. } => false,
-            };
-            script.changes.push((when, change));
+            scripts[script].changes.push((when, change));
         }
-        for (number, person, (leaves, _)) in self.members {
+        for (number, person, leaves) in self.members {
             if let Some(script) = of[self.groups.root(number)] {
                 let members = leaves.into_iter().map(|leaf| (leaf, person.clone()));
-                scripts[script].0.members.extend(members);
+                scripts[script].members.extend(members);
             }
         }
-        let (names, scripts): (Vec<_>, Vec<_>) = scripts.into_iter().partition(|(_, names)| *names);
-        let bare = |scripts: Vec<(Script, bool)>| scripts.into_iter().map(|(it, _)| it).collect();
-        (bare(scripts), bare(names))
+        scripts
     }
 }
 
@@ -521,12 +519,28 @@ mod tests {
     }
 
     #[test]
-    fn whoever_was_taken_apart_may_be_left_with_something() {
-        let mut resolver = resolver("identity: { identifiers: [user, email, anonymous] }");
-        assert_eq!(scripts(&mut resolver, 0, &[&["user:u", "email:e@x.pl"]]), 0);
-        let apart = Claim::Apart("email:e@x.pl".into(), None);
-        assert_eq!(resolver.epoch(vec![(at(100), apart)], Vec::new(), 200).scripts.len(), 1);
-        assert_eq!(scripts(&mut resolver, 200, &[&["user:v", "email:e@x.pl"]]), 1);
+    fn whoever_was_taken_apart_may_be_there() {
+        let (u, v, a) = ("user:u", "user:v", "anonymous:a");
+        let mut resolver = resolver("identity: { identifiers: [user, anonymous] }");
+        assert_eq!(scripts(&mut resolver, 0, &[&[u, a]]), 0);
+        let apart = |id: &str| Claim::Apart(id.into(), None);
+        assert_eq!(resolver.epoch(vec![(at(100), apart(a))], Vec::new(), 200).scripts.len(), 1);
+        assert_eq!(scripts(&mut resolver, 200, &[&[v, a]]), 1);
+        // The event that says so has happened under an identifier that is linked to none.
+        let mut events = vec![Event {
+            leaf: "anonymous:b".into(),
+            hash: leaf_hash("anonymous:b"),
+            says: Says::Apart,
+            ..Event::plain(crate::event::Kind::OTHER, 300, Origin::default())
+        }];
+        resolver.resolve(&mut events, Span { begin: 300, end: 400, clock: i64::MIN });
+        assert_eq!(scripts(&mut resolver, 400, &[&[v, "anonymous:b"]]), 1);
+    }
+
+    #[test]
+    fn those_who_write_it_down_hear_of_everybody() {
+        let mut resolver = resolver("identity: { identifiers: [user, anonymous] }").telling_all();
+        assert_eq!(scripts(&mut resolver, 0, &[&["user:u", "anonymous:a"]]), 1);
     }
 
     #[test]

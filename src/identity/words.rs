@@ -13,7 +13,7 @@ pub struct Words {
     /// Their identifiers: each with its hash, and the end of its name in `text`.
     identifiers: Vec<(u64, u32)>,
     text: String,
-    /// Hashes of identifiers that came by themselves, of which nothing is said.
+    /// Hashes of identifiers that came by themselves, or whose links may have gone with what they say.
     pub alone: Vec<u64>,
     /// Hashes of identifiers of which there was something.
     pub seen: Vec<(When, u64)>,
@@ -46,9 +46,11 @@ impl Words {
     /// Takes out of an event what it says about identifiers. The instant is that of the event; when the epoch begins is not known yet.
     pub fn take(&mut self, event: &mut Event, rules: &IdentityPlan) {
         let at = when(event, i64::MIN);
-        if event.also.is_empty() && matches!(event.says, Says::Together | Says::Alias) {
+        let links = matches!(event.says, Says::Together | Says::Alias);
+        if event.also.is_empty() || !links {
             self.alone.push(event.hash);
-        } else {
+        }
+        if !event.also.is_empty() || !links {
             self.name(&event.leaf, event.hash);
             for also in std::mem::take(&mut event.also) {
                 self.name(&also, leaf_hash(&also));
@@ -59,12 +61,6 @@ impl Words {
         if event.says != Says::Erased && rules.notices(&event.leaf) {
             self.seen.push((at, event.hash));
         }
-    }
-
-    /// Hashes of the identifiers under which something has happened.
-    pub fn acted(&self) -> impl Iterator<Item = u64> + '_ {
-        let claims = self.claims().filter(|it| it.says != Says::Erased);
-        self.alone.iter().copied().chain(claims.filter_map(|it| it.hashes().next()))
     }
 
     fn name(&mut self, identifier: &str, hash: u64) {

@@ -143,11 +143,6 @@ impl Keyed {
         self.watch = Some(watch);
     }
 
-    /// Whether somebody does.
-    pub fn is_watched(&self) -> bool {
-        self.watch.is_some()
-    }
-
     /// Another plan holds from the epoch on that begins at this watermark. Persons take it up when something happens to
     /// them, or now, as many as one epoch takes, if it concerns everybody.
     pub fn switch(&mut self, plan: Arc<Plan>, begin: i64) {

@@ -5,7 +5,7 @@
 
 use super::Person;
 use super::policy::Sent;
-use super::table::{pack, packed_id, unpack};
+use super::table::{packed_id, unpack, with_packed};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
@@ -77,7 +77,7 @@ impl PartialEq for Alone {
 impl Serialize for Alone {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Alone::Awake(person) => serializer.serialize_bytes(&pack::<Box<[u8]>>(person)),
+            Alone::Awake(person) => with_packed(person, |bytes| serializer.serialize_bytes(bytes)),
             Alone::Asleep(bytes) => serializer.serialize_bytes(bytes),
         }
     }

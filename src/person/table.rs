@@ -273,10 +273,15 @@ thread_local! {
 
 /// The bytes of a person.
 pub(super) fn pack<B: for<'a> From<&'a [u8]>>(person: &Person) -> B {
+    with_packed(person, |bytes| B::from(bytes))
+}
+
+/// Lets somebody look at the bytes of a person.
+pub(super) fn with_packed<R>(person: &Person, look: impl FnOnce(&[u8]) -> R) -> R {
     let mut scratch = SCRATCH.with_borrow_mut(Vec::pop).unwrap_or_default();
-    let bytes = loop {
+    let seen = loop {
         match postcard::to_slice(person, &mut scratch) {
-            Ok(bytes) => break B::from(bytes),
+            Ok(bytes) => break look(bytes),
             Err(postcard::Error::SerializeBufferFull) => {
                 scratch.resize((scratch.len() * 2).max(4096), 0);
             }
@@ -284,7 +289,7 @@ pub(super) fn pack<B: for<'a> From<&'a [u8]>>(person: &Person) -> B {
         }
     };
     SCRATCH.with_borrow_mut(|all| all.push(scratch));
-    bytes
+    seen
 }
 
 /// # Panics

@@ -380,6 +380,10 @@ impl Setup {
             keyed.watch(watch.clone());
         }
         let resolver = links(&self.control, plan, self.store.as_deref());
+        let resolver = match &self.watch {
+            Some(_) => resolver.map(Resolver::telling_all),
+            None => resolver,
+        };
         if self.shared.feeds_back.load(Ordering::Acquire) {
             keyed.say_again();
         }
@@ -449,8 +453,7 @@ impl Setup {
             let kept = self.store.is_some();
             let first_epoch = self.after + 1;
             let turns = Turns::default();
-            let watched = keyed.borrow().is_watched();
-            IdentityStage { epochs, first_epoch, resolver, figures, kept, watched, caller, turns }
+            IdentityStage { epochs, first_epoch, resolver, figures, kept, caller, turns }
         });
         let feeds_back = self.shared.feeds_back.load(Ordering::Acquire);
         let plan = feeds_back.then_some(&self.version.plan);

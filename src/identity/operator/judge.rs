@@ -38,7 +38,6 @@ pub(super) struct Judge {
     epochs: Arc<dyn Epochs>,
     figures: Arc<Figures>,
     kept: bool,
-    watched: bool,
 }
 
 impl Judge {
@@ -56,7 +55,6 @@ impl Judge {
             epochs: stage.epochs,
             figures: stage.figures,
             kept: stage.kept,
-            watched: stage.watched,
         }
     }
 
@@ -86,9 +84,7 @@ impl Judge {
         let mut assigned = outcome.assigned;
         // Where those are in this epoch who are worked on together, if not where they are after it.
         let mut seats: HashMap<CompactString, usize> = HashMap::default();
-        let watched = self.watched;
-        let names = outcome.names.into_iter().filter(|_| watched);
-        for script in outcome.scripts.into_iter().chain(names) {
+        for script in outcome.scripts {
             let last = script.changes.last().map(|(_, change)| change.survivor());
             let worker = self.seat(last.expect("a script has a change"));
             if self.peers > 1 {
