@@ -19,7 +19,6 @@ pub use run::{Control, Finished, Job, Run, RunError, run, run_watched};
 use crate::decode::Decoder;
 use crate::define::plan::Plan;
 use crate::epoch::{Placed, Turns};
-use crate::event::{Call, Event};
 use crate::identity::Resolver;
 use crate::identity::operator::{Claimed, Routed, resolve};
 use crate::person::feedback::Addressed;
@@ -130,21 +129,6 @@ fn persons<'scope>(
     let sayings = sayings.expect("it was given feedback");
     crate::audience::across(sayings, plan, &epochs, first, turns).connect_loop(back);
     lines
-}
-
-/// Records of products go to all workers: each has the whole catalogue.
-fn records_to_all(events: &mut Vec<Placed>, workers: usize) {
-    let is_record = |(_, event): &Placed| event.call == Call::Product;
-    if !events.iter().any(is_record) {
-        return;
-    }
-    let (records, others): (Vec<Placed>, Vec<Placed>) =
-        std::mem::take(events).into_iter().partition(is_record);
-    *events = others;
-    for (epoch, event) in records {
-        let to = |worker| (epoch, Event { worker: Some(worker), ..event.clone() });
-        events.extend((0..workers as u16).map(to));
-    }
 }
 
 /// The ingest of one worker as an operator without inputs.

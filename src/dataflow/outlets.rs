@@ -1,9 +1,8 @@
 //! Where an ingest hands over what it has read: events, rejects as lines, and what events say of identifiers.
 
-use super::records_to_all;
 use crate::define::plan::IdentityPlan;
 use crate::epoch::Placed;
-use crate::event::Reject;
+use crate::event::{Call, Event, Reject};
 use crate::identity::operator::{Claimed, Extractor};
 use crate::sink::{Batch, Formatter};
 use timely::container::CapacityContainerBuilder;
@@ -81,4 +80,19 @@ fn outlet<'scope, T: Clone + 'static>(
 ) -> (Outlet<T>, Stream<'scope, u64, Vec<T>>) {
     let (output, stream) = builder.new_output::<Vec<T>>();
     (Outlet::from(output), stream)
+}
+
+/// Records of products go to all workers: each has the whole catalogue.
+fn records_to_all(events: &mut Vec<Placed>, workers: usize) {
+    let is_record = |(_, event): &Placed| event.call == Call::Product;
+    if !events.iter().any(is_record) {
+        return;
+    }
+    let (records, others): (Vec<Placed>, Vec<Placed>) =
+        std::mem::take(events).into_iter().partition(is_record);
+    *events = others;
+    for (epoch, event) in records {
+        let to = |worker| (epoch, Event { worker: Some(worker), ..event.clone() });
+        events.extend((0..workers as u16).map(to));
+    }
 }

@@ -9,8 +9,11 @@ use crate::event::{Claim, Event, Origin, Says, leaf_hash};
 use crate::identity::words::{Lying, Words};
 use crate::limits::FORGOTTEN_PER_EPOCH_MAX;
 use compact_str::CompactString;
-use hashbrown::HashMap;
 use std::collections::{BTreeMap, BTreeSet};
+
+type Fixed = foldhash::fast::FixedState;
+type HashSet<T> = hashbrown::HashSet<T, Fixed>;
+type HashMap<K, V> = hashbrown::HashMap<K, V, Fixed>;
 
 /// To whom the events of an identifier belong from an epoch on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,19 +126,20 @@ impl Resolver {
         words.iter().flat_map(|it| &it.alone).for_each(|hash| self.acted.note(*hash));
         let all = || words.iter().flat_map(Words::claims);
         let claim = |it: Lying<'_>| (not_before(it.at, span.begin), it.claim());
-        // Whatever it says, it may say it of somebody new.
-        if all().any(|it| it.says == Says::Erased) || self.graph.first_idle(span.end).is_some() {
-            return all().map(claim).collect();
+        let mut ends = self.graph.first_idle(span.end).is_some();
+        let mut named: HashSet<u64> = HashSet::default();
+        for it in all() {
+            if !self.graph.is_settled(it) {
+                named.extend(it.hashes());
+                ends |= it.says == Says::Erased;
+            }
         }
-        let new: Vec<bool> = all().map(|it| !self.graph.is_settled(it)).collect();
-        let mut named: Vec<u64> =
-            all().zip(&new).filter(|(_, new)| **new).flat_map(|(it, _)| it.hashes()).collect();
-        if named.is_empty() {
+        // Of somebody who ends in the epoch, whatever is said may be said of somebody new.
+        let concerns = |it: &Lying<'_>| ends || it.hashes().any(|hash| named.contains(&hash));
+        if named.is_empty() && !ends {
             return Vec::new();
         }
-        named.sort_unstable();
-        let concerns = |it: Lying<'_>| it.hashes().any(|hash| named.binary_search(&hash).is_ok());
-        all().filter(|it| concerns(*it)).map(claim).collect()
+        all().filter(concerns).map(claim).collect()
     }
 
     /// A time before which nobody is to be forgotten.
@@ -406,7 +410,7 @@ impl Stage {
 /// Persons who have to do with one another: disjoint sets, each with its smallest number as root.
 #[derive(Default)]
 struct Groups {
-    numbers: HashMap<CompactString, usize, foldhash::fast::FixedState>,
+    numbers: HashMap<CompactString, usize>,
     roots: Vec<usize>,
 }
 
