@@ -193,7 +193,7 @@ impl Resolver {
                 continue;
             }
             let touched = self.graph.touched();
-            let only_names = self.only_names(&claim, &places);
+            let only_names = self.only_names(&claim, &places, &stage);
             for (identifier, place) in claim.identifiers().zip(&places).filter(|_| !only_names) {
                 match place {
                     Some(at) => {
@@ -242,15 +242,19 @@ impl Resolver {
     }
 
     /// Whether a claim only gives to somebody identifiers that are linked to none and have not come by themselves, in this epoch
-    /// neither: under them nobody is there. The places are those of its identifiers, of which the first is the strongest.
-    fn only_names(&self, claim: &Claim, places: &[Option<u32>]) -> bool {
+    /// neither: under them nobody is there. A script that is about one of them already has to hear of it all the same. The places are those
+    /// of its identifiers, of which the first is the strongest.
+    fn only_names(&self, claim: &Claim, places: &[Option<u32>], stage: &Stage) -> bool {
         let Claim::Together(identifiers) = claim else { return false };
-        let person = |at: u32| self.graph.person_at(at);
-        let first = places.first().copied().flatten().map(person);
-        identifiers.iter().zip(places).skip(1).all(|(identifier, place)| match place {
-            Some(at) => first == Some(person(*at)),
-            None => !self.acted.may_be(identifier),
-        })
+        let mut persons = identifiers.iter().zip(places).map(|(identifier, place)| {
+            (place.map_or(identifier, |at| self.graph.person_at(at)), place)
+        });
+        let Some((first, _)) = persons.next() else { return false };
+        !stage.knows(first)
+            && persons.all(|(person, place)| match place {
+                Some(_) => person == first,
+                None => !self.acted.may_be(person) && !stage.knows(person),
+            })
     }
 
     /// Forgets those of whom nothing was seen for long, whose deadlines are before an instant: after all that happens at the
@@ -368,6 +372,11 @@ impl Stage {
         }
     }
 
+    /// Whether something was said of a person.
+    fn knows(&self, person: &CompactString) -> bool {
+        self.groups.numbers.contains_key(person)
+    }
+
     fn add(&mut self, when: When, changes: &mut Vec<Change>) {
         for change in changes.drain(..) {
             let [one, two] = change.persons();
@@ -483,8 +492,8 @@ mod tests {
         assert_eq!((&owner.leaf[..], &owner.person[..]), ("anonymous:a#1", "user:two"));
     }
 
-    /// How many scripts an epoch needs in which events with these identifiers come, each at an instant.
-    fn scripts(resolver: &mut Resolver, begin: i64, events: &[&[&str]]) -> usize {
+    /// The scripts of an epoch in which events with these identifiers come, each at an instant.
+    fn written(resolver: &mut Resolver, begin: i64, events: &[&[&str]]) -> Vec<Script> {
         let event = |(n, identifiers): (usize, &&[&str])| {
             let time = begin + n as i64;
             let origin = Origin { source: 0, position: time as u64 };
@@ -493,7 +502,11 @@ mod tests {
             Event { leaf: identifiers[0].into(), hash: leaf_hash(identifiers[0]), also, ..plain }
         };
         let mut events = events.iter().enumerate().map(event).collect();
-        resolver.resolve(&mut events, Span { begin, end: begin + 100, clock: i64::MIN }).len()
+        resolver.resolve(&mut events, Span { begin, end: begin + 100, clock: i64::MIN })
+    }
+
+    fn scripts(resolver: &mut Resolver, begin: i64, events: &[&[&str]]) -> usize {
+        written(resolver, begin, events).len()
     }
 
     #[test]
@@ -520,6 +533,19 @@ mod tests {
         let mut resolver = new();
         assert_eq!(scripts(&mut resolver, 0, &[&[e]]), 0);
         assert_eq!(scripts(&mut resolver, 100, &[&[u, a], &[u, e]]), 1);
+    }
+
+    #[test]
+    fn a_script_hears_of_names_that_its_persons_are_given() {
+        let mut resolver = resolver("identity: { identifiers: [user, email, anonymous] }");
+        let (u, e) = ("user:u", "email:e@x.pl");
+        assert_eq!(scripts(&mut resolver, 0, &[&["anonymous:x"]]), 0);
+        // The last one comes in under the address, when it is the user's.
+        let events: [&[&str]; 3] = [&[u, "anonymous:x"], &[u, e], &[e, "anonymous:f"]];
+        let written = written(&mut resolver, 100, &events);
+        let [script] = &written[..] else { panic!("one script: {written:?}") };
+        let named = script.changes.iter().flat_map(|(_, change)| change.persons());
+        assert!(named.chain(script.members.iter().map(|(leaf, _)| leaf)).any(|id| id == e));
     }
 
     #[test]
