@@ -7,7 +7,7 @@ use crate::event::leaf_hash;
 /// seventeen, a no never is.
 const BITS: usize = 1 << 24;
 
-/// Identifiers under which something has happened while they were linked to none, by their hashes.
+/// Identifiers under which something has happened that did not link them to others, by their hashes.
 #[derive(Debug, Default)]
 pub(super) struct Acted(Vec<u64>);
 
@@ -17,7 +17,7 @@ impl Acted {
         Acted(vec![u64::MAX; BITS / 64])
     }
 
-    /// Something happens under the identifier of this hash.
+    /// Something has happened under the identifier of this hash.
     pub(super) fn note(&mut self, hash: u64) {
         if self.0.is_empty() {
             self.0 = vec![0; BITS / 64];

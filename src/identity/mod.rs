@@ -9,7 +9,7 @@
 //!
 //! All links of an epoch are known before any of its events reaches a person, so that a merge or an un-merge takes effect
 //! at the very event that says it: results do not depend on where epochs are cut. Those whom one epoch joins or parts are
-//! worked on together, on one worker ([`Script`]).
+//! worked on together, on one worker ([`Script`]), but for those under whom nothing has happened (`acted`).
 
 mod acted;
 pub mod erased;
@@ -43,7 +43,8 @@ fn not_before(at: When, begin: i64) -> When {
 /// What happens in one epoch to persons who turn out to be one, or not to be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Script {
-    /// The leaves of all of them and the person to whom each belongs when the epoch begins.
+    /// The leaves of all of them and the person to whom each belongs when the epoch begins, or is given in it before anything happens
+    /// under it.
     pub members: Vec<(CompactString, CompactString)>,
     /// In their order. Each comes before the event that says it.
     pub changes: Vec<(When, Change)>,

@@ -175,7 +175,12 @@ impl Resolver {
                 }
                 Word::Claim(claim) => claim,
             };
-            let Some(claim) = self.erased.admit(claim, when.1) else { continue };
+            let leaf = claim.identifiers().next().map(|leaf| leaf_hash(leaf));
+            let Some(claim) = self.erased.admit(claim, when.1) else {
+                // What it says of somebody who was erased is nothing; the event has happened all the same.
+                leaf.into_iter().for_each(|leaf| self.acted.note(leaf));
+                continue;
+            };
             if let Claim::Erased(identifier) = claim {
                 let person = self.graph.owner(&identifier).person;
                 let ended = self.end(&person, when, Ending::Erased, &mut stage, &mut earlier);
@@ -190,11 +195,14 @@ impl Resolver {
             places.extend(claim.identifiers().map(|id| self.graph.place_of(id, leaf_hash(id))));
             // What is known already says nothing, however epochs are cut.
             if self.graph.is_known(&claim, &places) {
+                if places[0].is_none() {
+                    leaf.into_iter().for_each(|leaf| self.acted.note(leaf));
+                }
                 continue;
             }
             let touched = self.graph.touched();
-            let only_names = self.only_names(&claim, &places, &stage);
-            for (identifier, place) in claim.identifiers().zip(&places).filter(|_| !only_names) {
+            let gives_names = self.gives_names(&claim, &places, &stage);
+            for (identifier, place) in claim.identifiers().zip(&places).filter(|_| !gives_names) {
                 match place {
                     Some(at) => {
                         stage.note(self.graph.person_at(*at), || self.graph.members_at(*at));
@@ -211,7 +219,7 @@ impl Resolver {
                 }
             }
             self.graph.arm(touched);
-            if only_names {
+            if gives_names {
                 let is_given =
                     |from| claim.identifiers().skip(1).any(|identifier| identifier == from);
                 debug_assert!(changes.iter().all(|it| is_given(it.persons()[1])));
@@ -244,7 +252,7 @@ impl Resolver {
     /// Whether a claim only gives to somebody identifiers that are linked to none and have not come by themselves, in this epoch
     /// neither: under them nobody is there. A script that is about one of them already has to hear of it all the same. The places are those
     /// of its identifiers, of which the first is the strongest.
-    fn only_names(&self, claim: &Claim, places: &[Option<u32>], stage: &Stage) -> bool {
+    fn gives_names(&self, claim: &Claim, places: &[Option<u32>], stage: &Stage) -> bool {
         let Claim::Together(identifiers) = claim else { return false };
         let mut persons = identifiers.iter().zip(places).map(|(identifier, place)| {
             (place.map_or(identifier, |at| self.graph.person_at(at)), place)
@@ -546,6 +554,27 @@ mod tests {
         let [script] = &written[..] else { panic!("one script: {written:?}") };
         let named = script.changes.iter().flat_map(|(_, change)| change.persons());
         assert!(named.chain(script.members.iter().map(|(leaf, _)| leaf)).any(|id| id == e));
+    }
+
+    #[test]
+    fn what_is_said_of_the_erased_has_happened_to_the_others() {
+        let (u, e, a) = ("user:u", "email:e@x.pl", "anonymous:a");
+        for (says, named) in [(Says::Together, [e, a]), (Says::Alias, [e, a])] {
+            let mut resolver = resolver("identity: { identifiers: [user, email, anonymous] }");
+            let erased = vec![(at(100), Claim::Erased(a.into()))];
+            resolver.epoch(erased, Vec::new(), 150);
+            // Late, and of a time before that.
+            let mut events = vec![Event {
+                leaf: named[0].into(),
+                hash: leaf_hash(named[0]),
+                also: std::iter::once(CompactString::from(named[1])).collect(),
+                says,
+                ..Event::plain(crate::event::Kind::OTHER, 90, Origin::default())
+            }];
+            resolver.resolve(&mut events, Span { begin: 150, end: 200, clock: i64::MIN });
+            assert_eq!(events.len(), 1);
+            assert_eq!(scripts(&mut resolver, 200, &[&[u, e]]), 1, "{says:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct Words {
     /// Their identifiers: each with its hash, and the end of its name in `text`.
     identifiers: Vec<(u64, u32)>,
     text: String,
-    /// Hashes of identifiers that came by themselves, or whose links may have gone with what they say.
+    /// Hashes of identifiers under which something came that does not link them to others.
     pub alone: Vec<u64>,
     /// Hashes of identifiers of which there was something.
     pub seen: Vec<(When, u64)>,

@@ -94,7 +94,7 @@ impl Group {
     }
 
     /// Whether its changes only give identifiers to persons under which nothing has happened yet, and nothing happens before
-    /// they do: then everybody's events happen to them as always. Most links are of this kind.
+    /// they do: then everybody's events happen to them as always.
     pub(super) fn only_names(&self, is_there: impl Fn(&str) -> bool, watermark: i64) -> bool {
         let Some((last, change)) = self.script.changes.last() else { return true };
         // All the same person's, which is on this worker: so this does not depend on who is where.

@@ -54,7 +54,21 @@ pub fn stream(rng: &mut Rng, length: usize, is_linked: bool) -> Vec<Step> {
                 _ => format!("email:e{}@x.pl", rng.below(3)),
             });
         }
-        let again = (!steps.is_empty() && rng.chance(0.15)).then(|| rng.pick(&steps).event.clone());
+        let mut again =
+            (!steps.is_empty() && rng.chance(0.15)).then(|| rng.pick(&steps).event.clone());
+        if let Some(again) = &mut again
+            && is_linked
+            && again.other.is_none()
+            && rng.chance(0.5)
+        {
+            // Not quite the same: of an address that only comes like this, with somebody of whom nothing may be known any more.
+            let address = format!("email:e{}@x.pl", 3 + rng.below(3));
+            again.ids = match &made.ids[0] {
+                user if user.starts_with("user:") => vec![user.clone(), address],
+                device if device.starts_with("anonymous:") => vec![address, device.clone()],
+                _ => vec![address],
+            };
+        }
         steps.push(Step { event: made, late: false });
         if let Some(event) = again {
             time += APART;
