@@ -356,16 +356,14 @@ impl Setup {
         if let Some(watch) = &self.watch {
             keyed.watch(watch.clone());
         }
+        let watched = self.watch.is_some();
+        let mut resolver = links(&self.control, &self.plan, self.store.as_deref(), watched);
         if let Some(store) = &self.store
-            && let Err(error) = take_stored(&mut keyed, &**store, self.done, worker)
+            && let Err(error) =
+                take_stored(&mut keyed, resolver.as_mut(), &**store, self.done, worker)
         {
             self.control.fail(error.into());
         }
-        let resolver = links(&self.control, &self.plan, self.store.as_deref());
-        let resolver = match &self.watch {
-            Some(_) => resolver.map(Resolver::telling_all),
-            None => resolver,
-        };
         if self.done.is_some_and(|done| done < u64::MAX) && self.plan.feeds_back() {
             keyed.say_again();
         }
@@ -479,7 +477,13 @@ pub(super) fn guarded<R: Default>(
 }
 
 /// The links that a store holds and who was erased, for one worker; none if the plan knows no identity. A store that cannot be read ends the run.
-pub(super) fn links(control: &Control, plan: &Plan, store: Option<&dyn Store>) -> Option<Resolver> {
+/// Where it is watched, all that turns out is written down.
+pub(super) fn links(
+    control: &Control,
+    plan: &Plan,
+    store: Option<&dyn Store>,
+    watched: bool,
+) -> Option<Resolver> {
     let mut graph = Graph::new(plan.inputs.identity.clone()?);
     let read = store.map_or(Ok(()), |store| {
         store.each_link(&mut |bytes| {
@@ -494,18 +498,15 @@ pub(super) fn links(control: &Control, plan: &Plan, store: Option<&dyn Store>) -
         control.fail(error.into());
     }
     graph.restored();
-    let mut resolver = Resolver::with(graph, erased);
-    let read = store.map_or(Ok(()), |it| it.each(&mut |_, hash, _| resolver.has_acted(hash)));
-    if let Err(error) = read {
-        control.fail(error.into());
-    }
-    Some(resolver)
+    let resolver = Resolver::with(graph, erased);
+    Some(if watched { resolver.telling_all() } else { resolver })
 }
 
 /// Makes known to a worker which of the stored persons are its own, which of those who were erased, and what else is kept as of
-/// the checkpoint's epoch.
+/// the checkpoint's epoch; and to who works out who is who, that all of them have acted.
 pub(super) fn take_stored(
     keyed: &mut Keyed,
+    mut resolver: Option<&mut Resolver>,
     store: &dyn Store,
     done: Option<u64>,
     worker: &timely::worker::Worker,
@@ -515,6 +516,9 @@ pub(super) fn take_stored(
     store.each(&mut |id, hash, deadline| {
         if mine(hash) {
             keyed.add_stored(id, hash, deadline);
+        }
+        if let Some(resolver) = &mut resolver {
+            resolver.has_acted(hash);
         }
     })?;
     store.each_erased(&mut |key, at| {

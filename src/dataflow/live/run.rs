@@ -371,19 +371,17 @@ impl Setup {
         let plan = &self.version.plan;
         let mut keyed = Keyed::new(plan.clone(), self.dedup_horizon, store);
         keyed.set_place(worker.index(), worker.peers());
+        let watched = self.watch.is_some();
+        let mut resolver = links(&self.control, plan, self.store.as_deref(), watched);
+        let after = Some(self.after);
         if let Some(store) = &self.store
-            && let Err(error) = take_stored(&mut keyed, &**store, Some(self.after), worker)
+            && let Err(error) = take_stored(&mut keyed, resolver.as_mut(), &**store, after, worker)
         {
             self.control.fail(error.into());
         }
         if let Some(watch) = &self.watch {
             keyed.watch(watch.clone());
         }
-        let resolver = links(&self.control, plan, self.store.as_deref());
-        let resolver = match &self.watch {
-            Some(_) => resolver.map(Resolver::telling_all),
-            None => resolver,
-        };
         if self.shared.feeds_back.load(Ordering::Acquire) {
             keyed.say_again();
         }

@@ -48,6 +48,13 @@ impl Compiler<'_> {
             let message = "no event would have an identifier of its own".to_owned();
             self.mistake(written.span, message, Some(hint));
         }
+        // What members do happens to a group without a claim that names it.
+        let is_kind = |name: &str| written.identifiers.iter().any(|kind| kind.name.node == name);
+        for group in self.pack.groups.iter().filter(|group| is_kind(&group.name.node)) {
+            let message = format!("\"{}\" is a kind of identifier, not of group", group.name.node);
+            let hint = "a group and an identifier have different names".to_owned();
+            self.mistake(group.name.span, message, Some(hint));
+        }
         if let Some(base) = self.base {
             let known = base.inputs.identity.clone();
             let made = self.identity();
