@@ -499,7 +499,7 @@ pub(super) fn links(
     }
     graph.restored();
     let resolver = Resolver::with(graph, erased);
-    Some(if watched { resolver.telling_all() } else { resolver })
+    Some(if watched { resolver.telling_names() } else { resolver })
 }
 
 /// Makes known to a worker which of the stored persons are its own, which of those who were erased, and what else is kept as of

@@ -12,11 +12,6 @@ const BITS: usize = 1 << 24;
 pub(super) struct Acted(Vec<u64>);
 
 impl Acted {
-    /// All that there can be.
-    pub(super) fn all() -> Acted {
-        Acted(vec![u64::MAX; BITS / 64])
-    }
-
     /// Something has happened under the identifier of this hash.
     pub(super) fn note(&mut self, hash: u64) {
         if self.0.is_empty() {

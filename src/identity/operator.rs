@@ -8,7 +8,7 @@ mod judge;
 mod route;
 
 use super::erased::ErasedKey;
-use super::graph::Owner;
+use super::graph::{Change, Owner};
 use super::{Resolver, Script, When};
 use crate::epoch::{Epochs, Placed, Turns};
 use crate::event::{Event, leaf_hash, worker_of};
@@ -34,6 +34,8 @@ pub type Caller = Arc<dyn Fn(&CompactString, &CompactString, usize) + Send + Syn
 pub enum Told {
     /// Persons who are worked on together here.
     Script(Script),
+    /// That somebody turns out to be somebody else, at an instant, for those who write it down: nobody has to do anything.
+    Named(i64, Change),
     /// What the store has to keep of a leaf.
     Link(CompactString, Vec<u8>),
     /// That it keeps nothing of a leaf any more.

@@ -17,7 +17,7 @@ use crate::catalogue::related::Pair;
 use crate::define::plan::Plan;
 use crate::epoch::Span;
 use crate::event::{Call, Event, leaf_hash};
-use crate::identity::Erased;
+use crate::identity::{Change, Erased};
 use crate::limits::{PERSONS_IN_MEMORY_MAX, TIMERS_PER_GROUP_AND_EPOCH};
 use crate::store::{Persons as Stored, Record, Shelf};
 use crate::time::{HOUR, NEVER};
@@ -141,6 +141,13 @@ impl Keyed {
     /// What happens to somebody is written down from now on.
     pub fn watch(&mut self, watch: Arc<Watcher>) {
         self.watch = Some(watch);
+    }
+
+    /// Somebody turns out to be somebody else at an instant, and has nothing to bring.
+    pub fn write_down(&self, at: i64, change: &Change) {
+        if let Some(watch) = &self.watch {
+            watch.turned(at, change);
+        }
     }
 
     /// Another plan holds from the epoch on that begins at this watermark. Persons take it up when something happens to

@@ -331,6 +331,7 @@ impl Stage {
         for told in told {
             match told {
                 Told::Script(script) => scripts.push(script),
+                Told::Named(at, change) => self.keyed.borrow().write_down(at, &change),
                 Told::Link(leaf, bytes) => links.push(Record::link(&leaf, bytes)),
                 Told::Unlink(leaf) => links.push(Record::unlink(&leaf)),
                 Told::Erased(key, at) => links.push(Record::erased(key, at)),

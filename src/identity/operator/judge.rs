@@ -103,6 +103,10 @@ impl Judge {
             }
             out.push((epoch, worker, Ruling::Told(Told::Script(script))));
         }
+        for (at, change) in outcome.names {
+            let worker = self.seat(change.survivor());
+            out.push((epoch, worker, Ruling::Told(Told::Named(at.0, change))));
+        }
         for at in outcome.touched.into_iter().filter(|_| self.kept) {
             let record = self.resolver.graph().record(at);
             let bytes = postcard::to_stdvec(&record).expect("a record is plain data");
