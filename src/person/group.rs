@@ -93,8 +93,8 @@ impl Group {
         self.script.changes.iter().for_each(|(at, change)| watch.turned(at.0, change));
     }
 
-    /// Whether its changes only give identifiers to persons under which nothing has happened yet, and nothing happens before
-    /// they do: then everybody's events happen to them as always.
+    /// Whether its changes only give identifiers to persons under which nothing has happened yet, and nothing happens under these before
+    /// they do: then everybody's events happen to them as always, as they would if nobody had written a script.
     pub(super) fn only_names(&self, is_there: impl Fn(&str) -> bool, watermark: i64) -> bool {
         let Some((last, change)) = self.script.changes.last() else { return true };
         // All the same person's, which is on this worker: so this does not depend on who is where.
@@ -103,9 +103,18 @@ impl Group {
             Change::Join { into, from } => into == person && !is_there(from),
             Change::Part { .. } | Change::End { .. } => false,
         };
+        let given = |leaf: &CompactString| {
+            let mut members = self.script.members.iter();
+            let mut changes = self.script.changes.iter();
+            members.any(|(member, of)| member == leaf && of != person)
+                || changes.any(|(_, change)| change.persons()[1] == leaf)
+        };
         self.persons.is_empty()
             && self.script.changes.iter().all(|(_, change)| nobody(change))
-            && self.events.iter().all(|event| when(event, watermark) >= *last)
+            && self
+                .events
+                .iter()
+                .all(|event| when(event, watermark) >= *last || !given(&event.leaf))
     }
 
     /// Lets everything happen: the events of all of them, and in between the changes. Gives who is left.
