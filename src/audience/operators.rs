@@ -3,7 +3,7 @@
 
 use super::by_value::ByValue;
 use super::{Counts, Members};
-use crate::catalogue::related::{Best, Pair, Related};
+use crate::catalogue::related::{Pair, Related};
 use crate::define::plan::Plan;
 use crate::epoch::{Epochs, Turns};
 use crate::person::Said;
@@ -62,7 +62,7 @@ impl Held {
                     self.counts.push((fact, value, more));
                     self.said.push(said);
                 }
-                News::Pair(pair) => self.pairs.push(pair),
+                News::Pairs(mut pairs) => self.pairs.append(&mut pairs),
                 News::Feedback(feedback) => passing.push((worker, feedback)),
             }
         }
@@ -93,11 +93,9 @@ impl Known {
         let turned = self.members.turned(plan, &mut changes, &moved, &mut self.by_value);
         let (worker, workers) = (self.worker, self.workers);
         let answers = turned.into_iter().map(move |it| (worker, Feedback::Answer(it)));
-        let best = self.related.take(std::mem::take(&mut held.pairs)).into_iter();
-        let to_all = move |best: Best| {
-            (0..workers).map(move |worker| (worker, Feedback::Best(best.clone())))
-        };
-        answers.chain(best.flat_map(to_all))
+        let best = self.related.take(std::mem::take(&mut held.pairs));
+        let hearing = if best.is_empty() { 0 } else { workers };
+        answers.chain((0..hearing).map(move |worker| (worker, Feedback::Best(best.clone()))))
     }
 }
 

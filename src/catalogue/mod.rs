@@ -8,6 +8,7 @@ pub mod related;
 use crate::define::plan::{CataloguePlan, Relation};
 use crate::event::{Event, Value};
 use compact_str::CompactString;
+use related::Best;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -139,11 +140,22 @@ impl Catalogue {
         named.into_iter().take(most).map(|(_, name)| name.clone()).collect()
     }
 
-    /// What goes best with a product from now on.
-    pub fn hear_related(&mut self, relation: usize, product: u64, best: Vec<(u64, u32)>) {
-        match best.is_empty() {
-            true => drop(self.related.remove(&(relation, product))),
-            false => drop(self.related.insert((relation, product), best)),
+    /// What has changed about what goes best with products, in their order.
+    pub fn hear_related(&mut self, news: &[Best]) {
+        let of_each = || news.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1));
+        // They lie all over memory, and what is looked for together comes together.
+        let look = |of_one: &[Best]| {
+            let known = self.related.get(&(usize::from(of_one[0].0), of_one[0].1))?;
+            Some(known.iter().step_by(4).fold(0, |seen, (other, _)| seen ^ other))
+        };
+        std::hint::black_box(of_each().filter_map(look).fold(0, |seen, it| seen ^ it));
+        for of_one in of_each() {
+            let of = (usize::from(of_one[0].0), of_one[0].1);
+            let known = self.related.entry(of).or_default();
+            of_one.iter().for_each(|(_, _, other, count)| related::hear(known, *other, *count));
+            if known.is_empty() {
+                self.related.remove(&of);
+            }
         }
     }
 

@@ -9,8 +9,9 @@ use std::cmp::Reverse;
 /// That a person has two products by a relation: relation, product, the other one; and whether it is one person more or fewer.
 pub type Pair = ((u8, u64, u64), i32);
 
-/// What goes best with a product, and how many persons have both.
-pub type Best = (u8, u64, Vec<(u64, u32)>);
+/// What has changed about what goes best with a product: relation, product, another one, and how many persons have both; 0 if it is not among
+/// the best any more.
+pub type Best = (u8, u64, u64, u32);
 
 /// Neighbours of a product that are kept in order.
 const IN_ORDER_MAX: usize = 2 * RELATED_KEPT_MAX;
@@ -28,7 +29,9 @@ struct Neighbours {
     best: Vec<Neighbour>,
     /// All of the best come before this one, and none of the others does; none if there are no others.
     others: Option<Neighbour>,
-    /// Whether what is told has changed since it was.
+    /// What was told last, as it was then.
+    told: Vec<Neighbour>,
+    /// Whether that may have changed since.
     changed: bool,
 }
 
@@ -55,16 +58,21 @@ impl Neighbours {
         if !is_held {
             self.counts.remove(&other);
         }
-        if was_best {
-            let at = self.best.binary_search(&before).expect("the best are in their order");
-            self.best.remove(at);
-            self.changed |= at < RELATED_KEPT_MAX;
+        match (was_best, is_best) {
+            (true, true) => self.move_best(before, now),
+            (true, false) => {
+                let at = self.place(&before);
+                self.best.remove(at);
+                self.changed |= at < RELATED_KEPT_MAX;
+            }
+            (false, true) => {
+                let at = self.best.partition_point(|known| *known < now);
+                self.best.insert(at, now);
+                self.changed |= at < RELATED_KEPT_MAX;
+            }
+            (false, false) => {}
         }
-        if is_best {
-            let at = self.best.partition_point(|known| *known < now);
-            self.best.insert(at, now);
-            self.changed |= at < RELATED_KEPT_MAX;
-        } else if is_held {
+        if is_held && !is_best {
             self.leave_out(now);
         }
         if self.best.len() > IN_ORDER_MAX
@@ -76,6 +84,47 @@ impl Neighbours {
         if self.best.len() < RELATED_KEPT_MAX && self.others.is_some() {
             self.find_best();
         }
+    }
+
+    /// One of the best has come nearer to the first of them or gone further from it: mostly it is by no more than a few places.
+    fn move_best(&mut self, before: Neighbour, now: Neighbour) {
+        let mut at = self.place(&before);
+        let first = at;
+        while at > 0 && self.best[at - 1] > now {
+            self.best[at] = self.best[at - 1];
+            at -= 1;
+        }
+        while at + 1 < self.best.len() && self.best[at + 1] < now {
+            self.best[at] = self.best[at + 1];
+            at += 1;
+        }
+        self.best[at] = now;
+        self.changed |= first.min(at) < RELATED_KEPT_MAX;
+    }
+
+    fn place(&self, one: &Neighbour) -> usize {
+        self.best.binary_search(one).expect("the best are in their order")
+    }
+
+    /// Tells what those do not know who have heard all that was told before.
+    fn news(&mut self, tell: &mut impl FnMut(u64, u32)) {
+        if !std::mem::take(&mut self.changed) {
+            return;
+        }
+        let best = &self.best[..self.best.len().min(RELATED_KEPT_MAX)];
+        // Little changes: only what lies between the first place and the last one that are others than they were is looked at.
+        let alike = |(a, b): &(&Neighbour, &Neighbour)| a == b;
+        let first = best.iter().zip(&self.told).take_while(alike).count();
+        let (best_rest, told_rest) = (&best[first..], &self.told[first..]);
+        let last = best_rest.iter().rev().zip(told_rest.iter().rev()).take_while(alike).count();
+        let new = &best_rest[..best_rest.len() - last];
+        let old = &told_rest[..told_rest.len() - last];
+        let come = new.iter().filter(|it| !old.contains(it));
+        come.for_each(|(count, it)| tell(*it, count.0));
+        let gone = old.iter().filter(|(_, it)| !new.iter().any(|(_, other)| other == it));
+        gone.for_each(|(_, it)| tell(*it, 0));
+        self.told.clear();
+        self.told.extend_from_slice(best);
     }
 
     fn leave_out(&mut self, one: Neighbour) {
@@ -107,34 +156,56 @@ impl Neighbours {
 }
 
 impl Related {
-    /// Takes in what was said in one epoch, and gives what goes best with the products for which that has changed, in order.
+    /// Takes in what was said in one epoch, and gives what has changed about what goes best with products, in order.
     pub fn take(&mut self, mut pairs: Vec<Pair>) -> Vec<Best> {
         pairs.sort_unstable();
-        let mut changed: Vec<(u8, u64)> = Vec::new();
-        for same in pairs.chunk_by(|a, b| a.0 == b.0) {
-            let ((relation, product, other), _) = same[0];
-            let more: i32 = same.iter().map(|(_, more)| more).sum();
-            if more != 0 {
-                self.products.entry((relation, product)).or_default().add(other, more);
-                if changed.last() != Some(&(relation, product)) {
-                    changed.push((relation, product));
+        self.look_up(&pairs);
+        let mut changed: Vec<Best> = Vec::new();
+        for of_one in pairs.chunk_by(|(a, _), (b, _)| (a.0, a.1) == (b.0, b.1)) {
+            let ((relation, product, _), _) = of_one[0];
+            let neighbours = self.products.entry((relation, product)).or_default();
+            for same in of_one.chunk_by(|a, b| a.0 == b.0) {
+                let more: i32 = same.iter().map(|(_, more)| more).sum();
+                if more != 0 {
+                    let ((_, _, other), _) = same[0];
+                    neighbours.add(other, more);
                 }
             }
+            neighbours.news(&mut |other, count| changed.push((relation, product, other, count)));
+            if neighbours.best.is_empty() {
+                self.products.remove(&(relation, product));
+            }
         }
-        changed.into_iter().filter_map(|product| self.news(product)).collect()
+        changed
     }
 
-    fn news(&mut self, (relation, product): (u8, u64)) -> Option<Best> {
-        let neighbours = self.products.get_mut(&(relation, product))?;
-        if !std::mem::take(&mut neighbours.changed) {
-            return None;
+    /// Looks at all that pairs are about before anything is done with it. They lie all over memory, and what is looked for together comes
+    /// together, instead of one after the other.
+    fn look_up(&self, pairs: &[Pair]) {
+        let of = |((relation, product, _), _): &Pair| self.products.get(&(*relation, *product));
+        let neighbours: Vec<Option<&Neighbours>> = pairs.iter().map(of).collect();
+        let mut seen = 0;
+        for (neighbours, ((_, _, other), _)) in neighbours.iter().zip(pairs) {
+            let count = neighbours.and_then(|neighbours| neighbours.counts.get(other));
+            seen ^= count.map_or(0, |count| count.persons);
         }
-        let best = neighbours.best.iter().take(RELATED_KEPT_MAX);
-        let best = best.map(|(count, other)| (*other, count.0)).collect();
-        if neighbours.best.is_empty() {
-            self.products.remove(&(relation, product));
+        for neighbours in
+            neighbours.chunk_by(|a, b| a.map(std::ptr::from_ref) == b.map(std::ptr::from_ref))
+        {
+            let best = neighbours[0].map_or(&[][..], |neighbours| &neighbours.best);
+            seen ^= best.iter().step_by(4).fold(0, |seen, (count, _)| seen ^ count.0);
         }
-        Some((relation, product, best))
+        std::hint::black_box(seen);
+    }
+}
+
+/// Takes in what has changed about what goes best with a product.
+pub fn hear(known: &mut Vec<(u64, u32)>, other: u64, count: u32) {
+    match known.iter().position(|(known, _)| *known == other) {
+        Some(at) if count == 0 => drop(known.swap_remove(at)),
+        Some(at) => known[at].1 = count,
+        None if count > 0 => known.push((other, count)),
+        None => {}
     }
 }
 
@@ -150,6 +221,7 @@ mod tests {
         for turn in 0..20 {
             let (mut found, mut wanted) = (Neighbours::default(), BTreeMap::<u64, u32>::new());
             let others = rng.between(5, 200) as u64;
+            let mut heard = Vec::new();
             for _ in 0..2_000 {
                 let other = rng.below(others);
                 let count = wanted.entry(other).or_default();
@@ -165,6 +237,13 @@ mod tests {
                 best.truncate(RELATED_KEPT_MAX);
                 let told = &found.best[..found.best.len().min(RELATED_KEPT_MAX)];
                 assert_eq!(told, best, "turn {turn}");
+                if rng.chance(0.3) {
+                    found.news(&mut |other, count| hear(&mut heard, other, count));
+                    let mut heard: Vec<Neighbour> =
+                        heard.iter().map(|(other, count)| (Reverse(*count), *other)).collect();
+                    heard.sort();
+                    assert_eq!(heard, best, "turn {turn}, as heard");
+                }
             }
         }
     }

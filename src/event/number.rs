@@ -61,6 +61,10 @@ impl Num {
 
     /// Rounded half to even to six places; `None` beyond the range.
     pub fn checked_mul(self, other: Num) -> Option<Num> {
+        // Nearly all products fit, and dividing one of those by a constant is a multiplication.
+        if let Some(product) = self.0.checked_mul(other.0) {
+            return Some(Num(millionth(product)));
+        }
         let product = i128::from(self.0) * i128::from(other.0);
         div_half_even(product, i128::from(UNIT)).map(Num)
     }
@@ -168,6 +172,14 @@ fn scale(whole: &str, fraction: &str, exponent: i32) -> Option<i128> {
     Some(quotient + i128::from(half))
 }
 
+/// As [`div_half_even`] by a million.
+fn millionth(n: i64) -> i64 {
+    let (quotient, rest) = (n / UNIT, n % UNIT);
+    let twice = rest.abs() * 2;
+    let away = twice > UNIT || (twice == UNIT && quotient % 2 != 0);
+    quotient + if away { n.signum() } else { 0 }
+}
+
 fn div_half_even(n: i128, d: i128) -> Option<i64> {
     let (mut quotient, rest) = (n / d, n % d);
     let twice = rest.unsigned_abs() * 2;
@@ -224,6 +236,11 @@ mod tests {
         assert_eq!(Num(1).checked_mul(Num(500_000)), Some(Num(0)));
         assert_eq!(Num(3).checked_mul(Num(500_000)), Some(Num(2)));
         assert_eq!(Num(-3).checked_mul(Num(500_000)), Some(Num(-2)));
+        assert_eq!(Num(-1).checked_mul(Num(500_001)), Some(Num(-1)));
+        for n in (-3_000_000..3_000_000).step_by(62_500).chain([i64::MAX, i64::MIN, i64::MIN + 1]) {
+            let wanted = div_half_even(i128::from(n), i128::from(UNIT));
+            assert_eq!(Some(millionth(n)), wanted, "{n}");
+        }
         assert_eq!(Num::ONE.checked_div(Num(3_000_000)), Some(Num(333_333)));
         assert_eq!(Num::ONE.checked_div(Num::ZERO), None);
         assert_eq!(Num(i64::MAX).checked_mul(Num(2_000_000)), None);

@@ -198,7 +198,7 @@ impl Resolver {
             places.extend(claim.identifiers().map(|id| self.graph.place_of(id, leaf_hash(id))));
             // What is known already says nothing, however epochs are cut.
             if self.graph.is_known(&claim, &places) {
-                if places[0].is_none() {
+                if matches!(places[..], [None, ..]) {
                     leaf.into_iter().for_each(|leaf| self.acted.note(leaf));
                 }
                 continue;

@@ -46,6 +46,11 @@ impl MessageIds {
         true
     }
 
+    /// Looks at the oldest and the latest.
+    pub(super) fn look(&self) -> i64 {
+        self.seen.front().map_or(0, |(at, _)| *at) ^ self.seen.back().map_or(0, |(at, _)| *at)
+    }
+
     fn contains(&mut self, hash: u64) -> bool {
         if self.set.is_none() && self.seen.len() > SCANNED_MAX {
             self.set = Some(Box::new(self.seen.iter().map(|(_, hash)| *hash).collect()));

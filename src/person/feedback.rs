@@ -13,8 +13,8 @@ pub enum Feedback {
     Answer(Answer),
     /// What a member has done, for the group.
     Happened(Box<Event>),
-    /// What goes best with a product from now on.
-    Best(Best),
+    /// What has changed about what goes best with products.
+    Best(Vec<Best>),
     /// The name of a product that somebody has.
     Named(u64, CompactString),
 }
@@ -29,8 +29,9 @@ pub enum News {
     Value((u16, u64, isize)),
     /// The same of the worker's own persons, and who it is.
     Said(Said),
-    /// That there are more or fewer with two products, of whose first the worker counts the neighbours.
-    Pair(Pair),
+    /// That there are more or fewer with two products, of whose first the worker counts the neighbours; all of an epoch at once, as there
+    /// are many.
+    Pairs(Vec<Pair>),
     /// What its persons are to hear.
     Feedback(Feedback),
 }
@@ -47,8 +48,13 @@ pub fn pass_to_all(said: Said, own: u64, workers: u64) -> impl Iterator<Item = P
     })
 }
 
-/// A pair, for the worker that counts the neighbours of its first product.
-pub fn pass_pair(pair: Pair, workers: u64) -> PassedOn {
-    let ((_, product, _), _) = pair;
-    (product % workers, News::Pair(pair))
+/// Pairs, for the workers that count the neighbours of their first products.
+pub fn pass_pairs(pairs: Vec<Pair>, workers: u64) -> impl Iterator<Item = PassedOn> {
+    let mut passed: Vec<Vec<Pair>> = vec![Vec::new(); workers as usize];
+    for pair in pairs {
+        let ((_, product, _), _) = pair;
+        passed[(product % workers) as usize].push(pair);
+    }
+    let of_each = (0..workers).zip(passed).filter(|(_, pairs)| !pairs.is_empty());
+    of_each.map(|(worker, pairs)| (worker, News::Pairs(pairs)))
 }

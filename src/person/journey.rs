@@ -14,6 +14,7 @@ use crate::event::{Event, Kind, Num, Value};
 use crate::limits::{HISTORY_MAX, INSTANCES_MAX};
 use crate::time::{DAY, NEVER};
 use compact_str::CompactString;
+use smallvec::SmallVec;
 
 /// Whether an event speaks of this instance: one with another value of the keying property does not.
 fn concerns(journey: &JourneyPlan, instance: &Instance, event: &Event) -> bool {
@@ -134,7 +135,7 @@ pub(super) fn activate(turn: &mut Turn, event: &Event) {
     if !turn.person.instances.is_empty() {
         go_on(turn, event);
     }
-    let mut entered: Vec<(Order, JourneyId, Option<CompactString>)> = Vec::new();
+    let mut entered: SmallVec<[(Order, JourneyId, Option<CompactString>); 4]> = SmallVec::new();
     for &journey in &turn.plan.entered_by_kind[event.kind.0 as usize] {
         let plan = &turn.plan.journeys[journey.0 as usize];
         match plan.enter.per {

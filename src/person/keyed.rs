@@ -268,6 +268,7 @@ impl Keyed {
                 // What came about inside can have all that in common.
                 .then_with(|| (a.kind, &a.also).cmp(&(b.kind, &b.also)))
         });
+        self.table.fetch(events.chunk_by(|a, b| a.hash == b.hash).map(|own| own[0].hash));
         let mut records: Vec<Event> = Vec::new();
         for own in events.chunk_by_mut(|a, b| a.hash == b.hash && a.person() == b.person()) {
             match own[0].call {

@@ -4,7 +4,7 @@ use super::eval::{Cx, Val};
 use super::{Person, facts};
 use crate::catalogue::number;
 use crate::define::plan::expr::BasketField;
-use crate::define::plan::{CataloguePlan, FactId, FactRule, Kinds, Plan};
+use crate::define::plan::{CataloguePlan, FactId, FactRule, Kinds, Listed, Plan};
 use crate::event::{Event, Value};
 use crate::limits::RELATED_OF_MAX;
 use serde::{Deserialize, Serialize};
@@ -48,7 +48,7 @@ pub(super) fn say(
     let concerns = |kinds: &Kinds| {
         events.is_none_or(|events| events.iter().any(|event| kinds.has(event.kind)))
     };
-    if events.is_some() && !catalogue.listed.iter().any(|(_, kinds)| concerns(kinds)) {
+    if events.is_some() && !catalogue.listed.iter().any(|it| concerns(&it.changed_by)) {
         return;
     }
     let now = now.max(person.now);
@@ -88,10 +88,10 @@ fn lists(
 ) -> Lists {
     let mut lists = Lists::default();
     let mut products: Vec<u64> = Vec::new();
-    for (fact, kinds) in &catalogue.listed {
+    for Listed { fact, changed_by, is_told } in &catalogue.listed {
         let relations = (0..).zip(&catalogue.related).filter(|(_, of)| **of == Some(*fact));
         let known = of(&before.has, fact.0);
-        if !concerns(kinds) {
+        if !concerns(changed_by) {
             lists.has.extend_from_slice(known);
             relations.for_each(|(it, _)| lists.together.extend(of(&before.together, it)));
             continue;
@@ -100,7 +100,9 @@ fn lists(
         read(cx, *fact, &mut |name| {
             let number = number(name);
             // Whoever has been told of a product knows its name.
-            if known.binary_search(&(fact.0, number)).is_err() {
+            let is_known = known.binary_search(&(fact.0, number)).is_ok()
+                || before.together.iter().any(|(_, product)| *product == number);
+            if !is_known {
                 to.name(number, name);
             }
             products.push(number);
@@ -109,7 +111,9 @@ fn lists(
             let last = &products[products.len().saturating_sub(RELATED_OF_MAX)..];
             lists.together.extend(last.iter().map(|product| (relation, *product)));
         }
-        lists.has.extend(products.iter().map(|product| (fact.0, *product)));
+        if *is_told {
+            lists.has.extend(products.iter().map(|product| (fact.0, *product)));
+        }
     }
     lists.has.sort_unstable();
     lists.has.dedup();
@@ -139,13 +143,16 @@ fn read(cx: &Cx, fact: FactId, each: &mut impl FnMut(&str)) {
 }
 
 fn read_one(cx: &Cx, fact: FactId, each: &mut impl FnMut(&str)) {
-    let value = match cx.plan.facts[usize::from(fact.0)].rule {
-        FactRule::Basket(_) => facts::read_basket(cx, fact, BasketField::ProductIds),
-        _ => facts::read(cx, fact),
-    };
     let mut add = |value: &Value| match value {
         Value::Str(name) if !name.is_empty() => each(name),
         other => other.key().iter().for_each(|name| each(name)),
+    };
+    if facts::each_recent(cx, fact, &mut add) {
+        return;
+    }
+    let value = match cx.plan.facts[usize::from(fact.0)].rule {
+        FactRule::Basket(_) => facts::read_basket(cx, fact, BasketField::ProductIds),
+        _ => facts::read(cx, fact),
     };
     match value {
         Val::List(items) => items.iter().for_each(|item| item.each(&mut add)),

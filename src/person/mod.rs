@@ -99,6 +99,22 @@ impl Person {
         own.unwrap_or_else(|| plan.policy.zone.clone())
     }
 
+    /// Looks at what every event needs of the person.
+    fn look(&self) -> i64 {
+        let instances = self.instances.first().map_or(0, |it| it.entry_time);
+        let leaves = self.leaves.len() as i64;
+        self.facts.look() ^ self.message_ids.look() ^ instances ^ leaves ^ self.sessions.deadline(0)
+    }
+
+    /// Whether nothing has been taken in of which a condition could be asked.
+    fn is_unknown(&self) -> bool {
+        self.facts.held().next().is_none()
+            && self.sessions == Sessions::default()
+            && self.member == SegmentSet::default()
+            && self.ranks.is_none()
+            && self.zone.is_none()
+    }
+
     fn is_member(&self, segment: SegmentId) -> bool {
         self.member.has(segment)
     }

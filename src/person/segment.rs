@@ -14,17 +14,34 @@ pub(super) fn follow_all(person: &mut Person, plan: &Plan) -> bool {
 }
 
 /// What changes by itself may have: asks the conditions again that do, of whom they concern, looks up every date, and finds the next such
-/// instant. Tells whether any answer changed.
-pub(super) fn follow_time(person: &mut Person, plan: &Plan) -> bool {
+/// instant.
+pub(super) fn follow_time(person: &mut Person, plan: &Plan) {
     // Nothing has ever been asked of somebody new.
     if person.recheck == i64::MIN {
-        return follow_all(person, plan);
+        return begin(person, plan);
     }
     person.recheck = NEVER;
     dates::look_up(person, plan);
     let mut asked = plan.timed.clone();
     person.facts.held().for_each(|it| asked.extend(&plan.timed_readers_of_fact[it.0 as usize]));
-    follow(person, plan, asked)
+    follow(person, plan, asked);
+}
+
+/// Asks everything for the first time. Of whom nothing is known, and who is no group, only time tells one from another; and they have no dates.
+fn begin(person: &mut Person, plan: &Plan) {
+    let is_group = plan.groups.iter().any(|group| person.id.starts_with(&group.prefix));
+    if is_group || !person.is_unknown() {
+        follow_all(person, plan);
+        return;
+    }
+    person.recheck = NEVER;
+    let of_anybody = || {
+        let mut anybody = Person { now: person.now, ..Person::default() };
+        follow(&mut anybody, plan, plan.conditions.clone());
+        anybody.member
+    };
+    person.member = plan.at_first.get_or_init(of_anybody).clone();
+    follow(person, plan, plan.timed.clone());
 }
 
 /// Asks some conditions again, and those that read an answer that has changed; the others keep theirs. Tells whether any

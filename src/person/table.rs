@@ -96,6 +96,20 @@ impl Table {
         self.index.find(hash, |slot| self.slots[slot as usize].cell.id() == id)
     }
 
+    /// Brings those of these hashes near the processor: they are about to be worked on, one after the other, and each lies in places of memory
+    /// at which nobody has looked for a while. What is looked for together comes together.
+    pub(super) fn fetch(&self, hashes: impl Iterator<Item = u64>) {
+        let slots: Vec<u32> = hashes.filter_map(|hash| self.index.find(hash, |_| true)).collect();
+        let cells = || slots.iter().map(|slot| &self.slots[*slot as usize].cell);
+        let mut seen = cells().fold(0, |seen, cell| seen ^ cell.look());
+        for cell in cells() {
+            if let Cell::Live(person, _) = cell {
+                seen ^= person.look();
+            }
+        }
+        std::hint::black_box(seen);
+    }
+
     /// A person who is in the store and not in memory.
     pub(super) fn add_stored(&mut self, id: &str, hash: u64) -> u32 {
         self.add(Cell::Stored(id.into()), hash)
@@ -256,6 +270,17 @@ impl Table {
 }
 
 impl Cell {
+    /// Looks at where the person begins, or at all of its bytes: at something of each line of memory.
+    fn look(&self) -> i64 {
+        match self {
+            Cell::Live(person, _) => person.now ^ person.recheck,
+            Cell::Packed(bytes) => {
+                bytes.iter().step_by(64).fold(0, |seen, byte| seen ^ i64::from(*byte))
+            }
+            _ => 0,
+        }
+    }
+
     fn id(&self) -> &str {
         match self {
             Cell::Live(person, _) => &person.id,

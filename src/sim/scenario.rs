@@ -174,7 +174,8 @@ impl Stage {
         let best = self.related.take(self.keyed.take_pairs());
         let addressed = self.keyed.take_addressed(0).into_iter().map(|(_, feedback)| feedback);
         let answers = answers.into_iter().map(Feedback::Answer);
-        answers.chain(best.into_iter().map(Feedback::Best)).chain(addressed).collect()
+        let best = (!best.is_empty()).then_some(Feedback::Best(best));
+        answers.chain(best).chain(addressed).collect()
     }
 
     fn epoch(&mut self, until: i64) {

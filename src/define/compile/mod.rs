@@ -33,6 +33,7 @@ pub use identity::{APART, ERASED};
 pub use policy::length_text;
 use relations::Owner;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::OnceLock;
 use types::Type;
 
 /// Which facts a plan keeps.
@@ -375,6 +376,7 @@ impl<'a> Compiler<'a> {
             readers_of_fact,
             timed_readers_of_fact,
             timed,
+            at_first: OnceLock::new(),
             readers_of_segment: (0..self.segments.len())
                 .map(|at| self.readers(|needs| needs.segments.contains(&(at as u16))))
                 .collect(),

@@ -8,7 +8,7 @@ use super::types::Type;
 use super::{Compiler, FactId, FactPlan, FactRule, Kind, Kinds, Standing, journeys::waited_for};
 use crate::define::ast::{self, Aggregate, FactKind, Name};
 use crate::define::plan::{
-    CataloguePlan, Consumer, Expr, FoldPlan, GroupPlan, NoticePlan, Op, Relation,
+    CataloguePlan, Consumer, Expr, FoldPlan, GroupPlan, Listed, NoticePlan, Op, Relation,
 };
 use crate::event::names;
 use std::collections::BTreeSet;
@@ -272,9 +272,14 @@ impl<'a> Compiler<'a> {
         let related: Vec<Option<FactId>> = [&written.similar, &written.bought_together]
             .map(|name| name.as_ref().and_then(|name| self.listed_fact(name)))
             .into();
-        let told = notices.iter().flat_map(|notice| &notice.to).copied();
-        let listed: BTreeSet<FactId> = told.chain(related.iter().flatten().copied()).collect();
-        let listed = listed.into_iter().map(|fact| (fact, self.changed_by(fact))).collect();
+        let told: BTreeSet<FactId> = notices.iter().flat_map(|it| &it.to).copied().collect();
+        let listed_facts: BTreeSet<FactId> =
+            related.iter().flatten().chain(&told).copied().collect();
+        let listed = |fact| {
+            let (changed_by, is_told) = (self.changed_by(fact), told.contains(&fact));
+            Listed { fact, changed_by, is_told }
+        };
+        let listed = listed_facts.into_iter().map(listed).collect();
         Some(CataloguePlan { kind, product, accessory_of, notices, related, listed })
     }
 

@@ -26,12 +26,13 @@ pub use policy::{
     PolicyPlan, QuietPlan, RevokePlan, ThrottlePlan,
 };
 pub use ranks::{RankId, RankPlan, RankTest, RankedFact, RankedValues, WHOLE};
-pub use relations::{CataloguePlan, GroupPlan, NoticePlan, Relation};
+pub use relations::{CataloguePlan, GroupPlan, Listed, NoticePlan, Relation};
 pub use set::SegmentSet;
 pub use text::parts;
 
 pub use super::ast::{Again, Aggregate, OnLimit, PropertyType, Window};
 use crate::event::Kind;
+use std::sync::OnceLock;
 
 /// A fact's number: the index into [`Plan::facts`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -91,6 +92,8 @@ pub struct Plan {
     pub timed_readers_of_fact: Vec<SegmentSet>,
     /// Segments that can change while nothing happens, whatever facts hold.
     pub timed: SegmentSet,
+    /// The segments that somebody is in of whom nothing is known, once that has been asked; as of then those of `timed`.
+    pub at_first: OnceLock<SegmentSet>,
     pub readers_of_session: SegmentSet,
     /// For each rank the segments whose conditions read it.
     pub readers_of_rank: Vec<SegmentSet>,

@@ -27,8 +27,18 @@ pub struct CataloguePlan {
     pub notices: Vec<NoticePlan>,
     /// By [`Relation`], the fact whose products belong together when one person has them.
     pub related: Vec<Option<FactId>>,
-    /// All facts that make a product somebody's concern, in order, with the events that can change them.
-    pub listed: Vec<(FactId, Kinds)>,
+    /// All facts that make a product somebody's concern, in order.
+    pub listed: Vec<Listed>,
+}
+
+/// A fact that makes products somebody's concern.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Listed {
+    pub fact: FactId,
+    /// The events that can change it.
+    pub changed_by: Kinds,
+    /// Whether a notice goes to whom a product concerns by it; if not, what goes together is all that it is for.
+    pub is_told: bool,
 }
 
 /// A change of a product that persons are told of.

@@ -11,13 +11,13 @@ pub type Claimed = (u64, Words);
 /// Takes claims out of events.
 pub struct Extractor {
     rules: IdentityPlan,
-    told: Told,
+    lately: Lately,
 }
 
 impl Extractor {
     /// One for these rules.
     pub fn new(rules: &IdentityPlan) -> Extractor {
-        Extractor { rules: rules.clone(), told: Told::default() }
+        Extractor { rules: rules.clone(), lately: Lately::default() }
     }
 
     /// What a batch of events says, epoch by epoch. A request for erasure is taken out whole: it is nothing that the person does.
@@ -38,7 +38,7 @@ impl Extractor {
             events.retain(|(_, event)| event.says != Says::Erased);
         }
         for (epoch, words) in &mut found {
-            words.alone.retain(|hash| self.told.is_new(*hash, *epoch));
+            words.alone.retain(|hash| self.lately.is_new(*hash, *epoch));
         }
         found.retain(|(_, words)| !words.is_empty());
         found
@@ -49,15 +49,15 @@ impl Extractor {
 const PLACES: usize = 1 << 12;
 
 /// Identifiers that came by themselves lately: each with the first epoch in which it has been told, in a place that whatever comes there later takes.
-struct Told(Vec<(u64, u64)>);
+struct Lately(Vec<(u64, u64)>);
 
-impl Default for Told {
-    fn default() -> Told {
-        Told(vec![(0, u64::MAX); PLACES])
+impl Default for Lately {
+    fn default() -> Lately {
+        Lately(vec![(0, u64::MAX); PLACES])
     }
 }
 
-impl Told {
+impl Lately {
     /// Whether it has to be told, again perhaps, that the identifier of a hash came in an epoch.
     fn is_new(&mut self, hash: u64, epoch: u64) -> bool {
         let known = &mut self.0[(hash >> (u64::BITS - PLACES.trailing_zeros())) as usize];
@@ -75,7 +75,7 @@ mod tests {
 
     #[test]
     fn an_identifier_is_told_once_and_again_for_an_earlier_epoch() {
-        let mut told = Told::default();
+        let mut told = Lately::default();
         assert!(told.is_new(0, 5) && !told.is_new(0, 5) && !told.is_new(0, 6));
         assert!(told.is_new(0, 4), "claims of epoch 4 are judged before word of epoch 5 is heard");
         assert!(told.is_new(1, 5), "it has taken the place");

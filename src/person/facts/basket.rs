@@ -7,6 +7,7 @@ use crate::limits::ENTRIES_MAX;
 use crate::person::eval::{Cx, eval};
 use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// A product as one event tells of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -36,6 +37,9 @@ pub(super) struct Line<'a> {
     pub(super) quantity: Num,
     pub(super) price: Num,
 }
+
+/// What is in a basket: mostly few products.
+pub(super) type Lines<'a> = SmallVec<[Line<'a>; 8]>;
 
 /// The products that an event speaks of: one, or each of a list. Without an id it speaks of none.
 pub(super) fn contribution(plan: &BasketPlan, cx: &Cx) -> Option<Vec<Product>> {
@@ -89,8 +93,8 @@ impl Basket {
     }
 
     /// What is in it, in the order in which products were first put in since they were last absent.
-    pub(super) fn contents(&self) -> Vec<Line<'_>> {
-        let mut lines: Vec<Line> = Vec::new();
+    pub(super) fn contents(&self) -> Lines<'_> {
+        let mut lines = Lines::new();
         for Move { minus, product, .. } in &self.moves {
             let at = lines.iter().position(|line| *line.id == product.id);
             match (minus, at) {

@@ -90,6 +90,11 @@ impl Entries {
         (self.list.range(from..), turn)
     }
 
+    /// Looks at the latest.
+    pub(super) fn look(&self) -> i64 {
+        self.list.back().map_or(0, |entry| entry.time)
+    }
+
     /// How many entries lie at or before `time`. Mostly it is none, which is seen at once.
     fn until(&self, time: i64) -> usize {
         match self.list.front() {
@@ -116,6 +121,9 @@ impl Entries {
             Some(Window::Calendar(Period::Month)) => 32 * DAY,
             Some(Window::Calendar(Period::Year)) => 367 * DAY,
         };
-        self.list.drain(..self.until(now.saturating_sub(reach)));
+        match self.until(now.saturating_sub(reach)) {
+            0 => {}
+            gone => drop(self.list.drain(..gone)),
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::event::{Num, Value};
 use crate::limits::VALUES_MAX;
 use crate::person::eval::{Cx, Val, eval};
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// How often a value came, and when it came last.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ pub(super) fn contribution(plan: &FoldPlan, cx: &Cx) -> Option<Value> {
 /// The state of a fact to which nothing has happened.
 pub(super) fn empty(plan: &FoldPlan) -> FactState {
     if plan.entries {
-        return FactState::Entries(Box::default());
+        return FactState::Entries(Entries::default());
     }
     fresh(plan.aggregate)
 }
@@ -171,6 +172,19 @@ fn top(tallies: &[Tally]) -> Option<&Value> {
     best.map(|tally| &tally.value)
 }
 
+/// How many contributions count, or their sum, at the instant of `cx`, where single ones need not be looked at for that.
+pub(super) fn plain_number(plan: &FoldPlan, state: Option<&FactState>, cx: &Cx) -> Option<Num> {
+    match (plan.aggregate, state) {
+        (Aggregate::Count | Aggregate::Sum, None) => Some(Num::ZERO),
+        (Aggregate::Count, Some(FactState::Entries(entries))) if !entries.has_minuses() => {
+            Some(Num::count(within(plan, entries, cx).len()))
+        }
+        (Aggregate::Count, Some(FactState::Count(count))) => Num::whole(*count),
+        (Aggregate::Sum, Some(FactState::Sum(sum))) => sum.number(),
+        _ => None,
+    }
+}
+
 /// The aggregate's value at the instant of `cx`.
 pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a>) -> Val<'a> {
     let nothing = match plan.aggregate {
@@ -178,6 +192,9 @@ pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a
         Aggregate::Recent => Val::List(&[]),
         _ => Val::Missing,
     };
+    if let Some(number) = plain_number(plan, state, cx) {
+        return Val::Num(number);
+    }
     match state {
         None => nothing,
         Some(FactState::Entries(entries)) => over_entries(plan, entries, cx),
@@ -193,7 +210,7 @@ pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a
 fn summary<'a>(state: &FactState) -> Val<'a> {
     let number = match state {
         FactState::Count(count) => Num::whole(*count),
-        FactState::Sum(sum) => i64::try_from(i128::from(*sum)).ok().map(Num),
+        FactState::Sum(sum) => sum.number(),
         FactState::Mean { sum, count } => Num::mean(i128::from(*sum), *count),
         FactState::Distinct(values) => Some(Num::count(values.len())),
         _ => None,
@@ -201,16 +218,23 @@ fn summary<'a>(state: &FactState) -> Val<'a> {
     number.map_or(Val::Missing, Val::Num)
 }
 
-fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'a> {
+/// The entries that count at the instant of `cx`. Notes when the first of them no longer does.
+pub(super) fn within<'a>(
+    plan: &FoldPlan,
+    entries: &'a Entries,
+    cx: &Cx<'a>,
+) -> impl DoubleEndedIterator<Item = &'a Entry> + ExactSizeIterator + use<'a> {
     let (within, turn) = entries.at(plan.window, cx.now, || cx.person.zone(cx.plan));
     if let Some(turn) = turn {
         cx.recheck_at(turn);
     }
-    if plan.aggregate == Aggregate::Count && !entries.has_minuses() {
-        return Val::Num(Num::count(within.len()));
-    }
+    within
+}
+
+fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'a> {
+    let within = within(plan, entries, cx);
     if plan.aggregate == Aggregate::Recent {
-        return Val::Items(latest(plan.keep, within));
+        return Val::Items(latest(plan.keep, within).into_iter().cloned().collect());
     }
     let mut state = fresh(plan.aggregate);
     for entry in survivors(plan.aggregate, within) {
@@ -225,21 +249,45 @@ fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'
 
 /// The last different values that were not taken out later, oldest first. The newest entries are looked at first, and no more than
 /// are needed.
-fn latest<'a>(keep: usize, entries: impl DoubleEndedIterator<Item = &'a Entry>) -> Vec<Value> {
-    let (mut values, mut passed): (Vec<Value>, Vec<&Value>) = (Vec::new(), Vec::new());
-    for entry in entries.rev() {
+fn latest<'a>(
+    keep: usize,
+    entries: impl DoubleEndedIterator<Item = &'a Entry>,
+) -> SmallVec<[&'a Value; 16]> {
+    let mut values: SmallVec<[&Value; 16]> = SmallVec::new();
+    let mut passed: SmallVec<[(u64, &Value); 16]> = SmallVec::new();
+    for Entry { value, minus, .. } in entries.rev() {
         if values.len() == keep {
             break;
         }
-        if !passed.contains(&&entry.value) {
-            passed.push(&entry.value);
-            if !entry.minus {
-                values.push(entry.value.clone());
+        // Texts of one length, as most are here, are told apart by their hashes more quickly than by themselves.
+        let hash = value.str().map_or(0, |text| xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
+        if !passed.iter().any(|(known, other)| *known == hash && *other == value) {
+            passed.push((hash, value));
+            if !minus {
+                values.push(value);
             }
         }
     }
     values.reverse();
     values
+}
+
+/// Lets somebody look at the values of a list of the last ones, without a copy of them; tells whether the fact is one.
+pub(super) fn each_recent<'a>(
+    plan: &FoldPlan,
+    state: Option<&'a FactState>,
+    cx: &Cx<'a>,
+    look: &mut impl FnMut(&Value),
+) -> bool {
+    match state {
+        _ if plan.aggregate != Aggregate::Recent => return false,
+        Some(FactState::Entries(entries)) => {
+            latest(plan.keep, within(plan, entries, cx)).into_iter().for_each(look);
+        }
+        Some(FactState::Recent(values)) => values.iter().for_each(|(_, value)| look(value)),
+        _ => {}
+    }
+    true
 }
 
 /// Entries that still count: for aggregates of values, a removal takes out what was there before it.

@@ -3,7 +3,6 @@
 //! Of two contributions at one millisecond under different leaves it is not known which came first; the one of the first
 //! leaf counts as the earlier.
 
-use super::entries::Entries;
 use super::{FactState, Facts, Keyed, fold};
 use crate::define::plan::{Aggregate, FactRule, FoldPlan, Plan};
 use crate::event::Value;
@@ -45,7 +44,7 @@ pub(super) fn merge(rule: &FactRule, ours: &mut FactState, theirs: FactState) {
 
 fn merge_folds(plan: &FoldPlan, ours: &mut FactState, theirs: FactState) {
     match (ours, theirs) {
-        (FactState::Entries(ours), FactState::Entries(theirs)) => Entries::merge(ours, *theirs),
+        (FactState::Entries(ours), FactState::Entries(theirs)) => ours.merge(theirs),
         (FactState::Count(ours), FactState::Count(theirs)) => *ours += theirs,
         (FactState::Sum(ours), FactState::Sum(theirs)) => *ours += i128::from(theirs),
         (

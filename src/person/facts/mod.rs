@@ -44,7 +44,7 @@ pub enum FactState {
     Recent(Vec<(i64, Value)>),
     Top(Vec<fold::Tally>),
     /// Single contributions, for windows, resets and removals.
-    Entries(Box<Entries>),
+    Entries(Entries),
     Basket(Box<Basket>),
     Keyed(Box<Keyed>),
 }
@@ -56,6 +56,13 @@ pub enum FactState {
 pub struct Wide {
     high: i64,
     low: u64,
+}
+
+impl Wide {
+    /// `None` beyond the range.
+    fn number(self) -> Option<Num> {
+        i64::try_from(i128::from(self)).ok().map(Num)
+    }
 }
 
 impl From<i128> for Wide {
@@ -87,6 +94,16 @@ pub struct Facts {
 impl Facts {
     fn get(&self, fact: FactId) -> Option<&FactState> {
         self.ids.binary_search(&fact.0).ok().map(|at| &self.states[at])
+    }
+
+    /// Looks at all of them.
+    pub(super) fn look(&self) -> i64 {
+        let states = self.states.iter().map(|state| match state {
+            FactState::Entries(entries) => entries.look(),
+            FactState::At(at, _) => *at,
+            _ => 0,
+        });
+        i64::from(self.ids.first().copied().unwrap_or(0)) ^ states.fold(0, |seen, it| seen ^ it)
     }
 
     /// Those that hold something.
@@ -223,14 +240,29 @@ pub(super) fn read<'a>(cx: &Cx<'a>, fact: FactId) -> Val<'a> {
     }
 }
 
+/// A fact's value where it is a number that is known at once, as counts are. Otherwise as [`read`].
+pub(super) fn plain_number(cx: &Cx, fact: FactId) -> Option<Num> {
+    match &cx.plan.facts[usize::from(fact.0)].rule {
+        FactRule::Fold(plan) => fold::plain_number(plan, state_at(cx, fact), cx),
+        _ => None,
+    }
+}
+
+/// Lets somebody look at each value of a fact that is a list of the last ones, without a copy of it; tells whether it is one. Otherwise as
+/// [`read`].
+pub(super) fn each_recent(cx: &Cx, fact: FactId, look: &mut impl FnMut(&Value)) -> bool {
+    match &cx.plan.facts[usize::from(fact.0)].rule {
+        FactRule::Fold(plan) => fold::each_recent(plan, state_at(cx, fact), cx, look),
+        _ => false,
+    }
+}
+
 /// Whether anything counts in a fact at the moment. A count or sum of nothing is 0, and yet nobody has it. Notes when that turns.
 pub(super) fn is_held(cx: &Cx, fact: FactId) -> bool {
     match (state_at(cx, fact), &cx.plan.facts[fact.0 as usize].rule) {
         (None, _) => false,
         (Some(FactState::Entries(entries)), FactRule::Fold(plan)) => {
-            let (within, turn) = entries.at(plan.window, cx.now, || cx.person.zone(cx.plan));
-            turn.into_iter().for_each(|turn| cx.recheck_at(turn));
-            within.len() > 0
+            fold::within(plan, entries, cx).len() > 0
         }
         _ => true,
     }
@@ -255,10 +287,10 @@ pub(super) fn basket_size(cx: &Cx, fact: FactId) -> Num {
     Num::count(contents(cx, fact).len())
 }
 
-fn contents<'a>(cx: &Cx<'a>, fact: FactId) -> Vec<basket::Line<'a>> {
+fn contents<'a>(cx: &Cx<'a>, fact: FactId) -> basket::Lines<'a> {
     match state_at(cx, fact) {
         Some(FactState::Basket(basket)) => basket.contents(),
-        _ => Vec::new(),
+        _ => basket::Lines::new(),
     }
 }
 

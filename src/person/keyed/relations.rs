@@ -4,7 +4,7 @@
 //! A change that concerns many is told in slices: each key group's persons are gone through in a fixed order, so many an epoch,
 //! so that everything else goes on in between, and the same persons hear in the same epoch whatever the number of workers.
 
-use super::super::feedback::{Addressed, Feedback, News, PassedOn, pass_pair, pass_to_all};
+use super::super::feedback::{Addressed, Feedback, News, PassedOn, pass_pairs, pass_to_all};
 use super::super::lists::{self, Hears};
 use super::super::{Effect, Person};
 use super::Keyed;
@@ -162,13 +162,11 @@ impl Relations {
     pub(super) fn hear(&mut self, feedback: Feedback) {
         match feedback {
             Feedback::Happened(event) => self.happened.push(*event),
-            Feedback::Best((relation, product, best)) => {
-                self.catalogue.hear_related(usize::from(relation), product, best);
-            }
             Feedback::Named(number, name) => {
                 self.known.insert(number);
                 self.catalogue.hear_name(number, name);
             }
+            Feedback::Best(news) => self.catalogue.hear_related(&news),
             Feedback::Answer(_) => {}
         }
     }
@@ -399,7 +397,7 @@ impl Keyed {
     pub fn take_values(&mut self, epoch: u64) -> Vec<PassedOn> {
         let (own, workers) = (self.place.0 as u64, self.place.1 as u64);
         let said = self.take_said(epoch).into_iter();
-        let pairs = self.take_pairs().into_iter().map(|pair| pass_pair(pair, workers));
+        let pairs = pass_pairs(self.take_pairs(), workers);
         said.flat_map(|said| pass_to_all(said, own, workers)).chain(pairs).collect()
     }
 
