@@ -33,6 +33,7 @@ use std::time::Instant;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() {
+    kairos::allocator::keep_freed_memory();
     let events = size("EVENTS", 20_000, 3_000_000);
     let customers = size("CUSTOMERS", 2_000, 1_000_000);
     let hours = size("HOURS", 48, 48);

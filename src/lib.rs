@@ -91,3 +91,6 @@ pub mod config;
 
 // The commands: the only place that prints.
 pub mod cli;
+
+// The one setting of the process's memory.
+pub mod allocator;

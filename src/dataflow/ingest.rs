@@ -5,7 +5,7 @@
 
 use crate::decode::{Decoder, is_blank};
 use crate::epoch::{Epochs, Placed, Span, Timeline};
-use crate::event::{Event, Origin, Reject};
+use crate::event::{Origin, Reject};
 use crate::limits::ROUNDS_AFTER_END_MAX;
 use crate::person::watch::Watcher;
 use crate::source::{Chunk, Source, SourceError};
@@ -86,7 +86,10 @@ struct Decoded {
     start: u64,
     /// Byte offset and line; `None` if the source had nothing more.
     end: Option<(u64, u64)>,
-    events: Vec<Result<Event, Reject>>,
+    /// With an epoch that is known when it is the chunk's turn.
+    events: Vec<Placed>,
+    /// Each with how many events there are before it.
+    rejects: Vec<(usize, Reject)>,
     promise: Option<i64>,
     last: bool,
 }
@@ -321,6 +324,7 @@ impl Ingest {
             start: chunk.offset,
             end: None,
             events: Vec::with_capacity(chunk.bytes.len() / 512 + 1),
+            rejects: Vec::new(),
             promise: chunk.promise,
             last: chunk.last,
         };
@@ -342,24 +346,25 @@ impl Ingest {
                 continue;
             }
             let origin = Origin { source: chunk.source, position: number };
-            let event = self.decoder.decode(bytes, origin).map_err(|mut reject| {
-                if let Some((_, length)) = chunk.cut.iter().find(|(cut, _)| *cut == number) {
-                    reject.bytes = *length;
+            match self.decoder.decode(bytes, origin) {
+                Ok(event) if self.decoder.ignores(&event) => ignored += 1,
+                Ok(event) => {
+                    if let Some(watch) = &self.intake.watch {
+                        watch.keep_name(&event, bytes);
+                    }
+                    decoded.events.push((0, event));
                 }
-                reject
-            });
-            if event.as_ref().is_ok_and(|event| self.decoder.ignores(event)) {
-                ignored += 1;
-                continue;
+                Err(mut reject) => {
+                    if let Some((_, length)) = chunk.cut.iter().find(|(cut, _)| *cut == number) {
+                        reject.bytes = *length;
+                    }
+                    decoded.rejects.push((decoded.events.len(), reject));
+                }
             }
-            if let (Some(watch), Ok(event)) = (&self.intake.watch, &event) {
-                watch.keep_name(event, bytes);
-            }
-            decoded.events.push(event);
         }
         self.intake.ignored.fetch_add(ignored, Ordering::Relaxed);
         self.intake.lines.fetch_add(*line - before, Ordering::Relaxed);
-        let start = decoded.events[first..].iter().flatten().map(|event| event.time).min();
+        let start = decoded.events[first..].iter().map(|(_, event)| event.time).min();
         self.intake.start.fetch_min(start.unwrap_or(i64::MAX), Ordering::Relaxed);
         if *at >= chunk.bytes.len()
             && let Some(Decoding { chunk, line, is_there, mut decoded, .. }) = self.decoding.take()
@@ -376,29 +381,29 @@ impl Ingest {
         let mut high = progress.high;
         let mut last_epoch = 0;
         let done = |epoch: u64| self.done.is_some_and(|done| epoch <= done);
-        handed.events.reserve(decoded.events.len());
-        for event in decoded.events {
-            match event {
-                Ok(event) => {
-                    let epoch = timeline.place(event.time, high);
-                    high = high.max(event.time);
-                    last_epoch = last_epoch.max(epoch);
-                    let begin = timeline.begin(epoch);
-                    let watch = self.intake.watch.as_ref();
-                    let is_taken = watch.is_none_or(|watch| watch.takes(&event, epoch, begin));
-                    if is_taken && !done(epoch) {
-                        handed.events.push((epoch, event));
-                    }
-                }
-                Err(reject) => {
-                    let epoch = timeline.open(high);
-                    last_epoch = last_epoch.max(epoch);
-                    if !done(epoch) {
-                        handed.rejects.push((epoch, reject));
-                    }
+        let mut rejects = decoded.rejects.into_iter().peekable();
+        let mut refuse = |before: usize, high: i64, last_epoch: &mut u64| {
+            while let Some((_, reject)) = rejects.next_if(|(events, _)| *events <= before) {
+                let epoch = timeline.open(high);
+                *last_epoch = epoch.max(*last_epoch);
+                if !done(epoch) {
+                    handed.rejects.push((epoch, reject));
                 }
             }
-        }
+        };
+        handed.events = decoded.events;
+        let mut before = 0;
+        handed.events.retain_mut(|(epoch, event)| {
+            refuse(before, high, &mut last_epoch);
+            before += 1;
+            *epoch = timeline.place(event.time, high);
+            high = high.max(event.time);
+            last_epoch = last_epoch.max(*epoch);
+            let begin = timeline.begin(*epoch);
+            let watch = self.intake.watch.as_ref();
+            watch.is_none_or(|watch| watch.takes(event, *epoch, begin)) && !done(*epoch)
+        });
+        refuse(before, high, &mut last_epoch);
         progress.high = high.max(decoded.promise.unwrap_or(i64::MIN));
         progress.next += 1;
         if let Some(open) = progress.ledger.back_mut() {

@@ -1,4 +1,4 @@
-//! What librdkafka is asked itself, because `rdkafka` has no way to it. The only unsafe code there is.
+//! What librdkafka is asked itself, because `rdkafka` has no way to it. The only unsafe code beside `allocator`.
 
 #![expect(unsafe_code, reason = "what rdkafka has no way to is only to be had from librdkafka")]
 
