@@ -409,11 +409,11 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
                 let now = turn.person.now;
                 let mut asked = SegmentSet::default();
                 facts::set_named(turn.person, turn.plan, name, now, &value, &mut asked);
+                if turn.set_zone(name, &value) {
+                    asked.extend(&turn.plan.readers_of_zone);
+                }
                 dates::look_up(turn.person, turn.plan);
-                match turn.set_zone(name, &value) {
-                    true => segment::follow_all(turn.person, turn.plan),
-                    false => segment::follow(turn.person, turn.plan, asked),
-                };
+                segment::follow(turn.person, turn.plan, asked);
                 turn.changed = true;
                 turn.note(at, Change::Set { place, value });
             }

@@ -45,8 +45,12 @@ pub(super) fn say(
     to: &mut impl Hears,
 ) {
     let Some(catalogue) = &plan.catalogue else { return take_back(person, to) };
+    // What a journey does when a timer fires may be anything too.
     let concerns = |kinds: &Kinds| {
-        events.is_none_or(|events| events.iter().any(|event| kinds.has(event.kind)))
+        events.is_none_or(|events| match events {
+            [] => kinds.are_all(),
+            _ => events.iter().any(|event| kinds.has(event.kind)),
+        })
     };
     if events.is_some() && !catalogue.listed.iter().any(|it| concerns(&it.changed_by)) {
         return;

@@ -284,7 +284,7 @@ impl Turn<'_> {
             asked.extend(&plan.readers_of_session);
         }
         dates::hear(self.person, plan, event, taken);
-        if event.about_person || plan.dates_of_kind[event.kind.0 as usize] {
+        if moved || event.about_person || plan.dates_of_kind[event.kind.0 as usize] {
             dates::look_up(self.person, plan);
         }
         if plan.policy.heard.has(event.kind) {
@@ -294,10 +294,9 @@ impl Turn<'_> {
         }
         if moved {
             self.changed = true;
-            segment::follow_all(self.person, plan);
-        } else {
-            self.changed |= segment::follow(self.person, plan, asked);
+            asked.extend(&plan.readers_of_zone);
         }
+        self.changed |= segment::follow(self.person, plan, asked);
         self.watch_facts();
         self.person.hear_exit(plan, event);
         if !self.person.instances.is_empty() {

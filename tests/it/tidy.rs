@@ -85,6 +85,7 @@ const MAY_NAME: [(&str, &[&str]); 24] = [
             "serve", "sim", "draw", "history", "config",
         ],
     ),
+    ("allocator", &[]),
 ];
 
 /// A file that names later stages all the same.

@@ -2,7 +2,7 @@
 
 use super::{Compiler, FactId, FactRule, Kind, Kinds, SegmentId, Standing};
 use crate::define::plan::{
-    EnterTrigger, ExitRule, Expr, JourneyId, JourneyPlan, RankId, SegmentSet,
+    EnterTrigger, ExitRule, Expr, JourneyId, JourneyPlan, RankId, SegmentSet, Window,
 };
 use std::collections::BTreeSet;
 
@@ -12,6 +12,8 @@ pub(super) struct Needs {
     pub(super) facts: BTreeSet<FactId>,
     pub(super) segments: BTreeSet<u16>,
     pub(super) sessions: bool,
+    /// The person's time zone, beside what calendar windows of facts do.
+    pub(super) zone: bool,
     pub(super) ranks: BTreeSet<RankId>,
     /// Of the event's properties.
     pub(super) slots: BTreeSet<u16>,
@@ -28,6 +30,7 @@ impl Needs {
                 self.segments.insert(segment.0);
             }
             Expr::Session(_) => self.sessions = true,
+            Expr::Midnight(_) | Expr::Hour(_) | Expr::Weekday(_) => self.zone = true,
             Expr::Rank(rank) => {
                 self.ranks.insert(*rank);
             }
@@ -118,6 +121,15 @@ impl Compiler<'_> {
         }
         let timed = |readers: &SegmentSet| readers.iter().filter(|it| by_facts.has(*it)).collect();
         (readers_of_fact.iter().map(timed).collect(), always)
+    }
+
+    /// The segments whose answers depend on the person's time zone.
+    pub(super) fn readers_of_zone(&self) -> SegmentSet {
+        let by_calendar = |fact: &FactId| match &self.facts[usize::from(fact.0)].rule {
+            FactRule::Fold(fold) => matches!(fold.window, Some(Window::Calendar(_))),
+            _ => false,
+        };
+        self.readers(|needs| needs.zone || needs.facts.iter().any(by_calendar))
     }
 
     /// Whether `now` alone can turn an answer: where it is compared with what is not missing for whom no fact holds anything.

@@ -381,6 +381,7 @@ impl<'a> Compiler<'a> {
                 .map(|at| self.readers(|needs| needs.segments.contains(&(at as u16))))
                 .collect(),
             readers_of_session: self.readers(|needs| needs.sessions),
+            readers_of_zone: self.readers_of_zone(),
             readers_of_rank: (0..self.ranks.len())
                 .map(|at| self.readers(|needs| needs.ranks.contains(&RankId(at as u16))))
                 .collect(),

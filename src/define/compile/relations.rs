@@ -8,7 +8,7 @@ use super::types::Type;
 use super::{Compiler, FactId, FactPlan, FactRule, Kind, Kinds, Standing, journeys::waited_for};
 use crate::define::ast::{self, Aggregate, FactKind, Name};
 use crate::define::plan::{
-    CataloguePlan, Consumer, Expr, FoldPlan, GroupPlan, Listed, NoticePlan, Op, Relation,
+    CataloguePlan, Consumer, Expr, FoldPlan, GroupPlan, Listed, NoticePlan, Op, Relation, Window,
 };
 use crate::event::names;
 use std::collections::BTreeSet;
@@ -286,8 +286,11 @@ impl<'a> Compiler<'a> {
     /// The events of a step that can change a fact.
     fn changed_by(&self, fact: FactId) -> Kinds {
         let kinds = match &self.facts[usize::from(fact.0)].rule {
-            // Whatever is said about the person.
+            // Whatever is said about the person, and a zone that any event may name.
             FactRule::Trait { .. } => return Kinds::any(),
+            FactRule::Fold(FoldPlan { window: Some(Window::Calendar(_)), .. }) => {
+                return Kinds::any();
+            }
             FactRule::Fold(fold) => [&fold.on, &fold.minus, &fold.until],
             FactRule::Basket(basket) => [&basket.on, &basket.minus, &basket.until],
         };

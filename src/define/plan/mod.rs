@@ -95,6 +95,8 @@ pub struct Plan {
     /// The segments that somebody is in of whom nothing is known, once that has been asked; as of then those of `timed`.
     pub at_first: OnceLock<SegmentSet>,
     pub readers_of_session: SegmentSet,
+    /// The segments whose answers depend on the person's time zone.
+    pub readers_of_zone: SegmentSet,
     /// For each rank the segments whose conditions read it.
     pub readers_of_rank: Vec<SegmentSet>,
     /// Questions that compare a person with all others.
@@ -224,6 +226,11 @@ impl Kinds {
             };
         }
         self.any |= other.any;
+    }
+
+    /// Whether every event is in it.
+    pub fn are_all(&self) -> bool {
+        self.any && self.bits.iter().all(|word| *word == 0)
     }
 
     /// Whether no event at all is in it.

@@ -94,6 +94,28 @@ fn a_silence_is_not_told_before_all_of_an_instant_is_known() {
     assert!(entered(&[100, 25]));
 }
 
+/// What a journey emits when a timer fires changes which products somebody has, as any other event would.
+#[test]
+fn products_of_what_a_timer_emits_are_said() {
+    let text = "facts: { picked: { recent: Picked, of: event.product_id, keep: 5 } }\n\
+        catalogue: { similar: picked }\n\
+        journeys: { j: { enter: { on: Seen }, steps: [ { wait: 1h }, \
+        { emit: { event: Picked, with: { product_id: '\"a\"' } } }, \
+        { emit: { event: Picked, with: { product_id: '\"b\"' } } }, \
+        { send: { channel: email, template: t, with: { like: 'similar(picked, 2)' } } } ] } }\n";
+    let plan = plan(text, Keep::Used);
+    let decoder = Decoder::new(&plan.inputs);
+    let at = 1_772_442_000_000;
+    let mut keyed = Keyed::new(plan.clone(), HOUR, None);
+    let said = [vec![event(&decoder, "Seen", "a", at)], vec![]].map(|mut events| {
+        let span = Span { begin: at, end: at + HOUR * 2, clock: i64::MIN };
+        let span = if events.is_empty() { span } else { Span { end: at + 1, ..span } };
+        keyed.epoch(&mut events, span, &mut |_, _, _| {});
+        keyed.take_pairs().len()
+    });
+    assert_eq!(said, [0, 2]);
+}
+
 /// What is beyond the limit of one instant is dropped for that, and not as its cap would have it: instances go on.
 #[test]
 fn beyond_the_limit_of_an_instant_no_cap_makes_an_instance_exit() {
