@@ -2,19 +2,19 @@
 
 #![expect(unsafe_code, reason = "mimalloc's options are only to be had from itself")]
 
-use libmimalloc_sys::{mi_option_eager_commit_delay, mi_option_set};
+use libmimalloc_sys::{mi_option_eager_commit_delay, mi_option_set_default};
 
 /// Milliseconds for which memory that was freed is kept for the next who needs some.
 const KEPT_MS: i64 = 1_000;
 
 /// Lets mimalloc, where it is the allocator, give memory that was freed back to the system after a second, not after ten milliseconds: what is
 /// read is freed when it has been worked on, some tens of milliseconds later, and to have the system clear it each time took a twentieth
-/// of a run with many journeys.
+/// of a run with many journeys. Unless `MIMALLOC_PURGE_DELAY` in the environment says otherwise.
 pub fn keep_freed_memory() {
     // The delay of purging comes after that of committing (`mi_option_e` of mimalloc 2), and has no name in the bindings.
     let purge_delay = mi_option_eager_commit_delay + 1;
     // SAFETY: it stores a number in a table of options and may be called at any time.
-    unsafe { mi_option_set(purge_delay, KEPT_MS) };
+    unsafe { mi_option_set_default(purge_delay, KEPT_MS) };
 }
 
 #[cfg(test)]
