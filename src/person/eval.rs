@@ -156,7 +156,6 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         Expr::Or(all) => Val::Bool(all.iter().any(|part| cx.holds(part))),
         Expr::Choose(three) => eval(&three[if cx.holds(&three[0]) { 1 } else { 2 }], cx),
         Expr::Compare(comparison, two) => shrinking(*comparison, two, cx)
-            .or_else(|| numbers(*comparison, two, cx))
             .unwrap_or_else(|| compare(*comparison, &eval(&two[0], cx), &eval(&two[1], cx), cx)),
         Expr::In(two) => contains(&eval(&two[0], cx), &eval(&two[1], cx)),
         Expr::Arithmetic(operator, two) => {
@@ -284,8 +283,7 @@ fn shrinking<'a>(comparison: Comparison, two: &'a [Expr; 2], cx: &Cx<'a>) -> Opt
         return None;
     }
     let noted = cx.recheck.get();
-    let answer = numbers(comparison, two, cx)
-        .unwrap_or_else(|| compare(comparison, &eval(&two[0], cx), &eval(&two[1], cx), cx));
+    let answer = compare(comparison, &eval(&two[0], cx), &eval(&two[1], cx), cx);
     let final_one = match comparison {
         Comparison::Greater | Comparison::GreaterOrEqual => false,
         Comparison::Less | Comparison::LessOrEqual => true,
@@ -295,26 +293,6 @@ fn shrinking<'a>(comparison: Comparison, two: &'a [Expr; 2], cx: &Cx<'a>) -> Opt
         cx.recheck.set(noted);
     }
     Some(answer)
-}
-
-/// Two sides that are seen to be numbers at once, as sums of points are, for which most events ask.
-fn numbers<'a>(comparison: Comparison, two: &'a [Expr; 2], cx: &Cx<'a>) -> Option<Val<'a>> {
-    let b = plain_number(&two[1], cx)?;
-    let a = plain_number(&two[0], cx)?;
-    Some(Val::Bool(is_so(comparison, a.cmp(&b))))
-}
-
-/// What constants, counts and sums come to by arithmetic; `None` where that is not all, or there is no such number.
-fn plain_number(expr: &Expr, cx: &Cx) -> Option<Num> {
-    match expr {
-        Expr::Const(Value::Num(n)) => Some(*n),
-        Expr::Fact(fact) => facts::plain_number(cx, *fact),
-        Expr::Arithmetic(operator, two) => {
-            let (a, b) = (plain_number(&two[0], cx)?, plain_number(&two[1], cx)?);
-            calculate(*operator, a, b)
-        }
-        _ => None,
-    }
 }
 
 fn compare<'a>(comparison: Comparison, a: &Val, b: &Val, cx: &Cx) -> Val<'a> {
@@ -335,18 +313,14 @@ fn compare<'a>(comparison: Comparison, a: &Val, b: &Val, cx: &Cx) -> Val<'a> {
         // A missing value, or one of a type that cannot be compared, makes every comparison false.
         return Val::Bool(false);
     };
-    Val::Bool(is_so(comparison, order))
-}
-
-fn is_so(comparison: Comparison, order: Ordering) -> bool {
-    match comparison {
+    Val::Bool(match comparison {
         Comparison::Equal => order.is_eq(),
         Comparison::NotEqual => order.is_ne(),
         Comparison::Less => order.is_lt(),
         Comparison::LessOrEqual => order.is_le(),
         Comparison::Greater => order.is_gt(),
         Comparison::GreaterOrEqual => order.is_ge(),
-    }
+    })
 }
 
 /// Two sides whose difference is `difference` now and moves by `slope`: notes when it reaches zero and when it leaves it,
@@ -377,16 +351,6 @@ fn contains<'a>(x: &Val, list: &Val) -> Val<'a> {
     Val::Bool(found)
 }
 
-fn calculate(operator: Operator, a: Num, b: Num) -> Option<Num> {
-    match operator {
-        Operator::Add => a.checked_add(b),
-        Operator::Subtract => a.checked_sub(b),
-        Operator::Multiply => a.checked_mul(b),
-        Operator::Divide => a.checked_div(b),
-        Operator::Remainder => a.checked_rem(b),
-    }
-}
-
 fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
     use Operator::*;
     let sum = |a: i64, b: i64| {
@@ -394,7 +358,11 @@ fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
     };
     let slopes = |s: i64, t: i64| if operator == Add { s + t } else { s - t };
     match (operator, &a, &b) {
-        (_, Val::Num(a), Val::Num(b)) => number(calculate(operator, *a, *b)),
+        (Add, Val::Num(a), Val::Num(b)) => number(a.checked_add(*b)),
+        (Subtract, Val::Num(a), Val::Num(b)) => number(a.checked_sub(*b)),
+        (Multiply, Val::Num(a), Val::Num(b)) => number(a.checked_mul(*b)),
+        (Divide, Val::Num(a), Val::Num(b)) => number(a.checked_div(*b)),
+        (Remainder, Val::Num(a), Val::Num(b)) => number(a.checked_rem(*b)),
         (Subtract, Val::Time(a, s), Val::Time(b, t)) => {
             a.checked_sub(*b).map_or(Val::Missing, |d| Val::Duration(d, s - t))
         }

@@ -172,19 +172,6 @@ fn top(tallies: &[Tally]) -> Option<&Value> {
     best.map(|tally| &tally.value)
 }
 
-/// How many contributions count, or their sum, at the instant of `cx`, where single ones need not be looked at for that.
-pub(super) fn plain_number(plan: &FoldPlan, state: Option<&FactState>, cx: &Cx) -> Option<Num> {
-    match (plan.aggregate, state) {
-        (Aggregate::Count | Aggregate::Sum, None) => Some(Num::ZERO),
-        (Aggregate::Count, Some(FactState::Entries(entries))) if !entries.has_minuses() => {
-            Some(Num::count(within(plan, entries, cx).len()))
-        }
-        (Aggregate::Count, Some(FactState::Count(count))) => Num::whole(*count),
-        (Aggregate::Sum, Some(FactState::Sum(sum))) => sum.number(),
-        _ => None,
-    }
-}
-
 /// The aggregate's value at the instant of `cx`.
 pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a>) -> Val<'a> {
     let nothing = match plan.aggregate {
@@ -192,9 +179,6 @@ pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a
         Aggregate::Recent => Val::List(&[]),
         _ => Val::Missing,
     };
-    if let Some(number) = plain_number(plan, state, cx) {
-        return Val::Num(number);
-    }
     match state {
         None => nothing,
         Some(FactState::Entries(entries)) => over_entries(plan, entries, cx),
@@ -210,7 +194,7 @@ pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a
 fn summary<'a>(state: &FactState) -> Val<'a> {
     let number = match state {
         FactState::Count(count) => Num::whole(*count),
-        FactState::Sum(sum) => sum.number(),
+        FactState::Sum(sum) => i64::try_from(i128::from(*sum)).ok().map(Num),
         FactState::Mean { sum, count } => Num::mean(i128::from(*sum), *count),
         FactState::Distinct(values) => Some(Num::count(values.len())),
         _ => None,
@@ -233,6 +217,9 @@ pub(super) fn within<'a>(
 
 fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'a> {
     let within = within(plan, entries, cx);
+    if plan.aggregate == Aggregate::Count && !entries.has_minuses() {
+        return Val::Num(Num::count(within.len()));
+    }
     if plan.aggregate == Aggregate::Recent {
         return Val::Items(latest(plan.keep, within).into_iter().cloned().collect());
     }

@@ -58,13 +58,6 @@ pub struct Wide {
     low: u64,
 }
 
-impl Wide {
-    /// `None` beyond the range.
-    fn number(self) -> Option<Num> {
-        i64::try_from(i128::from(self)).ok().map(Num)
-    }
-}
-
 impl From<i128> for Wide {
     fn from(sum: i128) -> Wide {
         Wide { high: (sum >> 64) as i64, low: sum as u64 }
@@ -237,14 +230,6 @@ pub(super) fn read<'a>(cx: &Cx<'a>, fact: FactId) -> Val<'a> {
         },
         FactRule::Fold(plan) => fold::read(plan, state, cx),
         FactRule::Basket(_) => Val::Missing,
-    }
-}
-
-/// A fact's value where it is a number that is known at once, as counts are. Otherwise as [`read`].
-pub(super) fn plain_number(cx: &Cx, fact: FactId) -> Option<Num> {
-    match &cx.plan.facts[usize::from(fact.0)].rule {
-        FactRule::Fold(plan) => fold::plain_number(plan, state_at(cx, fact), cx),
-        _ => None,
     }
 }
 
