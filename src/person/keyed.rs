@@ -18,7 +18,7 @@ use crate::define::plan::Plan;
 use crate::epoch::Span;
 use crate::event::{Call, Event, leaf_hash};
 use crate::identity::{Change, Erased};
-use crate::limits::{PERSONS_IN_MEMORY_MAX, TIMERS_PER_GROUP_AND_EPOCH};
+use crate::limits::{PERSONS_IN_MEMORY_MAX, PERSONS_LIVE_MAX, TIMERS_PER_GROUP_AND_EPOCH};
 use crate::store::{Persons as Stored, Record, Shelf};
 use crate::time::{HOUR, NEVER};
 use compact_str::CompactString;
@@ -72,8 +72,9 @@ pub struct Unsaid {
 pub struct Keyed {
     plan: Arc<Plan>,
     dedup_horizon: i64,
-    /// A person who has done nothing for so long is packed.
+    /// A person who has done nothing for so long is packed, if more than so many are live.
     idle: i64,
+    most_live: usize,
     /// Persons in memory beyond which those whom the store holds go out of it.
     most_held: usize,
     table: Table,
@@ -115,6 +116,7 @@ impl Keyed {
             reported: Reported::new(&plan),
             plan,
             dedup_horizon,
+            most_live: PERSONS_LIVE_MAX,
             most_held: PERSONS_IN_MEMORY_MAX,
             tracked: store.is_some(),
             table: Table::with_store(store),
@@ -310,6 +312,14 @@ impl Keyed {
             }
         }
         self.due = due;
+        let idle_before = next_watermark.saturating_sub(self.idle);
+        self.table.pack_idle(self.most_live, |person| {
+            let is_idle = person.last_seen < idle_before;
+            if is_idle {
+                person.tidy(&frame);
+            }
+            is_idle
+        });
         self.relations.catalogue = catalogue;
         self.relations.take_records(&plan, &records);
         self.relations.grant(self.throttles.give(&plan, span.end));
@@ -366,19 +376,11 @@ impl Keyed {
         self.put_back(frame, slot, person);
     }
 
-    /// Puts a person back after a step, packed if nothing has happened for long, and arms the next deadline.
-    fn put_back(&mut self, frame: &Frame, slot: u32, mut person: Box<Person>) {
+    /// Puts a person back after a step, and arms the next deadline.
+    fn put_back(&mut self, frame: &Frame, slot: u32, person: Box<Person>) {
         let hash = leaf_hash(&person.id);
-        let deadline = person.next_deadline(frame.plan);
-        let idle_from = person.last_seen.saturating_add(self.idle);
-        let idle = idle_from < frame.next_watermark;
-        let wake = if idle { deadline } else { deadline.min(idle_from) };
-        if idle {
-            person.tidy(frame);
-            self.table.put_packed(slot, &person);
-        } else {
-            self.table.put(slot, person, wake);
-        }
+        let wake = person.next_deadline(frame.plan);
+        self.table.put(slot, person, wake);
         if wake < self.table.slot(slot).armed {
             self.table.slot_mut(slot).armed = wake;
             self.timers.push(hash, wake, slot);

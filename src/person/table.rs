@@ -1,7 +1,8 @@
 //! All persons of one worker: live, packed, or only in the store; found by identifier.
 //!
 //! A person who is doing something is live. One who has done nothing for a while is packed into the bytes that the
-//! store would keep, a few hundred of them. One who is only in the store is read when something happens.
+//! store would keep, a few hundred of them, if many are live: packing is for memory, and costs more than an event. One who is
+//! only in the store is read when something happens.
 
 use super::{Person, Worth};
 use crate::define::plan::Plan;
@@ -10,7 +11,11 @@ use crate::store::Persons as Stored;
 use crate::time::NEVER;
 use compact_str::CompactString;
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Live persons at whom an epoch looks whether they are idle, though nobody has come to life.
+const LOOKS_PER_EPOCH: usize = 16;
 
 /// Where a person is.
 #[derive(Debug)]
@@ -35,6 +40,8 @@ pub(super) struct Slot {
     pub(super) dirty: bool,
     /// Belongs to the checkpoint under way and is not written yet.
     pub(super) frozen: bool,
+    /// Whether it stands in [`Table::line`].
+    in_line: bool,
 }
 
 /// Persons by slot, and the index that finds the slot of an identifier.
@@ -45,6 +52,12 @@ pub(super) struct Table {
     store: Option<Arc<dyn Stored>>,
     /// Persons of whom more than the identifier is in memory.
     held: usize,
+    /// Persons who are live; and their slots, those first who became so first or were last found to be busy. Some slots in it have
+    /// been left.
+    live: usize,
+    line: VecDeque<u32>,
+    /// Slots that have been put in line in this epoch.
+    joined: usize,
     /// Slots of nobody; and those that were somebody's in this epoch and in the one before, to whom answers may still come.
     free: Vec<u32>,
     cooling: [Vec<u32>; 2],
@@ -87,9 +100,8 @@ impl Table {
         if let Some(slot) = self.find(id, hash) {
             return slot;
         }
-        self.held += 1;
         let person = Person { plan: plan.version, ..Person::new(id.clone()) };
-        self.add(Cell::Live(Box::new(person), NEVER), hash)
+        self.insert_at(Box::new(person), hash)
     }
 
     pub(super) fn find(&self, id: &str, hash: u64) -> Option<u32> {
@@ -116,14 +128,19 @@ impl Table {
     }
 
     fn add(&mut self, cell: Cell, hash: u64) -> u32 {
-        let made = Slot { cell, armed: NEVER, dirty: false, frozen: false };
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.slots[slot as usize] = made;
+                self.slots[slot as usize].cell = cell;
                 slot
             }
             None => {
-                self.slots.push(made);
+                self.slots.push(Slot {
+                    cell,
+                    armed: NEVER,
+                    dirty: false,
+                    frozen: false,
+                    in_line: false,
+                });
                 u32::try_from(self.slots.len() - 1).expect("a worker has fewer than 2^32 persons")
             }
         };
@@ -135,9 +152,13 @@ impl Table {
     pub(super) fn take(&mut self, slot: u32) -> Box<Person> {
         match std::mem::replace(&mut self.slots[slot as usize].cell, Cell::Out) {
             Cell::Live(person, _) => person,
-            Cell::Packed(bytes) => Box::new(unpack(&bytes)),
+            Cell::Packed(bytes) => {
+                self.comes_to_life(slot);
+                Box::new(unpack(&bytes))
+            }
             Cell::Stored(id) => {
                 self.held += 1;
+                self.comes_to_life(slot);
                 Box::new(self.read(&id))
             }
             Cell::Out | Cell::Free => unreachable!("a person is worked on once at a time"),
@@ -150,9 +171,11 @@ impl Table {
         let hash = leaf_hash(self.id(slot));
         let person = self.take(slot);
         self.index.remove(hash, slot);
+        let in_line = self.slots[slot as usize].in_line;
         self.slots[slot as usize] =
-            Slot { cell: Cell::Free, armed: NEVER, dirty: false, frozen: false };
+            Slot { cell: Cell::Free, armed: NEVER, dirty: false, frozen: false, in_line };
         self.held -= 1;
+        self.live -= 1;
         self.cooling[0].push(slot);
         person
     }
@@ -169,8 +192,22 @@ impl Table {
     /// Puts somebody in who has come from elsewhere.
     pub(super) fn insert(&mut self, person: Box<Person>) -> u32 {
         let hash = leaf_hash(&person.id);
+        self.insert_at(person, hash)
+    }
+
+    fn insert_at(&mut self, person: Box<Person>, hash: u64) -> u32 {
         self.held += 1;
-        self.add(Cell::Live(person, NEVER), hash)
+        let slot = self.add(Cell::Live(person, NEVER), hash);
+        self.comes_to_life(slot);
+        slot
+    }
+
+    fn comes_to_life(&mut self, slot: u32) {
+        self.live += 1;
+        if !std::mem::replace(&mut self.slots[slot as usize].in_line, true) {
+            self.line.push_back(slot);
+            self.joined += 1;
+        }
     }
 
     fn read(&self, id: &str) -> Person {
@@ -218,8 +255,26 @@ impl Table {
         }
     }
 
-    pub(super) fn put_packed(&mut self, slot: u32, person: &Person) {
-        self.slots[slot as usize].cell = Cell::Packed(pack(person));
+    /// Packs those at the front of the line whom somebody finds idle, until no more than `most` are live. Whoever comes to life pays
+    /// for two looks, so that everybody is looked at before the line has grown by half.
+    pub(super) fn pack_idle(&mut self, most: usize, mut is_idle: impl FnMut(&mut Person) -> bool) {
+        let looks = LOOKS_PER_EPOCH + 2 * std::mem::take(&mut self.joined);
+        for _ in 0..looks {
+            if self.live <= most {
+                return;
+            }
+            let Some(slot) = self.line.pop_front() else { return };
+            let found = &mut self.slots[slot as usize];
+            found.in_line = false;
+            let Cell::Live(person, _) = &mut found.cell else { continue };
+            if is_idle(person) {
+                found.cell = Cell::Packed(pack(person));
+                self.live -= 1;
+            } else {
+                found.in_line = true;
+                self.line.push_back(slot);
+            }
+        }
     }
 
     /// The person's bytes as the store keeps them.

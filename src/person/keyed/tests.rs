@@ -26,12 +26,12 @@ fn event(decoder: &Decoder, name: &str, user: &str, at: i64) -> Event {
 }
 
 /// Plays four days of three persons, with a checkpoint after each epoch; gives what came out, and the fewest persons
-/// that were held after one.
-fn play(most_held: usize) -> (Vec<String>, usize, Vec<Person>) {
+/// that were held after one. Whoever has nothing to do is packed, if more than `most_live` are not.
+fn play(most_live: usize, most_held: usize) -> (Vec<String>, usize, Vec<Person>) {
     let plan = plan(PACK, Keep::All);
     let store = Memory::default();
     let mut keyed = Keyed::new(plan.clone(), HOUR, Some(Arc::new(store.clone())));
-    keyed.most_held = most_held;
+    (keyed.most_live, keyed.most_held) = (most_live, most_held);
     let decoder = Decoder::new(&plan.inputs);
     let (mut effects, mut fewest) = (Vec::new(), usize::MAX);
     for half_day in 0..8 {
@@ -263,11 +263,13 @@ fn what_comes_after_the_forgetting_is_none_of_the_forgotten() {
 
 #[test]
 fn persons_out_of_memory_go_on_as_if_they_were_in_it() {
-    let (effects, all, persons) = play(usize::MAX);
+    let (effects, all, persons) = play(0, usize::MAX);
     assert_eq!((all, persons.len()), (3, 3));
     assert!(effects.iter().any(|effect| effect.contains("Send")), "{effects:?}");
-    let (same, none, ends) = play(0);
+    let (same, none, ends) = play(0, 0);
     assert_eq!(none, 0, "everybody was only in the store at some time");
-    assert_eq!((effects, persons), (same, ends));
-    assert_eq!(play(2).1, 2);
+    assert_eq!((&effects, persons), (&same, ends));
+    assert_eq!(play(0, 2).1, 2);
+    let (same, live, _) = play(2, 0);
+    assert_eq!((&effects, live), (&same, 2), "two may be live without anything to do");
 }
