@@ -31,7 +31,7 @@ pub struct Catalogue {
     /// By what they are for.
     accessories: HashMap<CompactString, BTreeSet<CompactString>>,
     /// By relation and product: what goes best with it, and how many persons have both.
-    related: HashMap<(usize, u64), Vec<(u64, u32)>>,
+    related: ByNumber<(u8, u64), Vec<(u64, u32)>>,
     names: HashMap<u64, CompactString>,
 }
 
@@ -46,6 +46,32 @@ pub struct Update {
 /// The number by which a product is known where many are kept.
 pub fn number(product: &str) -> u64 {
     xxhash_rust::xxh3::xxh3_64(product.as_bytes())
+}
+
+/// What is kept of many products: their numbers are hashes already.
+pub type ByNumber<K, V> = hashbrown::HashMap<K, V, std::hash::BuildHasherDefault<Numbers>>;
+
+/// See [`ByNumber`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Numbers(u64);
+
+impl std::hash::Hasher for Numbers {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are numbers");
+    }
+
+    fn write_u8(&mut self, relation: u8) {
+        self.0 = u64::from(relation).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write_u64(&mut self, product: u64) {
+        // The halves change places: the lower one chooses the worker and would be alike within one.
+        self.0 ^= product.rotate_left(32);
+    }
 }
 
 /// The value in a slot; missing if there is none.
@@ -128,7 +154,7 @@ impl Catalogue {
         let mut scores: BTreeMap<u64, u64> = BTreeMap::new();
         for product in &given {
             for (other, count) in
-                self.related.get(&(relation as usize, *product)).into_iter().flatten()
+                self.related.get(&(relation as u8, *product)).into_iter().flatten()
             {
                 *scores.entry(*other).or_default() += u64::from(*count);
             }
@@ -145,12 +171,12 @@ impl Catalogue {
         let of_each = || news.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1));
         // They lie all over memory, and what is looked for together comes together.
         let look = |of_one: &[Best]| {
-            let known = self.related.get(&(usize::from(of_one[0].0), of_one[0].1))?;
+            let known = self.related.get(&(of_one[0].0, of_one[0].1))?;
             Some(known.iter().step_by(4).fold(0, |seen, (other, _)| seen ^ other))
         };
         std::hint::black_box(of_each().filter_map(look).fold(0, |seen, it| seen ^ it));
         for of_one in of_each() {
-            let of = (usize::from(of_one[0].0), of_one[0].1);
+            let of = (of_one[0].0, of_one[0].1);
             let known = self.related.entry(of).or_default();
             of_one.iter().for_each(|(_, _, other, count)| related::hear(known, *other, *count));
             if known.is_empty() {

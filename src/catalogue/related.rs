@@ -3,11 +3,27 @@
 //! Persons say which pairs of products they have, and take them back. A product and its neighbours are counted in one place, in
 //! an order that gives the best at once, so that a pair costs the same whatever the number of products.
 
+use super::ByNumber;
 use crate::limits::RELATED_KEPT_MAX;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 
-/// That a person has two products by a relation: relation, product, the other one; and whether it is one person more or fewer.
-pub type Pair = ((u8, u64, u64), i32);
+/// That a person has two products by a relation, or has not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pair {
+    pub product: u64,
+    pub other: u64,
+    /// 1 for a person more, -1 for one fewer.
+    pub more: i32,
+    pub relation: u8,
+}
+
+impl Pair {
+    /// Whose neighbours it changes.
+    fn of(&self) -> (u8, u64) {
+        (self.relation, self.product)
+    }
+}
 
 /// What has changed about what goes best with a product: relation, product, another one, and how many persons have both; 0 if it is not among
 /// the best any more.
@@ -19,21 +35,24 @@ const IN_ORDER_MAX: usize = 2 * RELATED_KEPT_MAX;
 /// The products of one worker, with their neighbours.
 #[derive(Debug, Default)]
 pub struct Related {
-    products: hashbrown::HashMap<(u8, u64), Neighbours, foldhash::fast::FixedState>,
+    products: ByNumber<(u8, u64), Neighbours>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Neighbours {
-    counts: hashbrown::HashMap<u64, Count, foldhash::fast::FixedState>,
+    counts: ByNumber<u64, Count>,
     /// The first of them, best first. They are more than are told, so that one of them can fall back without a look at all.
     best: Vec<Neighbour>,
     /// All of the best come before this one, and none of the others does; none if there are no others.
     others: Option<Neighbour>,
     /// What was told last, as it was then.
     told: Vec<Neighbour>,
-    /// Whether that may have changed since.
-    changed: bool,
+    /// The places in the order at which that may not be so any more: from the first to before the last.
+    changed: (usize, usize),
 }
+
+/// No place.
+const NOWHERE: (usize, usize) = (usize::MAX, 0);
 
 /// How many persons have a neighbour too, and whether it is one of the best.
 #[derive(Clone, Copy, Debug, Default)]
@@ -44,6 +63,18 @@ struct Count {
 
 /// In the order of what is best.
 type Neighbour = (Reverse<u32>, u64);
+
+impl Default for Neighbours {
+    fn default() -> Neighbours {
+        Neighbours {
+            counts: ByNumber::default(),
+            best: Vec::new(),
+            others: None,
+            told: Vec::new(),
+            changed: NOWHERE,
+        }
+    }
+}
 
 impl Neighbours {
     fn add(&mut self, other: u64, more: i32) {
@@ -63,12 +94,12 @@ impl Neighbours {
             (true, false) => {
                 let at = self.place(&before);
                 self.best.remove(at);
-                self.changed |= at < RELATED_KEPT_MAX;
+                self.change(at, usize::MAX);
             }
             (false, true) => {
                 let at = self.best.partition_point(|known| *known < now);
                 self.best.insert(at, now);
-                self.changed |= at < RELATED_KEPT_MAX;
+                self.change(at, usize::MAX);
             }
             (false, false) => {}
         }
@@ -99,7 +130,11 @@ impl Neighbours {
             at += 1;
         }
         self.best[at] = now;
-        self.changed |= first.min(at) < RELATED_KEPT_MAX;
+        self.change(first.min(at), first.max(at) + 1);
+    }
+
+    fn change(&mut self, from: usize, to: usize) {
+        self.changed = (self.changed.0.min(from), self.changed.1.max(to));
     }
 
     fn place(&self, one: &Neighbour) -> usize {
@@ -108,23 +143,28 @@ impl Neighbours {
 
     /// Tells what those do not know who have heard all that was told before.
     fn news(&mut self, tell: &mut impl FnMut(u64, u32)) {
-        if !std::mem::take(&mut self.changed) {
+        let (from, to) = std::mem::replace(&mut self.changed, NOWHERE);
+        if from >= RELATED_KEPT_MAX {
             return;
         }
-        let best = &self.best[..self.best.len().min(RELATED_KEPT_MAX)];
-        // Little changes: only what lies between the first place and the last one that are others than they were is looked at.
+        let best = &self.best[from..self.best.len().min(RELATED_KEPT_MAX).min(to)];
+        let told = &self.told[from..self.told.len().min(to)];
+        // Where some have only changed places nothing else is looked at. Where others have come or gone, all may have moved: what is as
+        // it was at the end of it is passed over.
         let alike = |(a, b): &(&Neighbour, &Neighbour)| a == b;
-        let first = best.iter().zip(&self.told).take_while(alike).count();
-        let (best_rest, told_rest) = (&best[first..], &self.told[first..]);
-        let last = best_rest.iter().rev().zip(told_rest.iter().rev()).take_while(alike).count();
-        let new = &best_rest[..best_rest.len() - last];
-        let old = &told_rest[..told_rest.len() - last];
+        let last = best.iter().rev().zip(told.iter().rev()).take_while(alike).count();
+        let (new, old) = (&best[..best.len() - last], &told[..told.len() - last]);
         let come = new.iter().filter(|it| !old.contains(it));
         come.for_each(|(count, it)| tell(*it, count.0));
         let gone = old.iter().filter(|(_, it)| !new.iter().any(|(_, other)| other == it));
         gone.for_each(|(_, it)| tell(*it, 0));
-        self.told.clear();
-        self.told.extend_from_slice(best);
+        if best.len() == told.len() {
+            let places = from..from + best.len();
+            self.told[places].copy_from_slice(best);
+        } else {
+            self.told.truncate(from);
+            self.told.extend_from_slice(best);
+        }
     }
 
     fn leave_out(&mut self, one: Neighbour) {
@@ -151,24 +191,25 @@ impl Neighbours {
         self.counts.values_mut().for_each(|count| count.is_best = false);
         all.iter().for_each(|(_, other)| self.mark(*other, true));
         self.best = all;
-        self.changed = true;
+        self.change(0, usize::MAX);
     }
 }
 
 impl Related {
-    /// Takes in what was said in one epoch, and gives what has changed about what goes best with products, in order.
+    /// Takes in what was said in one epoch, and gives what has changed about what goes best with products, one product after the other.
     pub fn take(&mut self, mut pairs: Vec<Pair>) -> Vec<Best> {
-        pairs.sort_unstable();
+        // What is about one product comes together, and mostly that is little: only there the order matters.
+        pairs.sort_unstable_by_key(|pair| pair.product.wrapping_add(u64::from(pair.relation)));
         self.look_up(&pairs);
         let mut changed: Vec<Best> = Vec::new();
-        for of_one in pairs.chunk_by(|(a, _), (b, _)| (a.0, a.1) == (b.0, b.1)) {
-            let ((relation, product, _), _) = of_one[0];
+        for of_one in pairs.chunk_by_mut(|a, b| a.of() == b.of()) {
+            let (relation, product) = of_one[0].of();
             let neighbours = self.products.entry((relation, product)).or_default();
-            for same in of_one.chunk_by(|a, b| a.0 == b.0) {
-                let more: i32 = same.iter().map(|(_, more)| more).sum();
+            of_one.sort_unstable_by_key(|pair| pair.other);
+            for same in of_one.chunk_by(|a, b| a.other == b.other) {
+                let more: i32 = same.iter().map(|pair| pair.more).sum();
                 if more != 0 {
-                    let ((_, _, other), _) = same[0];
-                    neighbours.add(other, more);
+                    neighbours.add(same[0].other, more);
                 }
             }
             neighbours.news(&mut |other, count| changed.push((relation, product, other, count)));
@@ -182,11 +223,11 @@ impl Related {
     /// Looks at all that pairs are about before anything is done with it. They lie all over memory, and what is looked for together comes
     /// together, instead of one after the other.
     fn look_up(&self, pairs: &[Pair]) {
-        let of = |((relation, product, _), _): &Pair| self.products.get(&(*relation, *product));
+        let of = |pair: &Pair| self.products.get(&pair.of());
         let neighbours: Vec<Option<&Neighbours>> = pairs.iter().map(of).collect();
         let mut seen = 0;
-        for (neighbours, ((_, _, other), _)) in neighbours.iter().zip(pairs) {
-            let count = neighbours.and_then(|neighbours| neighbours.counts.get(other));
+        for (neighbours, pair) in neighbours.iter().zip(pairs) {
+            let count = neighbours.and_then(|neighbours| neighbours.counts.get(&pair.other));
             seen ^= count.map_or(0, |count| count.persons);
         }
         for neighbours in

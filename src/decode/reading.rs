@@ -8,6 +8,12 @@ use super::envelope::Envelope;
 use super::values::Found;
 use super::{Decoder, Refused};
 use crate::event::{Call, Kind, Value};
+use std::cell::Cell;
+
+thread_local! {
+    /// Memory for what is found, before it is known how much that is: of the event's own, and around it.
+    static SCRATCH: Cell<[Found; 2]> = const { Cell::new([Found::NOTHING; 2]) };
+}
 
 /// What is known of a line while it is read.
 pub(super) struct Reading<'d, 'a> {
@@ -23,14 +29,8 @@ pub(super) struct Reading<'d, 'a> {
 
 impl<'d, 'a> Reading<'d, 'a> {
     pub(super) fn new(decoder: &'d Decoder) -> Reading<'d, 'a> {
-        Reading {
-            decoder,
-            envelope: Envelope::default(),
-            sort: None,
-            own: Found::default(),
-            own_as: None,
-            around: Found::default(),
-        }
+        let [own, around] = SCRATCH.take();
+        Reading { decoder, envelope: Envelope::default(), sort: None, own, own_as: None, around }
     }
 
     /// Reads the whole line.
@@ -101,7 +101,6 @@ impl<'d, 'a> Reading<'d, 'a> {
                 self.own.clear();
                 self.own_as = Some((call, kind));
                 let node = self.decoder.wanted.own(call, kind);
-                self.own.reserve(node);
                 cursor.taken(|cursor| self.own.read(cursor, node))
             }
             _ => {
@@ -119,7 +118,6 @@ impl<'d, 'a> Reading<'d, 'a> {
             self.own.clear();
             // A cursor has passed over the text, so that it has no faults any more.
             if let Some(body) = self.envelope.body(call) {
-                self.own.reserve(node);
                 self.own.read(&mut Cursor::new(body), node);
             }
         }
@@ -139,19 +137,21 @@ impl<'d, 'a> Reading<'d, 'a> {
             }
         }
         decoder.money.convert(kind, &mut self.own);
-        let problems = self.own.problems.into_iter().chain(self.around.problems);
+        let problems = self.own.problems.drain(..).chain(self.around.problems.drain(..));
         if let Some(problem) = problems.min_by_key(|problem| problem.reason) {
             let name = decoder.paths[usize::from(problem.slot)].path.join(".");
             return Err((problem.reason, format!("`{name}` {}", problem.detail)));
         }
-        let mut values = self.own.values;
-        for (slot, value) in self.around.values {
+        let found = &mut self.own.values;
+        for (slot, value) in self.around.values.drain(..) {
             // The call's own traits win over those of the context.
             let wanted = decoder.wanted.of_context_by(kind, slot);
-            if wanted && values.iter().all(|(known, _)| *known != slot) {
-                values.push((slot, value));
+            if wanted && found.iter().all(|(known, _)| *known != slot) {
+                found.push((slot, value));
             }
         }
+        let values = found.drain(..).collect();
+        SCRATCH.set([self.own, self.around]);
         Ok(values)
     }
 }

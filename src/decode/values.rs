@@ -7,9 +7,6 @@ use crate::define::plan::PropertyType;
 use crate::event::{Num, Reason, Value, list};
 use crate::time;
 
-/// Room that is made for values before they are known to be there; events have seldom more.
-const RESERVED_MAX: usize = 12;
-
 /// What was found.
 #[derive(Debug, Default)]
 pub(super) struct Found {
@@ -35,14 +32,11 @@ struct Mark {
 }
 
 impl Found {
+    pub(super) const NOTHING: Found = Found { values: Vec::new(), problems: Vec::new() };
+
     pub(super) fn clear(&mut self) {
         self.values.clear();
         self.problems.clear();
-    }
-
-    /// Makes room for what the tree wants.
-    pub(super) fn reserve(&mut self, tree: &Node) {
-        self.values.reserve(tree.below.len().min(RESERVED_MAX));
     }
 
     /// Reads the next value, which should be an object, as far as the tree wants it; of anything else nothing.

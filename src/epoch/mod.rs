@@ -12,6 +12,7 @@ mod turns;
 pub use turns::Turns;
 
 use crate::define::plan::Plan;
+use smallvec::SmallVec;
 use std::sync::Arc;
 
 /// What an epoch is in event time.
@@ -32,11 +33,15 @@ pub type Placed = (u64, crate::event::Event);
 /// Hands over what has arrived, a stretch of one epoch at a time: a batch is mostly of one epoch, and its epochs may alternate.
 pub fn by_stretch<T>(
     batch: &mut Vec<(u64, T)>,
-    mut take: impl FnMut(u64, std::vec::Drain<'_, (u64, T)>),
+    mut take: impl FnMut(u64, &mut std::iter::Take<&mut std::vec::Drain<'_, (u64, T)>>),
 ) {
-    while let Some(&(epoch, _)) = batch.first() {
-        let other = batch.iter().position(|(other, _)| *other != epoch);
-        take(epoch, batch.drain(..other.unwrap_or(batch.len())));
+    let stretches = batch.chunk_by(|a, b| a.0 == b.0).map(|same| (same[0].0, same.len()));
+    let stretches: SmallVec<[(u64, usize); 8]> = stretches.collect();
+    let mut all = batch.drain(..);
+    for (epoch, length) in stretches {
+        let mut stretch = all.by_ref().take(length);
+        take(epoch, &mut stretch);
+        stretch.for_each(drop);
     }
 }
 

@@ -52,8 +52,7 @@ pub fn pass_to_all(said: Said, own: u64, workers: u64) -> impl Iterator<Item = P
 pub fn pass_pairs(pairs: Vec<Pair>, workers: u64) -> impl Iterator<Item = PassedOn> {
     let mut passed: Vec<Vec<Pair>> = vec![Vec::new(); workers as usize];
     for pair in pairs {
-        let ((_, product, _), _) = pair;
-        passed[(product % workers) as usize].push(pair);
+        passed[(pair.product % workers) as usize].push(pair);
     }
     let of_each = (0..workers).zip(passed).filter(|(_, pairs)| !pairs.is_empty());
     of_each.map(|(worker, pairs)| (worker, News::Pairs(pairs)))

@@ -163,12 +163,12 @@ pub fn persons<'scope>(
             }
             let limit = [input, answered].into_iter().flatten().min();
             let before = stage.next;
-            let (batch, more) = stage.work(input, limit);
+            let (batches, more) = stage.work(input, limit);
             if stage.next != before {
                 turns.stir();
             }
-            if !batch.is_empty() {
-                lines.activate().session(&capabilities[0]).give(batch);
+            if !batches.is_empty() {
+                lines.activate().session(&capabilities[0]).give_iterator(batches.into_iter());
             }
             let holds = if let Some(says) = &mut says {
                 // What is held is the epoch that has just happened: the next one needs what comes back of this.
@@ -262,16 +262,21 @@ impl Stage {
 
     /// Lets epochs before `limit` happen, in order, as many as one turn takes; tells whether there is more to do now. `input` is
     /// the first epoch that may still get events; `limit` the first for which anything may still come.
-    fn work(&mut self, input: Option<u64>, limit: Option<u64>) -> (Batch, bool) {
-        let mut batch = Batch::default();
+    fn work(&mut self, input: Option<u64>, limit: Option<u64>) -> (Vec<Batch>, bool) {
+        let (mut full, mut batch) = (Vec::new(), Batch::default());
         self.write_checkpoint();
         while let Some(epoch) = self.next_epoch(input, limit) {
-            if batch.size() > OUTPUT_PER_TURN {
-                return (batch, true);
+            let size = full.iter().map(Batch::size).sum::<usize>() + batch.size();
+            if size > OUTPUT_PER_TURN {
+                full.push(batch);
+                return (full, true);
             }
             self.begin(epoch);
-            self.happen(epoch, &mut batch);
+            self.happen(epoch, &mut batch, &mut full);
             self.next = epoch.saturating_add(1);
+        }
+        if !batch.is_empty() {
+            full.push(batch);
         }
         // At the end nothing is held back, so that a checkpoint under way can have the outputs of all workers.
         self.next = self.next.max(limit.unwrap_or(u64::MAX));
@@ -279,7 +284,7 @@ impl Stage {
             self.freeze(epoch);
         }
         let checkpoint = limit.is_none() && self.coordinator.is_busy();
-        (batch, self.freezing || checkpoint)
+        (full, self.freezing || checkpoint)
     }
 
     /// Before anything of an epoch happens: a checkpoint that is to be taken before it begins now.
@@ -310,7 +315,8 @@ impl Stage {
         [timer, stashed, switch, answered].into_iter().flatten().min()
     }
 
-    fn happen(&mut self, epoch: u64, batch: &mut Batch) {
+    /// Lets an epoch happen. What comes of it goes into a batch, and once that is full into others.
+    fn happen(&mut self, epoch: u64, batch: &mut Batch, full: &mut Vec<Batch>) {
         let Arrived { mut events, told, persons, unsaid } =
             self.stash.remove(&epoch).unwrap_or_default();
         let span = self.epochs.span(epoch);
@@ -346,6 +352,7 @@ impl Stage {
         keyed.keep_links(links);
         keyed.epoch_with(&mut events, groups, span, &mut |person, hash, effects| {
             formatter.effects(epoch, person, hash, effects, batch);
+            full.extend(batch.take_full());
         });
         if keyed.has_moved() {
             // Who has moved is answered anew, though nothing may have turned.

@@ -80,7 +80,23 @@ pub struct Batch {
     bytes: Vec<u8>,
 }
 
+/// Bytes of lines after which another batch begins. What is made in one place and read in another had better stay near the
+/// processor, and large pieces of memory are had from the system each time.
+const BATCH_BYTES: usize = 64 << 10;
+
 impl Batch {
+    /// If it is full, gives it away and begins another one.
+    pub fn take_full(&mut self) -> Option<Batch> {
+        (self.bytes.len() >= BATCH_BYTES).then(|| {
+            let next = Batch {
+                lines: Vec::with_capacity(self.lines.len() + self.lines.len() / 4),
+                stirred: Vec::new(),
+                bytes: Vec::with_capacity(BATCH_BYTES + BATCH_BYTES / 4),
+            };
+            std::mem::replace(self, next)
+        })
+    }
+
     /// Whether there is no line.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.stirred.is_empty()

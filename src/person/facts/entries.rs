@@ -16,30 +16,74 @@ pub struct Entry {
     pub(super) value: Value,
 }
 
+/// That something happened, or was taken back, where nothing but the number counts: twice the time, and one more for what takes
+/// away.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tick(i64);
+
+impl Tick {
+    pub(super) fn new(time: i64, minus: bool) -> Tick {
+        Tick(time.saturating_mul(2).saturating_add(i64::from(minus)))
+    }
+}
+
+/// What stands in a list by its time.
+pub trait Timed {
+    fn time(&self) -> i64;
+    /// Whether it takes away.
+    fn minus(&self) -> bool;
+}
+
+impl Timed for Entry {
+    fn time(&self) -> i64 {
+        self.time
+    }
+
+    fn minus(&self) -> bool {
+        self.minus
+    }
+}
+
+impl Timed for Tick {
+    fn time(&self) -> i64 {
+        self.0 >> 1
+    }
+
+    fn minus(&self) -> bool {
+        self.0 & 1 == 1
+    }
+}
+
 /// Contributions by time, those of one time in the order of arrival.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Entries {
-    list: VecDeque<Entry>,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entries<E = Entry> {
+    list: VecDeque<E>,
     /// Whether any entry takes away.
     minuses: bool,
     /// The time of the latest reset: what is before it does not count any more, though it come late.
     reset: Option<i64>,
 }
 
-impl Entries {
-    pub(super) fn insert(&mut self, time: i64, minus: bool, value: Value) {
+impl<E> Default for Entries<E> {
+    fn default() -> Entries<E> {
+        Entries { list: VecDeque::new(), minuses: false, reset: None }
+    }
+}
+
+impl<E: Timed> Entries<E> {
+    pub(super) fn insert(&mut self, entry: E) {
+        let time = entry.time();
         if self.reset.is_some_and(|reset| time < reset) {
             return;
         }
-        let entry = Entry { time, minus, value };
+        self.minuses |= entry.minus();
         match self.list.back() {
-            Some(last) if last.time > time => {
-                let at = self.list.partition_point(|entry| entry.time <= time);
+            Some(last) if last.time() > time => {
+                let at = self.list.partition_point(|entry| entry.time() <= time);
                 self.list.insert(at, entry);
             }
             _ => self.list.push_back(entry),
         }
-        self.minuses |= minus;
         if self.list.len() > ENTRIES_MAX {
             self.list.pop_front();
         }
@@ -52,13 +96,13 @@ impl Entries {
     }
 
     /// Takes in what came under another leaf: what either has reset is gone in both.
-    pub(super) fn merge(&mut self, other: Entries) {
-        let mut list: Vec<Entry> = Vec::with_capacity(self.list.len() + other.list.len());
+    pub(super) fn merge(&mut self, other: Entries<E>) {
+        let mut list: Vec<E> = Vec::with_capacity(self.list.len() + other.list.len());
         let survives =
-            |reset: Option<i64>| move |entry: &Entry| reset.is_none_or(|reset| entry.time > reset);
+            |reset: Option<i64>| move |entry: &E| reset.is_none_or(|reset| entry.time() > reset);
         list.extend(self.list.drain(..).filter(survives(other.reset)));
         list.extend(other.list.into_iter().filter(survives(self.reset)));
-        list.sort_by_key(|entry| entry.time);
+        list.sort_by_key(E::time);
         list.drain(..list.len().saturating_sub(ENTRIES_MAX));
         self.list = list.into();
         self.minuses |= other.minuses;
@@ -71,12 +115,12 @@ impl Entries {
         window: Option<Window>,
         now: i64,
         zone: impl FnOnce() -> Zone,
-    ) -> (impl DoubleEndedIterator<Item = &Entry> + ExactSizeIterator, Option<i64>) {
+    ) -> (impl DoubleEndedIterator<Item = &E> + ExactSizeIterator + Clone, Option<i64>) {
         let (from, turn) = match window {
             None => (0, None),
             Some(Window::Sliding(length)) => {
                 let from = self.until(now.saturating_sub(length));
-                (from, self.list.get(from).map(|entry| entry.time + length))
+                (from, self.list.get(from).map(|entry| entry.time() + length))
             }
             Some(Window::Calendar(_)) if self.list.is_empty() => (0, None),
             Some(Window::Calendar(period)) => {
@@ -92,14 +136,14 @@ impl Entries {
 
     /// Looks at the latest.
     pub(super) fn look(&self) -> i64 {
-        self.list.back().map_or(0, |entry| entry.time)
+        self.list.back().map_or(0, E::time)
     }
 
     /// How many entries lie at or before `time`. Mostly it is none, which is seen at once.
     fn until(&self, time: i64) -> usize {
         match self.list.front() {
-            Some(first) if first.time <= time => {
-                self.list.partition_point(|entry| entry.time <= time)
+            Some(first) if first.time() <= time => {
+                self.list.partition_point(|entry| entry.time() <= time)
             }
             _ => 0,
         }

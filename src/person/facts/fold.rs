@@ -1,6 +1,6 @@
 //! Aggregates over events.
 
-use super::entries::{Entries, Entry};
+use super::entries::{Entries, Entry, Tick, Timed};
 use super::{Change, Contribution, FactState, Wide};
 use crate::define::plan::{Aggregate, FoldPlan};
 use crate::event::{Num, Value};
@@ -35,8 +35,10 @@ pub(super) fn contribution(plan: &FoldPlan, cx: &Cx) -> Option<Value> {
 
 /// The state of a fact to which nothing has happened.
 pub(super) fn empty(plan: &FoldPlan) -> FactState {
-    if plan.entries {
-        return FactState::Entries(Entries::default());
+    match plan.aggregate {
+        Aggregate::Count if plan.entries => return FactState::Ticks(Entries::default()),
+        _ if plan.entries => return FactState::Entries(Entries::default()),
+        _ => {}
     }
     fresh(plan.aggregate)
 }
@@ -56,25 +58,35 @@ fn fresh(aggregate: Aggregate) -> FactState {
 }
 
 pub(super) fn apply(plan: &FoldPlan, state: &mut FactState, change: Change, now: i64) {
-    if let FactState::Entries(entries) = state
-        && change.reset
-    {
-        entries.reset(change.time);
+    if change.reset {
+        match state {
+            FactState::Entries(entries) => entries.reset(change.time),
+            FactState::Ticks(ticks) => ticks.reset(change.time),
+            _ => {}
+        }
     }
     for (contribution, minus) in [(change.add, false), (change.minus, true)] {
         if let Some(Contribution::Value(value)) = contribution {
             value.each(&mut |value| add(plan, state, change.time, minus, value));
         }
     }
-    if let FactState::Entries(entries) = state {
-        entries.prune(plan.window, now);
+    prune(plan, state, now);
+}
+
+/// Drops what no instant from `now` on can see.
+pub(super) fn prune(plan: &FoldPlan, state: &mut FactState, now: i64) {
+    match state {
+        FactState::Entries(entries) => entries.prune(plan.window, now),
+        FactState::Ticks(ticks) => ticks.prune(plan.window, now),
+        _ => {}
     }
 }
 
 fn add(plan: &FoldPlan, state: &mut FactState, time: i64, minus: bool, value: &Value) {
     let sign = if minus { -1 } else { 1 };
     match state {
-        FactState::Entries(entries) => entries.insert(time, minus, value.clone()),
+        FactState::Entries(entries) => entries.insert(Entry { time, minus, value: value.clone() }),
+        FactState::Ticks(ticks) => ticks.insert(Tick::new(time, minus)),
         FactState::Count(count) => *count += sign,
         FactState::Sum(sum) => {
             *sum += i128::from(sign) * value.num().map_or(0, |n| i128::from(n.0));
@@ -182,6 +194,7 @@ pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a
     match state {
         None => nothing,
         Some(FactState::Entries(entries)) => over_entries(plan, entries, cx),
+        Some(FactState::Ticks(ticks)) => Val::Num(count(plan, ticks, cx)),
         Some(FactState::Recent(values)) => {
             Val::Items(values.iter().map(|(_, value)| value.clone()).collect())
         }
@@ -203,11 +216,11 @@ fn summary<'a>(state: &FactState) -> Val<'a> {
 }
 
 /// The entries that count at the instant of `cx`. Notes when the first of them no longer does.
-pub(super) fn within<'a>(
+pub(super) fn within<'a, E: Timed>(
     plan: &FoldPlan,
-    entries: &'a Entries,
+    entries: &'a Entries<E>,
     cx: &Cx<'a>,
-) -> impl DoubleEndedIterator<Item = &'a Entry> + ExactSizeIterator + use<'a> {
+) -> impl DoubleEndedIterator<Item = &'a E> + ExactSizeIterator + Clone + use<'a, E> {
     let (within, turn) = entries.at(plan.window, cx.now, || cx.person.zone(cx.plan));
     if let Some(turn) = turn {
         cx.recheck_at(turn);
@@ -215,11 +228,16 @@ pub(super) fn within<'a>(
     within
 }
 
+fn count(plan: &FoldPlan, ticks: &Entries<Tick>, cx: &Cx) -> Num {
+    let within = within(plan, ticks, cx);
+    let taken =
+        if ticks.has_minuses() { within.clone().filter(|it| it.minus()).count() } else { 0 };
+    let (all, taken) = (within.len() as i64, taken as i64);
+    Num::whole(all - 2 * taken).unwrap_or(Num::ZERO)
+}
+
 fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'a> {
     let within = within(plan, entries, cx);
-    if plan.aggregate == Aggregate::Count && !entries.has_minuses() {
-        return Val::Num(Num::count(within.len()));
-    }
     if plan.aggregate == Aggregate::Recent {
         return Val::Items(latest(plan.keep, within).into_iter().cloned().collect());
     }

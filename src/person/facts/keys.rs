@@ -1,8 +1,8 @@
 //! Keyed facts: one state for each value of a property, such as each cart.
 
 use super::merge::merge;
-use super::{Change, FactState, apply, empty};
-use crate::define::plan::{FactRule, Window};
+use super::{Change, FactState, apply, empty, fold};
+use crate::define::plan::{FactRule, FoldPlan};
 use crate::event::Value;
 use crate::limits::KEYS_MAX;
 use compact_str::CompactString;
@@ -117,11 +117,7 @@ impl Keyed {
         &mut self.states.last_mut().expect("just pushed").state
     }
 
-    pub(super) fn prune(&mut self, window: Option<Window>, now: i64) {
-        for state in &mut self.states {
-            if let FactState::Entries(entries) = &mut state.state {
-                entries.prune(window, now);
-            }
-        }
+    pub(super) fn prune(&mut self, plan: &FoldPlan, now: i64) {
+        self.states.iter_mut().for_each(|of_key| fold::prune(plan, &mut of_key.state, now));
     }
 }

@@ -45,6 +45,7 @@ pub(super) fn merge(rule: &FactRule, ours: &mut FactState, theirs: FactState) {
 fn merge_folds(plan: &FoldPlan, ours: &mut FactState, theirs: FactState) {
     match (ours, theirs) {
         (FactState::Entries(ours), FactState::Entries(theirs)) => ours.merge(theirs),
+        (FactState::Ticks(ours), FactState::Ticks(theirs)) => ours.merge(theirs),
         (FactState::Count(ours), FactState::Count(theirs)) => *ours += theirs,
         (FactState::Sum(ours), FactState::Sum(theirs)) => *ours += i128::from(theirs),
         (

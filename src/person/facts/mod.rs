@@ -20,7 +20,7 @@ use crate::define::plan::{FactId, FactPlan, FactRule, Plan, SegmentSet};
 use crate::event::{Event, Num, Value};
 use basket::Basket;
 use compact_str::CompactString;
-use entries::Entries;
+use entries::{Entries, Tick};
 use keys::Keyed;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,8 @@ pub enum FactState {
     Top(Vec<fold::Tally>),
     /// Single contributions, for windows, resets and removals.
     Entries(Entries),
+    /// The same where only the number of them counts.
+    Ticks(Entries<Tick>),
     Basket(Box<Basket>),
     Keyed(Box<Keyed>),
 }
@@ -93,6 +95,7 @@ impl Facts {
     pub(super) fn look(&self) -> i64 {
         let states = self.states.iter().map(|state| match state {
             FactState::Entries(entries) => entries.look(),
+            FactState::Ticks(ticks) => ticks.look(),
             FactState::At(at, _) => *at,
             _ => 0,
         });
@@ -249,6 +252,9 @@ pub(super) fn is_held(cx: &Cx, fact: FactId) -> bool {
         (Some(FactState::Entries(entries)), FactRule::Fold(plan)) => {
             fold::within(plan, entries, cx).len() > 0
         }
+        (Some(FactState::Ticks(ticks)), FactRule::Fold(plan)) => {
+            fold::within(plan, ticks, cx).len() > 0
+        }
         _ => true,
     }
 }
@@ -300,9 +306,8 @@ pub(super) fn prune(person: &mut Person, plan: &Plan, now: i64) {
             continue;
         };
         match state {
-            FactState::Entries(entries) => entries.prune(fold.window, now),
-            FactState::Keyed(keyed) => keyed.prune(fold.window, now),
-            _ => {}
+            FactState::Keyed(keyed) => keyed.prune(fold, now),
+            state => fold::prune(fold, state, now),
         }
     }
 }

@@ -108,7 +108,8 @@ impl Hears for Saying<'_> {
 
     fn together(&mut self, relation: u8, one: u64, other: u64, comes: bool) {
         let more = if comes { 1 } else { -1 };
-        let both = [((relation, one, other), more), ((relation, other, one), more)];
+        let both = [(one, other), (other, one)];
+        let both = both.map(|(product, other)| Pair { product, other, more, relation });
         self.relations.pairs.extend(both);
     }
 }
