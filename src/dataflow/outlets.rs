@@ -84,13 +84,8 @@ fn outlet<'scope, T: Clone + 'static>(
 
 /// Records of products go to all workers: each has the whole catalogue.
 fn records_to_all(events: &mut Vec<Placed>, workers: usize) {
-    let is_record = |(_, event): &Placed| event.call == Call::Product;
-    if !events.iter().any(is_record) {
-        return;
-    }
-    let (records, others): (Vec<Placed>, Vec<Placed>) =
-        std::mem::take(events).into_iter().partition(is_record);
-    *events = others;
+    let is_record = |(_, event): &mut Placed| event.call == Call::Product;
+    let records: Vec<Placed> = events.extract_if(.., is_record).collect();
     for (epoch, event) in records {
         let to = |worker| (epoch, Event { worker: Some(worker), ..event.clone() });
         events.extend((0..workers as u16).map(to));

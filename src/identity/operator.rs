@@ -58,6 +58,9 @@ pub struct Moving {
 
 /// The persons of one worker, as those who lead events to them see them.
 pub trait Residents {
+    /// Memory in which events can be gathered that will arrive.
+    fn room(&mut self) -> Vec<Event>;
+
     /// Events of an epoch that is not complete yet are here.
     fn arrive(&mut self, epoch: u64, events: Vec<Event>);
 

@@ -48,14 +48,13 @@ impl Person {
         self.names()
     }
 
-    /// When the person is forgotten if nothing more is seen of it; [`NEVER`] with a strong identifier.
-    pub(super) fn forget_at(&self, plan: &Plan) -> i64 {
-        match plan.forget_after {
-            Some(after) if self.last_seen != i64::MIN && !plan.is_strong(&self.id) => {
-                self.last_seen.saturating_add(after)
-            }
-            _ => NEVER,
-        }
+    /// When the person is forgotten if nothing more is seen of it, if that is before an instant; [`NEVER`] with a strong identifier.
+    pub(super) fn forget_at(&self, plan: &Plan, before: i64) -> i64 {
+        let seen = (self.last_seen != i64::MIN).then_some(self.last_seen);
+        let at =
+            seen.zip(plan.forget_after).map_or(NEVER, |(seen, after)| seen.saturating_add(after));
+        // Mostly it is not, and nobody has to look at the identifier.
+        if at < before && !plan.is_strong(&self.id) { at } else { NEVER }
     }
 
     /// The identifier by which the person is known, and those under which events have come.

@@ -50,7 +50,9 @@ pub fn pass_to_all(said: Said, own: u64, workers: u64) -> impl Iterator<Item = P
 
 /// Pairs, for the workers that count the neighbours of their first products.
 pub fn pass_pairs(pairs: Vec<Pair>, workers: u64) -> impl Iterator<Item = PassedOn> {
-    let mut passed: Vec<Vec<Pair>> = vec![Vec::new(); workers as usize];
+    let share = pairs.len() / workers as usize;
+    let mut passed: Vec<Vec<Pair>> =
+        (0..workers).map(|_| Vec::with_capacity(share + share / 8)).collect();
     for pair in pairs {
         passed[(pair.product % workers) as usize].push(pair);
     }

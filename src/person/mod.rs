@@ -121,7 +121,8 @@ impl Person {
 
     /// The next deadline of any of the person's timers; [`NEVER`] if there is none.
     pub fn next_deadline(&self, plan: &Plan) -> i64 {
-        self.next_timer(plan).min(self.forget_at(plan))
+        let timer = self.next_timer(plan);
+        timer.min(self.forget_at(plan, timer))
     }
 
     /// The same without the one at which the person is forgotten.

@@ -38,6 +38,10 @@ const OUTPUT_PER_TURN: usize = 1 << 20;
 /// Persons of a checkpoint that are written in one activation.
 const WRITTEN_PER_TURN: usize = 1024;
 
+/// How much memory of events is kept: of so many epochs, with so many events each.
+const ROOM_MAX: usize = 4;
+const ROOM_EVENTS_MAX: usize = 1 << 14;
+
 /// One worker's stash and where it stands in time.
 pub struct Stage {
     keyed: Rc<RefCell<Keyed>>,
@@ -45,6 +49,8 @@ pub struct Stage {
     coordinator: Arc<Coordinator>,
     formatter: Formatter,
     stash: BTreeMap<u64, Arrived>,
+    /// Memory of the events of epochs that have happened: an epoch is about as large as another, and need not grow to that step by step.
+    room: Vec<Vec<Event>>,
     /// What is heard one epoch after it was said, by the epoch that it is for.
     heard: BTreeMap<u64, Vec<Feedback>>,
     /// The epoch of the store's persons, until all answers to what they have said again are there.
@@ -121,7 +127,12 @@ pub fn persons<'scope>(
             let stage = &mut *here.borrow_mut();
             events.for_each(|_, events| {
                 by_stretch(events, |epoch, placed| {
-                    stage.arrived(epoch).events.extend(placed.map(|(_, event)| event));
+                    let room = &mut stage.room;
+                    let arrived = stage.stash.entry(epoch).or_insert_with(|| Arrived {
+                        events: room.pop().unwrap_or_default(),
+                        ..Arrived::default()
+                    });
+                    arrived.events.extend(placed.map(|(_, event)| event));
                 });
             });
             if let Some(moving) = &mut moving {
@@ -202,6 +213,10 @@ pub fn persons<'scope>(
 }
 
 impl Residents for Stage {
+    fn room(&mut self) -> Vec<Event> {
+        self.room.pop().unwrap_or_default()
+    }
+
     fn arrive(&mut self, epoch: u64, mut events: Vec<Event>) {
         let arrived = &mut self.arrived(epoch).events;
         match arrived.is_empty() {
@@ -246,6 +261,7 @@ impl Stage {
             coordinator: means.coordinator,
             formatter: means.formatter,
             stash: BTreeMap::new(),
+            room: Vec::new(),
             heard: BTreeMap::new(),
             again: None,
             next: means.first_epoch,
@@ -354,6 +370,10 @@ impl Stage {
             formatter.effects(epoch, person, hash, effects, batch);
             full.extend(batch.take_full());
         });
+        events.clear();
+        if events.capacity() <= ROOM_EVENTS_MAX && self.room.len() < ROOM_MAX {
+            self.room.push(events);
+        }
         if keyed.has_moved() {
             // Who has moved is answered anew, though nothing may have turned.
             self.heard.entry(epoch.saturating_add(1)).or_default();

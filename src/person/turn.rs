@@ -168,8 +168,9 @@ impl Person {
             let answers_at = if answers.is_empty() { NEVER } else { begin };
             let now = event_at.min(timer_at).min(plan_at).min(answers_at);
             // Everything at the deadline comes before it.
-            let forget_at = if frame.alone { NEVER } else { self.forget_at(frame.plan) };
-            if forget_at < frame.next_watermark && forget_at.max(self.now) < now {
+            let before = if frame.alone { i64::MIN } else { frame.next_watermark };
+            let forget_at = self.forget_at(frame.plan, before);
+            if forget_at < before && forget_at.max(self.now) < now {
                 let after = events.len() - rest.len();
                 self.run_leaves(frame, &events[..after]);
                 let (plan, why) = (frame.plan, Ending::Forgotten);

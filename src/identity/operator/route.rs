@@ -195,8 +195,6 @@ impl Address {
 #[derive(Default)]
 struct Waiting {
     events: BTreeMap<u64, Vec<Event>>,
-    /// How many events came for the last epoch.
-    usual: usize,
     answers: BTreeMap<u64, Vec<Answer>>,
     /// Who goes from here to which worker.
     going: BTreeMap<u64, Vec<(CompactString, usize)>>,
@@ -242,9 +240,7 @@ pub(super) fn routed<'scope, R: Residents + 'static>(
             let here = &mut *here.borrow_mut();
             input.for_each(|_, batch| {
                 by_stretch(batch, |epoch, placed| {
-                    let usual = waiting.usual;
-                    let events = waiting.events.entry(epoch);
-                    let events = events.or_insert_with(|| Vec::with_capacity(usual));
+                    let events = waiting.events.entry(epoch).or_insert_with(|| here.room());
                     events.extend(placed.map(|(_, event)| event));
                 });
             });
@@ -266,8 +262,6 @@ pub(super) fn routed<'scope, R: Residents + 'static>(
                     break;
                 }
                 let mut events = waiting.events.remove(&epoch).unwrap_or_default();
-                // An epoch is about as large as the last one: it need not grow to that step by step.
-                waiting.usual = events.len();
                 router.epoch(epoch, &mut events, waiting.answers.remove(&epoch));
                 let others = events.extract_if(.., |event| !router.stays(event));
                 away.extend(others.map(|event| (epoch, event)));

@@ -435,7 +435,9 @@ impl Keyed {
 
     /// Pairs of products that persons have said since they were last taken.
     pub fn take_pairs(&mut self) -> Vec<Pair> {
-        std::mem::take(&mut self.relations.pairs)
+        // The next ones will be about as many: they need not grow to that step by step.
+        let next = Vec::with_capacity(self.relations.pairs.len());
+        std::mem::replace(&mut self.relations.pairs, next)
     }
 
     /// Everybody whom the store holds says again which products they have.
