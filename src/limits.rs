@@ -67,8 +67,9 @@ pub const RELATED_OF_MAX: usize = 20;
 /// Products that are known to go best with one; the others are counted, and not told.
 pub const RELATED_KEPT_MAX: usize = 32;
 
-/// Persons of one worker who may stay unpacked though nothing has happened to them for long. With the retail pack each takes 5 to 15 KB.
-pub const PERSONS_LIVE_MAX: usize = 32_768;
+/// Persons of one worker who may stay unpacked though nothing has happened to them for long. With the retail pack each takes some 6 KB,
+/// and 1 KB when packed.
+pub const PERSONS_LIVE_MAX: usize = 65_536;
 
 /// Persons of one worker of whom more than the identifier is in memory. Beyond it, those whom the store holds unchanged go
 /// out of memory with each checkpoint; without a store nobody does.

@@ -150,7 +150,9 @@ impl<'d, 'a> Reading<'d, 'a> {
                 found.push((slot, value));
             }
         }
-        let values = found.drain(..).collect();
+        // In memory of its own length; what it was gathered in is for the next line.
+        let mut values = Vec::with_capacity(found.len());
+        values.append(found);
         SCRATCH.set([self.own, self.around]);
         Ok(values)
     }

@@ -140,6 +140,11 @@ impl Keyed {
         }
     }
 
+    /// Whoever is idle is packed if more than so many persons are live, instead of [`PERSONS_LIVE_MAX`].
+    pub fn keep_live(&mut self, most: usize) {
+        self.most_live = most;
+    }
+
     /// What happens to somebody is written down from now on.
     pub fn watch(&mut self, watch: Arc<Watcher>) {
         self.watch = Some(watch);

@@ -31,7 +31,8 @@ fn play(most_live: usize, most_held: usize) -> (Vec<String>, usize, Vec<Person>)
     let plan = plan(PACK, Keep::All);
     let store = Memory::default();
     let mut keyed = Keyed::new(plan.clone(), HOUR, Some(Arc::new(store.clone())));
-    (keyed.most_live, keyed.most_held) = (most_live, most_held);
+    keyed.keep_live(most_live);
+    keyed.most_held = most_held;
     let decoder = Decoder::new(&plan.inputs);
     let (mut effects, mut fewest) = (Vec::new(), usize::MAX);
     for half_day in 0..8 {
