@@ -371,7 +371,7 @@ impl Stage {
             full.extend(batch.take_full());
         });
         events.clear();
-        if events.capacity() <= ROOM_EVENTS_MAX && self.room.len() < ROOM_MAX {
+        if (1..=ROOM_EVENTS_MAX).contains(&events.capacity()) && self.room.len() < ROOM_MAX {
             self.room.push(events);
         }
         if keyed.has_moved() {
