@@ -246,7 +246,7 @@ impl Keyed {
         let plan = self.plan.clone();
         let catalogue = std::mem::take(&mut self.relations.catalogue);
         let watch = self.watch.clone();
-        self.table.cool();
+        self.table.cool(span.end);
         self.compared.answer_moved();
         let next_watermark = span.end;
         let frame = Frame {

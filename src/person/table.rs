@@ -1,14 +1,14 @@
 //! All persons of one worker: live, packed, or only in the store; found by identifier.
 //!
 //! A person who is doing something is live. One who has done nothing for a while is packed into the bytes that the
-//! store would keep, a few hundred of them, if many are live: packing is for memory, and costs more than an event. One who is
-//! only in the store is read when something happens.
+//! store would keep, a few hundred of them, if many are live, and once a day: packing is for memory, and costs more than an event.
+//! One who is only in the store is read when something happens.
 
 use super::{Person, Worth};
 use crate::define::plan::Plan;
 use crate::event::{Index, leaf_hash};
 use crate::store::Persons as Stored;
-use crate::time::NEVER;
+use crate::time::{DAY, NEVER};
 use compact_str::CompactString;
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -55,9 +55,11 @@ pub(super) struct Table {
     /// Persons who are live; and their slots, those first who became so first or were last found to be busy. Some slots in it have
     /// been left.
     live: usize,
-    line: VecDeque<u32>,
-    /// Slots that have been put in line in this epoch.
+    /// With the watermark at that time.
+    line: VecDeque<(u32, i64)>,
+    /// Slots that have been put in line in this epoch, and the watermark at its end.
     joined: usize,
+    now: i64,
     /// Slots of nobody; and those that were somebody's in this epoch and in the one before, to whom answers may still come.
     free: Vec<u32>,
     cooling: [Vec<u32>; 2],
@@ -180,8 +182,9 @@ impl Table {
         person
     }
 
-    /// Another epoch: slots that were left long enough ago are free.
-    pub(super) fn cool(&mut self) {
+    /// Another epoch, up to a watermark: slots that were left long enough ago are free.
+    pub(super) fn cool(&mut self, now: i64) {
+        self.now = now;
         if self.cooling.iter().any(|slots| !slots.is_empty()) {
             let [new, old] = &mut self.cooling;
             self.free.append(old);
@@ -205,7 +208,7 @@ impl Table {
     fn comes_to_life(&mut self, slot: u32) {
         self.live += 1;
         if !std::mem::replace(&mut self.slots[slot as usize].in_line, true) {
-            self.line.push_back(slot);
+            self.line.push_back((slot, self.now));
             self.joined += 1;
         }
     }
@@ -255,15 +258,17 @@ impl Table {
         }
     }
 
-    /// Packs those at the front of the line whom somebody finds idle, until no more than `most` are live. Whoever comes to life pays
-    /// for two looks, so that everybody is looked at before the line has grown by half.
+    /// Packs those at the front of the line whom somebody finds idle, until no more than `most` are live, and nobody is who has been for a
+    /// day: what grows with its owner becomes as small again as it can be. Whoever comes to life pays for two looks, so that everybody is
+    /// looked at before the line has grown by half.
     pub(super) fn pack_idle(&mut self, most: usize, mut is_idle: impl FnMut(&mut Person) -> bool) {
         let looks = LOOKS_PER_EPOCH + 2 * std::mem::take(&mut self.joined);
         for _ in 0..looks {
-            if self.live <= most {
+            let Some(&(slot, since)) = self.line.front() else { return };
+            if self.live <= most && since >= self.now.saturating_sub(DAY) {
                 return;
             }
-            let Some(slot) = self.line.pop_front() else { return };
+            self.line.pop_front();
             let found = &mut self.slots[slot as usize];
             found.in_line = false;
             let Cell::Live(person, _) = &mut found.cell else { continue };
@@ -272,7 +277,7 @@ impl Table {
                 self.live -= 1;
             } else {
                 found.in_line = true;
-                self.line.push_back(slot);
+                self.line.push_back((slot, self.now));
             }
         }
     }
