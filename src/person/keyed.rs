@@ -318,9 +318,10 @@ impl Keyed {
         }
         self.due = due;
         let idle_before = next_watermark.saturating_sub(self.idle);
-        self.table.pack_idle(self.most_live, |person| {
+        self.table.pack_idle(self.most_live, |person, are_many| {
             let is_idle = person.last_seen < idle_before;
-            if is_idle {
+            // The day at which somebody is packed depends on when the run was last started; what is kept of them must not.
+            if is_idle && are_many {
                 person.tidy(&frame);
             }
             is_idle

@@ -260,19 +260,24 @@ impl Table {
 
     /// Packs those at the front of the line whom somebody finds idle, until no more than `most` are live, and nobody is who has been for a
     /// day: what grows with its owner becomes as small again as it can be. Whoever comes to life pays for two looks, so that everybody is
-    /// looked at before the line has grown by half.
-    pub(super) fn pack_idle(&mut self, most: usize, mut is_idle: impl FnMut(&mut Person) -> bool) {
+    /// looked at before the line has grown by half. Who decides is told whether it is because there are many.
+    pub(super) fn pack_idle(
+        &mut self,
+        most: usize,
+        mut is_idle: impl FnMut(&mut Person, bool) -> bool,
+    ) {
         let looks = LOOKS_PER_EPOCH + 2 * std::mem::take(&mut self.joined);
         for _ in 0..looks {
             let Some(&(slot, since)) = self.line.front() else { return };
-            if self.live <= most && since >= self.now.saturating_sub(DAY) {
+            let are_many = self.live > most;
+            if !are_many && since >= self.now.saturating_sub(DAY) {
                 return;
             }
             self.line.pop_front();
             let found = &mut self.slots[slot as usize];
             found.in_line = false;
             let Cell::Live(person, _) = &mut found.cell else { continue };
-            if is_idle(person) {
+            if is_idle(person, are_many) {
                 found.cell = Cell::Packed(pack(person));
                 self.live -= 1;
             } else {
