@@ -6,7 +6,7 @@
 pub mod related;
 
 use crate::define::plan::{CataloguePlan, Relation};
-use crate::event::{Event, Value};
+use crate::event::{AsIs, Event, Value};
 use compact_str::CompactString;
 use related::Best;
 use serde::{Deserialize, Serialize};
@@ -49,30 +49,7 @@ pub fn number(product: &str) -> u64 {
 }
 
 /// What is kept of many products: their numbers are hashes already.
-pub type ByNumber<K, V> = hashbrown::HashMap<K, V, std::hash::BuildHasherDefault<Numbers>>;
-
-/// See [`ByNumber`].
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Numbers(u64);
-
-impl std::hash::Hasher for Numbers {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are numbers");
-    }
-
-    fn write_u8(&mut self, relation: u8) {
-        self.0 = u64::from(relation).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn write_u64(&mut self, product: u64) {
-        // The halves change places: the lower one chooses the worker and would be alike within one.
-        self.0 ^= product.rotate_left(32);
-    }
-}
+pub type ByNumber<K, V> = hashbrown::HashMap<K, V, AsIs>;
 
 /// The value in a slot; missing if there is none.
 pub fn field(fields: &Fields, slot: u16) -> &Value {

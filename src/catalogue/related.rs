@@ -38,7 +38,7 @@ pub struct Related {
     products: ByNumber<(u8, u64), Neighbours>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Neighbours {
     counts: ByNumber<u64, Count>,
     /// The first of them, best first. They are more than are told, so that one of them can fall back without a look at all.
@@ -48,11 +48,8 @@ struct Neighbours {
     /// What was told last, as it was then.
     told: Vec<Neighbour>,
     /// The places in the order at which that may not be so any more: from the first to before the last.
-    changed: (usize, usize),
+    changed: Option<(usize, usize)>,
 }
-
-/// No place.
-const NOWHERE: (usize, usize) = (usize::MAX, 0);
 
 /// How many persons have a neighbour too, and whether it is one of the best.
 #[derive(Clone, Copy, Debug, Default)]
@@ -63,18 +60,6 @@ struct Count {
 
 /// In the order of what is best.
 type Neighbour = (Reverse<u32>, u64);
-
-impl Default for Neighbours {
-    fn default() -> Neighbours {
-        Neighbours {
-            counts: ByNumber::default(),
-            best: Vec::new(),
-            others: None,
-            told: Vec::new(),
-            changed: NOWHERE,
-        }
-    }
-}
 
 impl Neighbours {
     fn add(&mut self, other: u64, more: i32) {
@@ -134,7 +119,8 @@ impl Neighbours {
     }
 
     fn change(&mut self, from: usize, to: usize) {
-        self.changed = (self.changed.0.min(from), self.changed.1.max(to));
+        let (first, last) = self.changed.unwrap_or((from, to));
+        self.changed = Some((first.min(from), last.max(to)));
     }
 
     fn place(&self, one: &Neighbour) -> usize {
@@ -143,7 +129,7 @@ impl Neighbours {
 
     /// Tells what those do not know who have heard all that was told before.
     fn news(&mut self, tell: &mut impl FnMut(u64, u32)) {
-        let (from, to) = std::mem::replace(&mut self.changed, NOWHERE);
+        let Some((from, to)) = self.changed.take() else { return };
         if from >= RELATED_KEPT_MAX {
             return;
         }

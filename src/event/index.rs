@@ -1,6 +1,33 @@
 //! Finds by a hash what lies in numbered places.
 
 use hashbrown::HashTable;
+use std::hash::{BuildHasherDefault, Hasher};
+
+/// For keys that are hashes already, or pairs of a small number and a hash.
+pub type AsIs = BuildHasherDefault<Itself>;
+
+/// A hash as its own hash. See [`AsIs`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Itself(u64);
+
+impl Hasher for Itself {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("keys are numbers");
+    }
+
+    fn write_u8(&mut self, small: u8) {
+        self.0 = spread(u32::from(small));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        // The halves change places: the lower one chooses the worker and would be alike within one.
+        self.0 ^= hash.rotate_left(32);
+    }
+}
 
 /// Places by hash. Half of each hash lies beside its place, so that the table grows without a look at what is there: names lie all over
 /// memory, and with a million of them all would have to wait for that.

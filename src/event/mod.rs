@@ -9,7 +9,7 @@ mod number;
 mod value;
 
 pub use claim::{Claim, Says};
-pub use index::Index;
+pub use index::{AsIs, Index};
 pub use number::{Num, grouped};
 pub use value::{Value, list};
 

@@ -320,7 +320,7 @@ impl Keyed {
         let idle_before = next_watermark.saturating_sub(self.idle);
         self.table.pack_idle(self.most_live, |person, are_many| {
             let is_idle = person.last_seen < idle_before;
-            // The day at which somebody is packed depends on when the run was last started; what is kept of them must not.
+            // Not once a day: when that is depends on when the run was last started, and in memory there is room.
             if is_idle && are_many {
                 person.tidy(&frame);
             }

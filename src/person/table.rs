@@ -44,6 +44,12 @@ pub(super) struct Slot {
     in_line: bool,
 }
 
+impl Slot {
+    fn of(cell: Cell) -> Slot {
+        Slot { cell, armed: NEVER, dirty: false, frozen: false, in_line: false }
+    }
+}
+
 /// Persons by slot, and the index that finds the slot of an identifier.
 #[derive(Default)]
 pub(super) struct Table {
@@ -52,10 +58,10 @@ pub(super) struct Table {
     store: Option<Arc<dyn Stored>>,
     /// Persons of whom more than the identifier is in memory.
     held: usize,
-    /// Persons who are live; and their slots, those first who became so first or were last found to be busy. Some slots in it have
-    /// been left.
+    /// Persons who are live.
     live: usize,
-    /// With the watermark at that time.
+    /// Their slots, those first who became so first or were last found to be busy, with the watermark at that time. Some slots in it
+    /// have been left.
     line: VecDeque<(u32, i64)>,
     /// Slots that have been put in line in this epoch, and the watermark at its end.
     joined: usize,
@@ -136,13 +142,7 @@ impl Table {
                 slot
             }
             None => {
-                self.slots.push(Slot {
-                    cell,
-                    armed: NEVER,
-                    dirty: false,
-                    frozen: false,
-                    in_line: false,
-                });
+                self.slots.push(Slot::of(cell));
                 u32::try_from(self.slots.len() - 1).expect("a worker has fewer than 2^32 persons")
             }
         };
@@ -173,9 +173,8 @@ impl Table {
         let hash = leaf_hash(self.id(slot));
         let person = self.take(slot);
         self.index.remove(hash, slot);
-        let in_line = self.slots[slot as usize].in_line;
-        self.slots[slot as usize] =
-            Slot { cell: Cell::Free, armed: NEVER, dirty: false, frozen: false, in_line };
+        let left = &mut self.slots[slot as usize];
+        *left = Slot { in_line: left.in_line, ..Slot::of(Cell::Free) };
         self.held -= 1;
         self.live -= 1;
         self.cooling[0].push(slot);

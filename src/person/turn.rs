@@ -170,7 +170,7 @@ impl Person {
             // Everything at the deadline comes before it.
             let before = if frame.alone { i64::MIN } else { frame.next_watermark };
             let forget_at = self.forget_at(frame.plan, before);
-            if forget_at < before && forget_at.max(self.now) < now {
+            if forget_at.max(self.now) < now {
                 let after = events.len() - rest.len();
                 self.run_leaves(frame, &events[..after]);
                 let (plan, why) = (frame.plan, Ending::Forgotten);

@@ -16,7 +16,7 @@
 
 use super::Person;
 use super::table::{pack, unpack};
-use crate::event::{leaf_hash, worker_of};
+use crate::event::{AsIs, leaf_hash, worker_of};
 use crate::limits::WANTED_MAX;
 use compact_str::CompactString;
 use dashmap::DashMap;
@@ -76,26 +76,7 @@ pub struct Wanted {
 #[error("too many readers are waiting")]
 pub struct Busy;
 
-/// A hash as its own hash: it is one already.
-#[derive(Clone, Copy, Debug, Default)]
-struct AsIs(u64);
-
-impl std::hash::Hasher for AsIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("keys are numbers");
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        // The halves change places: the lower one chooses the worker and would be alike within one.
-        self.0 = hash.rotate_left(32);
-    }
-}
-
-type Map = DashMap<u64, View, std::hash::BuildHasherDefault<AsIs>>;
+type Map = DashMap<u64, View, AsIs>;
 
 /// What one worker is asked.
 #[derive(Default)]

@@ -115,7 +115,7 @@ impl<E: Timed> Entries<E> {
         window: Option<Window>,
         now: i64,
         zone: impl FnOnce() -> Zone,
-    ) -> (impl DoubleEndedIterator<Item = &E> + ExactSizeIterator + Clone, Option<i64>) {
+    ) -> (impl DoubleEndedIterator<Item = &E> + ExactSizeIterator, Option<i64>) {
         let (from, turn) = match window {
             None => (0, None),
             Some(Window::Sliding(length)) => {

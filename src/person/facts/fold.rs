@@ -35,12 +35,11 @@ pub(super) fn contribution(plan: &FoldPlan, cx: &Cx) -> Option<Value> {
 
 /// The state of a fact to which nothing has happened.
 pub(super) fn empty(plan: &FoldPlan) -> FactState {
-    match plan.aggregate {
-        Aggregate::Count if plan.entries => return FactState::Ticks(Entries::default()),
-        _ if plan.entries => return FactState::Entries(Entries::default()),
-        _ => {}
+    match (plan.entries, plan.aggregate) {
+        (false, aggregate) => fresh(aggregate),
+        (true, Aggregate::Count) => FactState::Ticks(Entries::default()),
+        (true, _) => FactState::Entries(Entries::default()),
     }
-    fresh(plan.aggregate)
 }
 
 /// The running state of an all-time aggregate.
@@ -194,7 +193,7 @@ pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a
     match state {
         None => nothing,
         Some(FactState::Entries(entries)) => over_entries(plan, entries, cx),
-        Some(FactState::Ticks(ticks)) => Val::Num(count(plan, ticks, cx)),
+        Some(FactState::Ticks(ticks)) => over_ticks(plan, ticks, cx),
         Some(FactState::Recent(values)) => {
             Val::Items(values.iter().map(|(_, value)| value.clone()).collect())
         }
@@ -220,7 +219,7 @@ pub(super) fn within<'a, E: Timed>(
     plan: &FoldPlan,
     entries: &'a Entries<E>,
     cx: &Cx<'a>,
-) -> impl DoubleEndedIterator<Item = &'a E> + ExactSizeIterator + Clone + use<'a, E> {
+) -> impl DoubleEndedIterator<Item = &'a E> + ExactSizeIterator + use<'a, E> {
     let (within, turn) = entries.at(plan.window, cx.now, || cx.person.zone(cx.plan));
     if let Some(turn) = turn {
         cx.recheck_at(turn);
@@ -228,12 +227,13 @@ pub(super) fn within<'a, E: Timed>(
     within
 }
 
-fn count(plan: &FoldPlan, ticks: &Entries<Tick>, cx: &Cx) -> Num {
+fn over_ticks<'a>(plan: &FoldPlan, ticks: &'a Entries<Tick>, cx: &Cx<'a>) -> Val<'a> {
     let within = within(plan, ticks, cx);
-    let taken =
-        if ticks.has_minuses() { within.clone().filter(|it| it.minus()).count() } else { 0 };
-    let (all, taken) = (within.len() as i64, taken as i64);
-    Num::whole(all - 2 * taken).unwrap_or(Num::ZERO)
+    let count = match ticks.has_minuses() {
+        true => within.map(|tick| if tick.minus() { -1 } else { 1 }).sum(),
+        false => within.len() as i64,
+    };
+    summary(&FactState::Count(count))
 }
 
 fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'a> {
