@@ -6,6 +6,7 @@
 use super::ByNumber;
 use crate::limits::RELATED_KEPT_MAX;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 use std::cmp::Reverse;
 
 /// That a person has two products by a relation, or has not any more.
@@ -28,6 +29,9 @@ impl Pair {
 /// What has changed about what goes best with a product: relation, product, another one, and how many persons have both; 0 if it is not among
 /// the best any more.
 pub type Best = (u8, u64, u64, u32);
+
+/// So many pairs are looked up together before they are taken in: what they touch has room in the second of the processor's caches.
+const NEAR: usize = 256;
 
 /// Neighbours of a product that are kept in order.
 const IN_ORDER_MAX: usize = 2 * RELATED_KEPT_MAX;
@@ -140,9 +144,9 @@ impl Neighbours {
         let alike = |(a, b): &(&Neighbour, &Neighbour)| a == b;
         let last = best.iter().rev().zip(told.iter().rev()).take_while(alike).count();
         let (new, old) = (&best[..best.len() - last], &told[..told.len() - last]);
-        let come = new.iter().filter(|it| !old.contains(it));
-        come.for_each(|(count, it)| tell(*it, count.0));
-        let gone = old.iter().filter(|(_, it)| !new.iter().any(|(_, other)| other == it));
+        let come: SmallVec<[Neighbour; 8]> = without(new, old).copied().collect();
+        come.iter().for_each(|(count, it)| tell(*it, count.0));
+        let gone = without(old, new).filter(|(_, it)| !come.iter().any(|(_, other)| other == it));
         gone.for_each(|(_, it)| tell(*it, 0));
         if best.len() == told.len() {
             let places = from..from + best.len();
@@ -181,29 +185,57 @@ impl Neighbours {
     }
 }
 
+/// Those of the first that are not among the second, both in their order.
+fn without<'a>(
+    these: &'a [Neighbour],
+    mut others: &'a [Neighbour],
+) -> impl Iterator<Item = &'a Neighbour> {
+    these.iter().filter(move |it| {
+        while let [first, rest @ ..] = others
+            && first < *it
+        {
+            others = rest;
+        }
+        others.first() != Some(*it)
+    })
+}
+
 impl Related {
     /// Takes in what was said in one epoch, and gives what has changed about what goes best with products, one product after the other.
     pub fn take(&mut self, mut pairs: Vec<Pair>) -> Vec<Best> {
         // What is about one product comes together, and mostly that is little: only there the order matters.
         pairs.sort_unstable_by_key(|pair| pair.product.wrapping_add(u64::from(pair.relation)));
-        self.look_up(&pairs);
         let mut changed: Vec<Best> = Vec::new();
-        for of_one in pairs.chunk_by_mut(|a, b| a.of() == b.of()) {
-            let (relation, product) = of_one[0].of();
-            let neighbours = self.products.entry((relation, product)).or_default();
-            of_one.sort_unstable_by_key(|pair| pair.other);
-            for same in of_one.chunk_by(|a, b| a.other == b.other) {
-                let more: i32 = same.iter().map(|pair| pair.more).sum();
-                if more != 0 {
-                    neighbours.add(same[0].other, more);
-                }
+        let (mut rest, mut near) = (&mut pairs[..], 0);
+        while let Some(of) = rest.first().map(Pair::of) {
+            let count = rest.iter().take_while(|pair| pair.of() == of).count();
+            if near < count {
+                let until = count.max(NEAR.min(rest.len()));
+                self.look_up(&rest[near..until]);
+                near = until;
             }
-            neighbours.news(&mut |other, count| changed.push((relation, product, other, count)));
-            if neighbours.best.is_empty() {
-                self.products.remove(&(relation, product));
-            }
+            let (of_one, others) = std::mem::take(&mut rest).split_at_mut(count);
+            self.take_of_one(of_one, &mut changed);
+            (rest, near) = (others, near - count);
         }
         changed
+    }
+
+    /// Takes in what was said about one product.
+    fn take_of_one(&mut self, pairs: &mut [Pair], changed: &mut Vec<Best>) {
+        let (relation, product) = pairs[0].of();
+        let neighbours = self.products.entry((relation, product)).or_default();
+        pairs.sort_unstable_by_key(|pair| pair.other);
+        for same in pairs.chunk_by(|a, b| a.other == b.other) {
+            let more: i32 = same.iter().map(|pair| pair.more).sum();
+            if more != 0 {
+                neighbours.add(same[0].other, more);
+            }
+        }
+        neighbours.news(&mut |other, count| changed.push((relation, product, other, count)));
+        if neighbours.best.is_empty() {
+            self.products.remove(&(relation, product));
+        }
     }
 
     /// Looks at all that pairs are about before anything is done with it. They lie all over memory, and what is looked for together comes

@@ -11,6 +11,7 @@
 
 use crate::limits::NESTING_MAX;
 use std::borrow::Cow;
+use wide::u8x64;
 
 /// Why reading stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -343,17 +344,7 @@ fn quotes(bytes: &[u8], start: usize) -> u64 {
 
 #[inline]
 fn quotes_of(block: &[u8; 64]) -> u64 {
-    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
-    const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
-    // Brings the top bits of eight bytes together: each is moved to its own place in the highest byte.
-    const TOGETHER: u64 = 0x0002_0408_1020_4081;
-    let (words, _) = block.as_chunks::<8>();
-    words.iter().rev().fold(0, |mask, word| {
-        // A byte is zero if neither its low bits carry into the top bit nor the top bit is set.
-        let word = u64::from_le_bytes(*word) ^ QUOTES;
-        let zeros = !(((word & LOW) + LOW) | word | LOW);
-        mask << 8 | zeros.wrapping_mul(TOGETHER) >> 56
-    })
+    u8x64::new(*block).simd_eq(u8x64::splat(b'"')).to_bitmask()
 }
 
 /// The end of the number that starts at `start`; `None` if it is none.

@@ -68,6 +68,12 @@ pub(super) enum Phase {
 }
 
 impl Instance {
+    /// Looks at something of each line of memory.
+    pub(super) fn look(&self) -> i64 {
+        let first = i64::from(self.number) ^ self.entry_time ^ self.arms.len() as i64;
+        first ^ self.recheck ^ self.leaf.len() as i64 ^ self.entry.len() as i64
+    }
+
     /// The next instant at which it has to be looked at; [`NEVER`] if nothing but an event can move it.
     pub fn deadline(&self) -> i64 {
         let until = self.waits_until().unwrap_or(NEVER);

@@ -251,6 +251,8 @@ pub(super) fn enter(
     };
     let entered_by = event.map(cause).unwrap_or_default();
     turn.person.entries += 1;
+    // Most have one, and one is large.
+    turn.person.instances.reserve_exact(1);
     turn.person.instances.push(Instance {
         journey: id,
         key,

@@ -8,7 +8,7 @@ mod reported;
 mod throttled;
 
 use super::group::{Group, Groups};
-use super::table::{Table, pack};
+use super::table::{NEAR, Table, pack};
 use super::turn::{Frame, Tally};
 use super::views::{Keeper, Wanted};
 use super::watch::Watcher;
@@ -268,39 +268,19 @@ impl Keyed {
         self.counts.events += events.iter().filter(counts).count() as u64;
         events.append(&mut self.relations.take_happened());
         events.extend(self.told_now(span.begin));
-        events.sort_unstable_by(|a, b| {
-            (a.hash, a.taken, a.time, a.origin)
-                .cmp(&(b.hash, b.taken, b.time, b.origin))
-                .then_with(|| a.person().cmp(b.person()))
-                // What came about inside can have all that in common.
-                .then_with(|| (a.kind, &a.also).cmp(&(b.kind, &b.also)))
-        });
-        self.table.fetch(events.chunk_by(|a, b| a.hash == b.hash).map(|own| own[0].hash));
+        sort(events);
         let mut records: Vec<Event> = Vec::new();
-        for own in events.chunk_by_mut(|a, b| a.hash == b.hash && a.person() == b.person()) {
-            match own[0].call {
-                Call::Product => {
-                    records.extend_from_slice(own);
-                    continue;
+        let of_each = events.chunk_by_mut(|a, b| a.hash == b.hash && a.person() == b.person());
+        let mut of_each: Vec<&mut [Event]> = of_each.collect();
+        for near in of_each.chunks_mut(NEAR) {
+            self.table.fetch(near.iter().map(|own| own[0].hash));
+            for own in near {
+                match own[0].call {
+                    Call::Product => records.extend_from_slice(own),
+                    Call::Asks => self.throttles.take(own),
+                    _ => self.take(&frame, own, &mut groups, emit),
                 }
-                Call::Asks => {
-                    self.throttles.take(own);
-                    continue;
-                }
-                _ => {}
             }
-            if self.ends(&frame, own, emit) || groups.take(own) {
-                continue;
-            }
-            let id = own[0].person();
-            // A place is for who is there, on whichever worker that is.
-            if own.iter().all(|event| event.call == Call::Granted)
-                && self.table.find(id, own[0].hash).is_none()
-            {
-                continue;
-            }
-            let slot = self.table.find_or_add(id, own[0].hash, &plan);
-            self.step(&frame, slot, own, false, emit);
         }
         for group in groups.all() {
             self.follow(&frame, group, emit);
@@ -311,11 +291,16 @@ impl Keyed {
         let mut due = std::mem::take(&mut self.due);
         let worth = |deadline, slot| self.table.worth(deadline, next_watermark, slot);
         self.timers.take_due(next_watermark, TIMERS_PER_GROUP_AND_EPOCH, worth, &mut due);
-        for (deadline, slot) in due.drain(..) {
-            if self.table.slot(slot).armed == deadline {
-                self.step(&frame, slot, &[], true, emit);
+        for near in due.chunks(NEAR) {
+            let slots: Vec<u32> = near.iter().map(|(_, slot)| *slot).collect();
+            self.table.fetch_slots(&slots);
+            for &(deadline, slot) in near {
+                if self.table.slot(slot).armed == deadline {
+                    self.step(&frame, slot, &[], true, emit);
+                }
             }
         }
+        due.clear();
         self.due = due;
         let idle_before = next_watermark.saturating_sub(self.idle);
         self.table.pack_idle(self.most_live, |person, are_many| {
@@ -329,6 +314,21 @@ impl Keyed {
         self.relations.catalogue = catalogue;
         self.relations.take_records(&plan, &records);
         self.relations.grant(self.throttles.give(&plan, span.end));
+    }
+
+    /// What happens in an epoch to whoever an identifier is.
+    fn take(&mut self, frame: &Frame, own: &mut [Event], groups: &mut Groups, emit: &mut Emit) {
+        if self.ends(frame, own, emit) || groups.take(own) {
+            return;
+        }
+        let (id, hash) = (own[0].person(), own[0].hash);
+        // A place is for who is there, on whichever worker that is.
+        let only_granted = own.iter().all(|event| event.call == Call::Granted);
+        if only_granted && self.table.find(id, hash).is_none() {
+            return;
+        }
+        let slot = self.table.find_or_add(id, hash, frame.plan);
+        self.step(frame, slot, own, false, emit);
     }
 
     /// One person's part of an epoch, up to where the person is forgotten; then the slot of the next one, and how many events came before.
@@ -536,6 +536,21 @@ impl Keyed {
     /// Bytes that a person takes when packed, for figures.
     pub fn packed_bytes(person: &Person) -> usize {
         pack::<Vec<u8>>(person).len()
+    }
+}
+
+/// Puts events in the order in which an epoch takes them: those of one hash together, in the order of their times.
+fn sort(events: &mut [Event]) {
+    // Events are large, and the hashes find most of the order without moving them.
+    events.sort_by_cached_key(|event| event.hash);
+    for own in events.chunk_by_mut(|a, b| a.hash == b.hash) {
+        own.sort_unstable_by(|a, b| {
+            (a.taken, a.time, a.origin)
+                .cmp(&(b.taken, b.time, b.origin))
+                .then_with(|| a.person().cmp(b.person()))
+                // What came about inside can have all that in common.
+                .then_with(|| (a.kind, &a.also).cmp(&(b.kind, &b.also)))
+        });
     }
 }
 

@@ -29,6 +29,17 @@ pub(super) trait Hears {
 }
 
 impl Lists {
+    /// Looks at where they begin.
+    pub(super) fn look(&self) -> i64 {
+        self.has.len() as i64
+    }
+
+    /// Looks at something of each line of memory.
+    pub(super) fn look_behind(&self) -> i64 {
+        let has = self.has.iter().step_by(4).fold(0, |seen, it| seen ^ it.1);
+        self.together.iter().step_by(4).fold(has, |seen, it| seen ^ it.1) as i64
+    }
+
     /// Whether nothing is said.
     fn is_empty(&self) -> bool {
         self.has.is_empty() && self.together.is_empty()

@@ -99,11 +99,29 @@ impl Person {
         own.unwrap_or_else(|| plan.policy.zone.clone())
     }
 
-    /// Looks at what every event needs of the person.
+    /// Looks at where the person lies: at something of each line of memory.
     fn look(&self) -> i64 {
-        let instances = self.instances.first().map_or(0, |it| it.entry_time);
-        let leaves = self.leaves.len() as i64;
-        self.facts.look() ^ self.message_ids.look() ^ instances ^ leaves ^ self.sessions.deadline(0)
+        let lengths = self.instances.len() ^ self.history.len() ^ self.sends.len();
+        let others = self.watches.len() ^ self.leaves.len() ^ self.exits_heard.len();
+        let boxes = i64::from(self.lists.is_some()) ^ i64::from(self.ranks.is_some());
+        self.now ^ self.recheck ^ (lengths ^ others) as i64 ^ boxes
+    }
+
+    /// Looks at what every event needs of what the person points to.
+    fn look_behind(&self) -> i64 {
+        let instances = self.instances.iter().fold(0, |seen, it| seen ^ it.look());
+        let watches = self.watches.iter().step_by(2).fold(0, |seen, it| seen ^ it.deadline);
+        let sent = self.sends.last().map_or(0, |it| it.at);
+        let entered = self.history.last().map_or(0, |it| it.last_entry);
+        let lists = self.lists.as_ref().map_or(0, |lists| lists.look());
+        let times = self.message_ids.look() ^ self.sessions.deadline(0);
+        self.facts.look() ^ instances ^ watches ^ sent ^ entered ^ lists ^ times
+    }
+
+    /// Looks at what that points to in turn.
+    fn look_behind_that(&self) -> i64 {
+        let lists = self.lists.as_ref().map_or(0, |lists| lists.look_behind());
+        self.facts.look_behind() ^ lists
     }
 
     /// Whether nothing has been taken in of which a condition could be asked.

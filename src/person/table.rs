@@ -17,6 +17,9 @@ use std::sync::Arc;
 /// Live persons at whom an epoch looks whether they are idle, though nobody has come to life.
 const LOOKS_PER_EPOCH: usize = 16;
 
+/// So many persons are brought near at once: what their steps need has room in the second of the processor's caches.
+pub(super) const NEAR: usize = 64;
+
 /// Where a person is.
 #[derive(Debug)]
 enum Cell {
@@ -120,12 +123,16 @@ impl Table {
     /// at which nobody has looked for a while. What is looked for together comes together.
     pub(super) fn fetch(&self, hashes: impl Iterator<Item = u64>) {
         let slots: Vec<u32> = hashes.filter_map(|hash| self.index.find(hash, |_| true)).collect();
+        self.fetch_slots(&slots);
+    }
+
+    /// The same for those in these slots: first where each begins, then what lies behind that, one place after the other.
+    pub(super) fn fetch_slots(&self, slots: &[u32]) {
         let cells = || slots.iter().map(|slot| &self.slots[*slot as usize].cell);
         let mut seen = cells().fold(0, |seen, cell| seen ^ cell.look());
-        for cell in cells() {
-            if let Cell::Live(person, _) = cell {
-                seen ^= person.look();
-            }
+        for look in [Person::look, Person::look_behind, Person::look_behind_that] {
+            let live = cells().filter_map(Cell::live);
+            seen = live.fold(seen, |seen, person| seen ^ look(person));
         }
         std::hint::black_box(seen);
     }
@@ -343,6 +350,10 @@ impl Cell {
             }
             _ => 0,
         }
+    }
+
+    fn live(&self) -> Option<&Person> {
+        if let Cell::Live(person, _) = self { Some(person) } else { None }
     }
 
     fn id(&self) -> &str {

@@ -56,6 +56,11 @@ pub(super) fn contribution(plan: &BasketPlan, cx: &Cx) -> Option<Vec<Product>> {
 }
 
 impl Basket {
+    /// Looks at where it begins.
+    pub(super) fn look(&self) -> i64 {
+        self.moves.last().map_or(0, |last| last.time)
+    }
+
     pub(super) fn apply(&mut self, change: Change) {
         if change.reset {
             self.moves.retain(|one| one.time > change.time);

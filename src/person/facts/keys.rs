@@ -26,6 +26,11 @@ pub struct Keyed {
 }
 
 impl Keyed {
+    /// Looks at where it begins.
+    pub(super) fn look(&self) -> i64 {
+        self.states.first().map_or(0, |first| first.touched)
+    }
+
     pub(super) fn get(&self, key: &str) -> Option<&FactState> {
         self.states.iter().find(|state| state.key == key).map(|state| &state.state)
     }

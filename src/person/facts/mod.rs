@@ -86,20 +86,32 @@ pub struct Facts {
     states: Vec<FactState>,
 }
 
+/// Facts for which there is room from the first on: hardly anybody holds fewer for long.
+const HELD_SOON: usize = 12;
+
 impl Facts {
     fn get(&self, fact: FactId) -> Option<&FactState> {
         self.ids.binary_search(&fact.0).ok().map(|at| &self.states[at])
     }
 
-    /// Looks at all of them.
+    /// Looks at all of them, so far as they lie in a row.
     pub(super) fn look(&self) -> i64 {
+        let is_at = |state: &FactState| i64::from(matches!(state, FactState::At(..)));
+        let ids = self.ids.iter().step_by(32).fold(0, |seen, id| seen ^ i64::from(*id));
+        ids ^ self.states.iter().fold(0, |seen, state| seen ^ is_at(state))
+    }
+
+    /// Looks at what they hold elsewhere.
+    pub(super) fn look_behind(&self) -> i64 {
         let states = self.states.iter().map(|state| match state {
             FactState::Entries(entries) => entries.look(),
             FactState::Ticks(ticks) => ticks.look(),
-            FactState::At(at, _) => *at,
+            FactState::Recent(recent) => recent.last().map_or(0, |(at, _)| *at),
+            FactState::Basket(basket) => basket.look(),
+            FactState::Keyed(keyed) => keyed.look(),
             _ => 0,
         });
-        i64::from(self.ids.first().copied().unwrap_or(0)) ^ states.fold(0, |seen, it| seen ^ it)
+        states.fold(0, |seen, it| seen ^ it)
     }
 
     /// Those that hold something.
@@ -118,6 +130,10 @@ impl Facts {
     /// The state of a fact, made if there is none.
     fn get_or(&mut self, fact: FactId, make: impl FnOnce() -> FactState) -> &mut FactState {
         let at = self.ids.binary_search(&fact.0).unwrap_or_else(|at| {
+            if self.ids.is_empty() {
+                self.ids.reserve(HELD_SOON);
+                self.states.reserve(HELD_SOON);
+            }
             self.ids.insert(at, fact.0);
             self.states.insert(at, make());
             at
