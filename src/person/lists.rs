@@ -8,6 +8,10 @@ use crate::define::plan::{CataloguePlan, FactId, FactRule, Kinds, Listed, Plan};
 use crate::event::{Event, Value};
 use crate::limits::RELATED_OF_MAX;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+/// Few persons have more products than these in one list.
+const FEW: usize = 32;
 
 /// What one person has said: fact and product, in order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -102,7 +106,7 @@ fn lists(
     to: &mut impl Hears,
 ) -> Lists {
     let mut lists = Lists::default();
-    let mut products: Vec<u64> = Vec::new();
+    let mut products: SmallVec<[u64; FEW]> = SmallVec::new();
     for Listed { fact, changed_by, is_told } in &catalogue.listed {
         let relations = (0..).zip(&catalogue.related).filter(|(_, of)| **of == Some(*fact));
         let known = of(&before.has, fact.0);
@@ -195,7 +199,8 @@ fn change(before: &Lists, after: &Lists, to: &mut impl Hears) {
 
 /// The pairs of one list that the other does not have, each once.
 fn pairs(of: &[(u8, u64)], without: &[(u8, u64)], say: &mut impl FnMut(u8, u64, u64)) {
-    let single: Vec<bool> = of.iter().map(|it| without.binary_search(it).is_err()).collect();
+    let is_single = |it| without.binary_search(it).is_err();
+    let single: SmallVec<[bool; FEW]> = of.iter().map(is_single).collect();
     for (at, &(relation, one)) in of.iter().enumerate().filter(|(at, _)| single[*at]) {
         for (other_at, &(_, other)) in of.iter().enumerate().filter(|(_, it)| it.0 == relation) {
             // Two that are both new are one pair, not two.
