@@ -403,3 +403,29 @@ pub(super) fn packed_id(bytes: &[u8]) -> &str {
     let (length, rest) = postcard::take_from_bytes::<u32>(bytes).expect("packed by us");
     std::str::from_utf8(&rest[..length as usize]).expect("identifiers are text")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_is_idle_stays_live_unless_there_are_too_many_or_a_day_is_over() {
+        let mut table = Table::default();
+        table.cool(0);
+        for id in ["user:1", "user:2", "user:3"] {
+            table.insert(Box::new(Person::new(id.into())));
+        }
+        let mut pack_at = |now, most, reason| {
+            table.cool(now);
+            table.pack_idle(most, |_, are_many| {
+                assert_eq!(are_many, reason, "at {now}");
+                true
+            });
+            table.live
+        };
+        assert_eq!(pack_at(0, 3, true), 3);
+        assert_eq!(pack_at(0, 2, true), 2);
+        assert_eq!(pack_at(DAY, 2, false), 2, "they have been live for no more than a day");
+        assert_eq!(pack_at(DAY + 1, 2, false), 0);
+    }
+}
