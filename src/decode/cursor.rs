@@ -61,7 +61,7 @@ impl<'a> Cursor<'a> {
         // Nearly all lines are clean, and looking at all bytes at once is a matter of a few instructions.
         let clean =
             !text.bytes().fold(false, |dirty, byte| dirty | (byte == b'\\') | (byte < 0x20));
-        let quotes = quotes(text.as_bytes(), 0);
+        let quotes = if clean { quotes(text.as_bytes(), 0) } else { 0 };
         Cursor {
             text,
             at: 0,
@@ -280,9 +280,22 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes over the string whose opening quote comes next; gives the place of its closing quote.
-    #[inline]
+    #[inline(always)]
     fn string_end(&mut self) -> Option<usize> {
         let start = self.at + 1;
+        // Most strings end in the block in which they begin. In a text that is not clean no block is looked at, and none has quotes.
+        let ahead = self.quotes >> (start & 63) << (start & 63);
+        if start & !63 == self.block && ahead != 0 {
+            let end = self.block + ahead.trailing_zeros() as usize;
+            self.at = end + 1;
+            return Some(end);
+        }
+        self.far_string_end(start)
+    }
+
+    /// The same where the quote is not in the block that was looked at last.
+    #[inline(never)]
+    fn far_string_end(&mut self, start: usize) -> Option<usize> {
         self.escaped = false;
         let end = if self.clean { self.next_quote(start) } else { self.dirty_end(start) };
         match end {
@@ -294,7 +307,6 @@ impl<'a> Cursor<'a> {
 
     /// The place of the first quote from `start` on. The quotes of 64 bytes are found at once, and each byte is looked
     /// at once in its life, because cursors only go forward.
-    #[inline]
     fn next_quote(&mut self, start: usize) -> Option<usize> {
         let mut block = start & !63;
         if block != self.block {

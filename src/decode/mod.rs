@@ -198,7 +198,7 @@ impl Decoder {
         [OWN_ZONE, TRAITS_ZONE, CONTEXT_ZONE].iter().find_map(|wanted| {
             let (_, value) = values.iter().rfind(|(slot, _)| slot == wanted)?;
             let name = value.str()?;
-            Zone::named(name).map(|_| name.into())
+            Zone::is_known(name).then(|| name.into())
         })
     }
 }

@@ -51,7 +51,13 @@ impl<'a> Cx<'a> {
 
     /// Whether a condition holds; a missing one does not.
     pub(super) fn holds(&self, condition: &Expr) -> bool {
-        matches!(eval(condition, self), Val::Bool(true))
+        match condition {
+            Expr::Segment(segment) => self.person.is_member(*segment),
+            Expr::Not(a) => !self.holds(a),
+            Expr::And(all) => all.iter().all(|part| self.holds(part)),
+            Expr::Or(all) => all.iter().any(|part| self.holds(part)),
+            other => matches!(eval(other, self), Val::Bool(true)),
+        }
     }
 }
 
@@ -134,10 +140,21 @@ fn number<'a>(n: Option<Num>) -> Val<'a> {
     n.map_or(Val::Missing, Val::Num)
 }
 
+/// An expression's value.
+#[inline]
 pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
+    // What most expressions end in, apart from the others: it needs none of their room on the stack.
     match expr {
         Expr::Const(value) => Val::from(value),
         Expr::Property(slot) => cx.event.map_or(Val::Missing, |e| Val::from(e.value(*slot))),
+        Expr::Fact(fact) => facts::read(cx, *fact),
+        other => compound(other, cx),
+    }
+}
+
+fn compound<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
+    match expr {
+        Expr::Const(_) | Expr::Property(_) | Expr::Fact(_) => eval(expr, cx),
         Expr::EventTime => cx.event.map_or(Val::Missing, |e| Val::Time(e.time, 0)),
         Expr::Entry(at) => {
             let entry = cx.instance.and_then(|instance| instance.entry.get(*at as usize));
@@ -145,15 +162,11 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         }
         Expr::EntryTime => cx.instance.map_or(Val::Missing, |i| Val::Time(i.entry_time, 0)),
         Expr::Key => cx.key.map_or(Val::Missing, Val::Str),
-        Expr::Fact(fact) => facts::read(cx, *fact),
         Expr::Basket(fact, field) => facts::read_basket(cx, *fact, *field),
         Expr::Session(field) => session(*field, cx),
         Expr::Now => Val::Time(cx.now, 1),
-        Expr::Segment(segment) => Val::Bool(cx.person.is_member(*segment)),
         Expr::Rank(rank) => Val::Bool(cx.person.is_ranked(*rank)),
-        Expr::Not(a) => Val::Bool(!cx.holds(a)),
-        Expr::And(all) => Val::Bool(all.iter().all(|part| cx.holds(part))),
-        Expr::Or(all) => Val::Bool(all.iter().any(|part| cx.holds(part))),
+        Expr::Segment(_) | Expr::Not(_) | Expr::And(_) | Expr::Or(_) => Val::Bool(cx.holds(expr)),
         Expr::Choose(three) => eval(&three[if cx.holds(&three[0]) { 1 } else { 2 }], cx),
         Expr::Compare(comparison, two) => shrinking(*comparison, two, cx)
             .unwrap_or_else(|| compare(*comparison, &eval(&two[0], cx), &eval(&two[1], cx), cx)),

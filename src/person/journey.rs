@@ -572,7 +572,7 @@ impl Turn<'_> {
     /// The trait `timezone` is the person's zone, wherever it comes from.
     /// Tells whether the person has another zone now, or may have.
     fn set_zone(&mut self, name: &str, value: &Value) -> bool {
-        let known = value.str().filter(|zone| crate::time::zone::Zone::named(zone).is_some());
+        let known = value.str().filter(|zone| crate::time::zone::Zone::is_known(zone));
         if let ("timezone", Some(zone)) = (name, known) {
             self.person.zone = Some((self.person.now, zone.into()));
             return true;

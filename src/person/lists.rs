@@ -116,8 +116,7 @@ fn lists(
             continue;
         }
         products.clear();
-        read(cx, *fact, &mut |name| {
-            let number = number(name);
+        read(cx, *fact, &mut |number, name| {
             // Whoever has been told of a product knows its name.
             let is_known = known.binary_search(&(fact.0, number)).is_ok()
                 || before.together.iter().any(|(_, product)| *product == number);
@@ -148,8 +147,8 @@ fn of<K: Ord + Copy>(list: &[(K, u64)], whose: K) -> &[(K, u64)] {
     &list[begin..end]
 }
 
-/// The products that a fact holds, by name; those of a keyed one for all keys.
-fn read(cx: &Cx, fact: FactId, each: &mut impl FnMut(&str)) {
+/// The products that a fact holds, by number and name; those of a keyed one for all keys.
+fn read(cx: &Cx, fact: FactId, each: &mut impl FnMut(u64, &str)) {
     let plan = &cx.plan.facts[usize::from(fact.0)];
     if plan.per.is_none() {
         return read_one(cx, fact, each);
@@ -161,14 +160,17 @@ fn read(cx: &Cx, fact: FactId, each: &mut impl FnMut(&str)) {
     }
 }
 
-fn read_one(cx: &Cx, fact: FactId, each: &mut impl FnMut(&str)) {
-    let mut add = |value: &Value| match value {
-        Value::Str(name) if !name.is_empty() => each(name),
-        other => other.key().iter().for_each(|name| each(name)),
+fn read_one(cx: &Cx, fact: FactId, each: &mut impl FnMut(u64, &str)) {
+    let mut add = |numbered: Option<u64>, value: &Value| match value {
+        Value::Str(name) if !name.is_empty() => {
+            each(numbered.unwrap_or_else(|| number(name)), name);
+        }
+        other => other.key().iter().for_each(|name| each(number(name), name)),
     };
-    if facts::each_recent(cx, fact, &mut add) {
+    if facts::each_recent(cx, fact, &mut |number, value| add(Some(number), value)) {
         return;
     }
+    let mut add = |value: &Value| add(None, value);
     let value = match cx.plan.facts[usize::from(fact.0)].rule {
         FactRule::Basket(_) => facts::read_basket(cx, fact, BasketField::ProductIds),
         _ => facts::read(cx, fact),

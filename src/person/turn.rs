@@ -7,6 +7,7 @@ use super::effect::{Cause, Change, Effect, ExitReason, Outcome, Reason};
 use super::eval::Cx;
 use super::farewell::Forgotten;
 use super::instance::Phase;
+use super::leaves::told;
 use super::watch::Watcher;
 use super::{Person, adopt, dates, facts, journey, policy, ranks, segment};
 use crate::catalogue::Catalogue;
@@ -310,6 +311,9 @@ impl Turn<'_> {
 
     /// Lets the groups know to which the person belongs.
     fn forward(&mut self, event: &Event) {
+        if self.alone {
+            return;
+        }
         for group in &self.plan.groups {
             let kind = group.forwards.get(usize::from(event.kind.0)).copied().flatten();
             let Some(kind) = kind else { continue };
@@ -359,11 +363,12 @@ impl Turn<'_> {
     fn timers(&mut self, watermark: i64) -> bool {
         // At the live edge the person's time is ahead of the watermark, and of deadlines that the watermark passes later.
         let (plan, now) = (self.plan, self.person.now.min(watermark.saturating_sub(1)));
-        let effects = self.effects.len();
+        let mut any = false;
         if let Some(sessions) = &plan.sessions {
             while self.person.sessions.deadline(sessions.gap) <= now {
                 self.watch_time();
                 self.close_session();
+                any = true;
             }
         }
         let mut due: Vec<(i64, DueTimer)> = Vec::new();
@@ -385,12 +390,12 @@ impl Turn<'_> {
             let watches = dates::due(self.person, plan, now);
             due.extend(watches.into_iter().map(|(at, journey)| (at, DueTimer::Watch(journey))));
         }
-        let any = !due.is_empty();
         if due.len() > 1 {
             due.sort_by_cached_key(|(at, timer)| (*at, self.rank(timer)));
         }
-        if any {
+        if !due.is_empty() {
             self.watch_time();
+            any = true;
         }
         for (_, timer) in due {
             match timer {
@@ -398,7 +403,7 @@ impl Turn<'_> {
                 DueTimer::Watch(journey) => journey::enter(self, journey, None, None),
             }
         }
-        any || self.effects.len() > effects
+        any
     }
 
     fn rank(&self, timer: &DueTimer) -> Rank {
@@ -427,7 +432,8 @@ impl Turn<'_> {
 
     fn close_session(&mut self) {
         if let Some((number, session)) = self.person.sessions.close() {
-            self.effects.push(Effect::Session { time: self.person.now, number, session });
+            let time = self.person.now;
+            self.tell(|| Effect::Session { time, number, session });
             segment::follow(self.person, self.plan, self.plan.readers_of_session.clone());
             self.changed = true;
         }
@@ -437,13 +443,15 @@ impl Turn<'_> {
     /// move; once all that is quiet, one message, by priority, and again.
     fn settle(&mut self, watermark: i64) {
         let (mut messages, mut announcements) = (0, 0);
-        self.timers(watermark);
+        // Whether no timer can have become due since the last look at them.
+        let mut quiet = !self.timers(watermark);
         loop {
             if let Some(event) = self.emitted.pop_front() {
                 self.take(&event);
+                quiet = false;
                 continue;
             }
-            if self.timers(watermark) {
+            if !std::mem::take(&mut quiet) && self.timers(watermark) {
                 continue;
             }
             let changes = if announcements < ROUNDS_PER_INSTANT_MAX {
@@ -453,12 +461,9 @@ impl Turn<'_> {
                 Vec::new()
             };
             let time = self.person.now;
-            let announced = changes.iter();
-            self.effects.extend(announced.map(|&(segment, entered)| Effect::Segment {
-                time,
-                segment,
-                entered,
-            }));
+            for &(segment, entered) in &changes {
+                self.tell(|| Effect::Segment { time, segment, entered });
+            }
             journey::exit_when(self, None);
             if !changes.is_empty() {
                 journey::enter_by_segments(self, &changes);
@@ -522,8 +527,10 @@ impl Turn<'_> {
             true => policy::Verdict::of(Outcome::Drop { reason: Reason::Limit }),
             false => policy::decide(&message, self.clock),
         };
-        let decision = journey::decision(self, at, send, due, verdict.outcome.clone());
-        self.effects.push(Effect::Decision(Box::new(decision)));
+        if !self.alone {
+            let decision = journey::decision(self, at, send, due, verdict.outcome.clone());
+            self.effects.push(Effect::Decision(Box::new(decision)));
+        }
         self.watch_gates(at, send, due, &verdict.outcome);
         self.follow_verdict(at, send, due, &verdict);
     }
@@ -534,7 +541,7 @@ impl Turn<'_> {
             Outcome::Defer { until, .. } => {
                 self.person.instances[at].phase = match &verdict.ask {
                     Some(ask) => {
-                        self.effects.push(Effect::Forward(ask.clone()));
+                        self.tell(|| Effect::Forward(ask.clone()));
                         Phase::Asking { due }
                     }
                     None if verdict.held => Phase::Held { due, until },
@@ -559,14 +566,17 @@ impl Turn<'_> {
 
     /// Records what happened to an instance.
     pub(super) fn note(&mut self, at: usize, change: Change) {
-        let instance = &self.person.instances[at];
-        self.effects.push(Effect::Journey {
-            time: self.person.now,
-            journey: instance.journey,
-            key: instance.key.clone(),
-            number: instance.number,
-            change,
-        });
+        if !self.alone {
+            let instance = &self.person.instances[at];
+            self.effects.push(told(self.person.now, instance, change));
+        }
+    }
+
+    /// Tells those outside; nobody hears of what is only kept beside a person.
+    fn tell(&mut self, effect: impl FnOnce() -> Effect) {
+        if !self.alone {
+            self.effects.push(effect());
+        }
     }
 
     /// Queues an event that a journey emitted; beyond the limit it is not emitted.

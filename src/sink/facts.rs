@@ -1,6 +1,6 @@
 //! Persons at the end of a run → one JSON line each: facts with their values, and segments.
 
-use super::format::{json, write_value};
+use super::format::{text, write_value};
 use crate::define::plan::{FactId, FactPlan, FactRule, Plan, Standing};
 use crate::person::Person;
 
@@ -11,7 +11,7 @@ const BASKET: [&str; 3] = ["product_ids", "items", "value"];
 /// which they are read. Missing facts are left out.
 pub fn write_person(out: &mut Vec<u8>, plan: &Plan, person: &Person, now: i64) {
     out.extend_from_slice(b"{\"person\":");
-    json(out, person.id.as_str());
+    text(out, person.id.as_str());
     out.extend_from_slice(b",\"facts\":{");
     let mut first = true;
     let current = |(_, fact): &(usize, &FactPlan)| fact.standing == Standing::Current;
@@ -20,7 +20,7 @@ pub fn write_person(out: &mut Vec<u8>, plan: &Plan, person: &Person, now: i64) {
         if !first {
             out.push(b',');
         }
-        json(out, &fact.name);
+        text(out, &fact.name);
         out.push(b':');
         if write_fact(out, plan, person, (FactId(at as u16), fact), now) {
             first = false;
@@ -34,7 +34,7 @@ pub fn write_person(out: &mut Vec<u8>, plan: &Plan, person: &Person, now: i64) {
         if at > 0 {
             out.push(b',');
         }
-        json(out, &plan.segments[segment.0 as usize].name);
+        text(out, &plan.segments[segment.0 as usize].name);
     }
     out.extend_from_slice(b"]}\n");
 }
@@ -56,7 +56,7 @@ fn write_fact(
         }
         for (at, field) in BASKET.iter().enumerate() {
             out.push(if at == 0 { b'{' } else { b',' });
-            json(out, field);
+            text(out, field);
             out.push(b':');
             write_value(out, &person.basket(plan, id, key, field, now));
         }
@@ -69,7 +69,7 @@ fn write_fact(
     let keys = person.fact_keys(id);
     for (at, key) in keys.iter().enumerate() {
         out.push(if at == 0 { b'{' } else { b',' });
-        json(out, key.as_str());
+        text(out, key.as_str());
         out.push(b':');
         write(out, Some(key));
     }

@@ -8,6 +8,7 @@ use crate::define::plan::{FactId, JourneyId, Op, Plan, SEPARATOR};
 use crate::event::{Reject, Value};
 use crate::person::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 use crate::time::{self, NEVER};
+use compact_str::ToCompactString;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ impl Formatter {
                     batch.add(place(*time), Stream::Segments, label, |out| {
                         let name = &self.plan.segments[segment.0 as usize].name;
                         let change = if *entered { "entered" } else { "left" };
-                        let id = [person, "segment", name, change, &time.to_string()];
+                        let id = [person, "segment", name, change, &time.to_compact_string()];
                         let kind = if *entered { "segment.entered" } else { "segment.left" };
                         envelope(out, kind, &id, *time, person);
                         text_field(out, "segment", name);
@@ -60,7 +61,8 @@ impl Formatter {
                 Effect::Session { time, number, session } => {
                     let label = self.labels.session();
                     batch.add(place(*time), Stream::Sessions, label, |out| {
-                        let (number_text, start) = (number.to_string(), session.start.to_string());
+                        let (number_text, start) =
+                            (number.to_compact_string(), session.start.to_compact_string());
                         let id = [person, "session", &number_text, &start];
                         envelope(out, "session.closed", &id, *time, person);
                         number_field(out, "number", *number);
@@ -91,7 +93,7 @@ impl Formatter {
                 Effect::Gone { time } => {
                     for name in self.segment_names() {
                         batch.add(place(*time), Stream::Segments, 0, |out| {
-                            let id = [person, "segment", name, "gone", &time.to_string()];
+                            let id = [person, "segment", name, "gone", &time.to_compact_string()];
                             envelope(out, head::GONE, &id, *time, person);
                             text_field(out, "segment", name);
                             text_field(out, "change", "gone");
@@ -141,7 +143,7 @@ impl Formatter {
             Change::Carried { from } => from,
             Change::Regret { by, .. } => &by.message_id,
         };
-        let (when, number) = (time.to_string(), about.number.to_string());
+        let (when, number) = (time.to_compact_string(), about.number.to_compact_string());
         let id = [about.person, kind, &plan.name, &number, &when, detail];
         envelope(out, kind, &id, time, about.person);
         self.about(out, about);
@@ -167,7 +169,7 @@ impl Formatter {
                     out.push(b'{');
                     for (step, arm) in arms {
                         named_field(out, step);
-                        json(out, arm);
+                        text(out, arm);
                     }
                     out.push(b'}');
                 }
@@ -401,7 +403,7 @@ fn field(out: &mut Vec<u8>, name: &'static str) {
 /// Like [`field`], of a name that a pack gives.
 fn named_field(out: &mut Vec<u8>, name: &str) {
     comma(out);
-    json(out, name);
+    text(out, name);
     out.push(b':');
 }
 
@@ -411,14 +413,14 @@ fn comma(out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn text_field(out: &mut Vec<u8>, name: &'static str, text: &str) {
+pub(super) fn text_field(out: &mut Vec<u8>, name: &'static str, value: &str) {
     field(out, name);
-    json(out, text);
+    text(out, value);
 }
 
-fn optional_field(out: &mut Vec<u8>, name: &'static str, text: Option<&str>) {
-    if let Some(text) = text {
-        text_field(out, name, text);
+fn optional_field(out: &mut Vec<u8>, name: &'static str, value: Option<&str>) {
+    if let Some(value) = value {
+        text_field(out, name, value);
     }
 }
 
@@ -434,7 +436,19 @@ fn time_field(out: &mut Vec<u8>, name: &'static str, at: i64) {
     out.push(b'"');
 }
 
-pub(super) fn json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
+/// A text as JSON. Nearly all texts need no escapes.
+pub(super) fn text(out: &mut Vec<u8>, text: &str) {
+    let needs_escape = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    if text.bytes().fold(false, |any, byte| any | needs_escape(byte)) {
+        return json(out, text);
+    }
+    out.reserve(text.len() + 2);
+    out.push(b'"');
+    out.extend_from_slice(text.as_bytes());
+    out.push(b'"');
+}
+
+fn json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value).expect("text can always be written to memory");
 }
 
@@ -450,7 +464,7 @@ pub fn write_value(out: &mut Vec<u8>, value: &Value) {
             out.push(b'"');
         }
         Value::Duration(d) => write!(out, "{d}").expect("writing to memory"),
-        Value::Str(s) => json(out, s.as_str()),
+        Value::Str(s) => text(out, s),
         Value::List(items) => {
             out.push(b'[');
             for (at, item) in items.iter().enumerate() {

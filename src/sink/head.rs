@@ -1,7 +1,7 @@
 //! The attributes at the beginning of a line in structured mode: written by the formatter, and found again where a line
 //! becomes a record of a topic. Both ways stand here, so that reading can be cutting at known places.
 
-use super::format::json;
+use super::format::text as write_text;
 use crate::time;
 use memchr::memchr;
 use std::borrow::Cow;
@@ -32,14 +32,17 @@ pub(super) struct Head<'a> {
 /// Begins a line, up to where the value of `data` goes.
 pub(super) fn write(out: &mut Vec<u8>, id: u128, kind: &str, at: i64, subject: &str) {
     out.extend_from_slice(BEFORE_ID);
-    out.extend(id.to_be_bytes().iter().flat_map(|byte| hex(*byte)));
+    let mut digits = [0; 32];
+    let pairs = digits.chunks_exact_mut(2).zip(id.to_be_bytes());
+    pairs.for_each(|(pair, byte)| pair.copy_from_slice(&hex(byte)));
+    out.extend_from_slice(&digits);
     out.extend_from_slice(BEFORE_KIND);
     out.extend_from_slice(b"kairos.");
     out.extend_from_slice(kind.as_bytes());
     out.extend_from_slice(BEFORE_TIME);
     time::write(out, at);
     out.extend_from_slice(BEFORE_SUBJECT);
-    json(out, subject);
+    write_text(out, subject);
     out.extend_from_slice(BEFORE_DATA);
 }
 

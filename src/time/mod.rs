@@ -95,13 +95,17 @@ pub fn write(out: &mut Vec<u8>, time: i64) {
     let (year, month, day) = civil_from_days(time.div_euclid(DAY));
     let rest = time.rem_euclid(DAY);
     let mut text = *b"0000-00-00T00:00:00.000Z";
-    put(&mut text[..4], year);
+    let (second, milli) = (rest / SECOND, rest % SECOND);
+    let year = year.rem_euclid(10_000);
+    put(&mut text[..2], year / 100);
+    put(&mut text[2..4], year % 100);
     put(&mut text[5..7], month);
     put(&mut text[8..10], day);
-    put(&mut text[11..13], rest / HOUR);
-    put(&mut text[14..16], rest / MINUTE % 60);
-    put(&mut text[17..19], rest / SECOND % 60);
-    put(&mut text[20..23], rest % SECOND);
+    put(&mut text[11..13], second / 3_600);
+    put(&mut text[14..16], second / 60 % 60);
+    put(&mut text[17..19], second % 60);
+    text[20] = b'0' + (milli / 100) as u8;
+    put(&mut text[21..23], milli % 100);
     out.extend_from_slice(&text);
 }
 
@@ -112,11 +116,10 @@ pub fn format(time: i64) -> String {
     String::from_utf8(out).expect("only ASCII is written")
 }
 
-fn put(place: &mut [u8], mut n: i64) {
-    for digit in place.iter_mut().rev() {
-        *digit = b'0' + (n % 10) as u8;
-        n /= 10;
-    }
+/// Two digits.
+fn put(place: &mut [u8], n: i64) {
+    let n = n as u8;
+    place.copy_from_slice(&[b'0' + n / 10, b'0' + n % 10]);
 }
 
 /// The inverse of [`days_from_civil`], same source.

@@ -30,6 +30,19 @@ thread_local! {
         RefCell::new(hashbrown::HashMap::with_hasher(foldhash::fast::FixedState::default()));
 }
 
+/// What the zone of a name is used for, in memory of this thread if it has been asked for before.
+fn with_named<T>(name: &str, of: impl FnOnce(&Option<Zone>) -> T) -> T {
+    REMEMBERED.with_borrow_mut(|remembered| {
+        if let Some(zone) = remembered.get(name) {
+            return of(zone);
+        }
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        of(remembered.entry(name.to_owned()).or_insert(DATABASE.get(name).ok().map(Zone)))
+    })
+}
+
 /// A time zone.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Zone(TimeZone);
@@ -40,17 +53,12 @@ impl Zone {
 
     /// The zone of an IANA name; `None` if there is none.
     pub fn named(name: &str) -> Option<Zone> {
-        REMEMBERED.with_borrow_mut(|remembered| {
-            if let Some(zone) = remembered.get(name) {
-                return zone.clone();
-            }
-            let zone = DATABASE.get(name).ok().map(Zone);
-            if remembered.len() >= REMEMBERED_MAX {
-                remembered.clear();
-            }
-            remembered.insert(name.to_owned(), zone.clone());
-            zone
-        })
+        with_named(name, Option::clone)
+    }
+
+    /// Whether there is a zone of this name. A copy of it, which all threads share, would cost more than to find it.
+    pub fn is_known(name: &str) -> bool {
+        with_named(name, Option::is_some)
     }
 
     /// Its name, such as `Europe/Warsaw`.

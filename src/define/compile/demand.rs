@@ -2,7 +2,7 @@
 
 use super::{Compiler, FactId, FactRule, Kind, Kinds, SegmentId, Standing};
 use crate::define::plan::{
-    EnterTrigger, ExitRule, Expr, JourneyId, JourneyPlan, RankId, SegmentSet, Window,
+    EnterTrigger, ExitRule, Expr, JourneyId, JourneyPlan, RankId, SegmentSet, Touched, Window,
 };
 use std::collections::BTreeSet;
 
@@ -43,43 +43,43 @@ impl Needs {
     }
 }
 
+/// What events of a kind do to a fact; nothing if they do not touch it.
+fn touched(fact: FactId, rule: &FactRule, kind: Kind) -> Option<Touched> {
+    let (on, minus, until) = match rule {
+        FactRule::Trait { .. } => return None,
+        FactRule::Fold(fold) => (&fold.on, &fold.minus, &fold.until),
+        FactRule::Basket(basket) => (&basket.on, &basket.minus, &basket.until),
+    };
+    let (adds, takes, resets) = (on.has(kind), minus.has(kind), until.has(kind));
+    (adds || takes || resets).then_some(Touched { fact, adds, takes, resets })
+}
+
 impl Compiler<'_> {
     /// For each kind, the facts that such an event touches. Traits are not among them: any event can carry them.
-    pub(super) fn facts_of_kind(&self) -> Vec<Vec<FactId>> {
-        let touches = |fact: &FactRule, kind: Kind| match fact {
-            FactRule::Trait { .. } => false,
-            FactRule::Fold(fold) => {
-                fold.on.has(kind) || fold.minus.has(kind) || fold.until.has(kind)
-            }
-            FactRule::Basket(basket) => {
-                basket.on.has(kind) || basket.minus.has(kind) || basket.until.has(kind)
-            }
+    pub(super) fn facts_of_kind(&self) -> Vec<Vec<Touched>> {
+        let kinds = (0..self.inputs.kinds.len()).map(|kind| Kind(kind as u16));
+        let of_kind = |kind: Kind| {
+            let facts = self.facts.iter().enumerate();
+            let facts = facts.filter(|(_, fact)| fact.standing != Standing::Gone);
+            facts.filter_map(|(at, it)| touched(FactId(at as u16), &it.rule, kind)).collect()
         };
-        (0..self.inputs.kinds.len())
-            .map(|kind| {
-                let kind = Kind(kind as u16);
-                let facts = self.facts.iter().enumerate();
-                let facts = facts.filter(|(_, fact)| fact.standing != Standing::Gone);
-                let touched = facts.filter(|(_, fact)| touches(&fact.rule, kind));
-                touched.map(|(at, _)| FactId(at as u16)).collect()
-            })
-            .collect()
+        kinds.map(of_kind).collect()
     }
 
     /// For each kind, whether such an event can move a fact that a date entry reads.
-    pub(super) fn dates_of_kind(&self, facts_of_kind: &[Vec<FactId>]) -> Vec<bool> {
+    pub(super) fn dates_of_kind(&self, facts_of_kind: &[Vec<Touched>]) -> Vec<bool> {
         let dates: Vec<FactId> = (self.current_journeys())
             .filter_map(|(_, journey)| match journey.enter.trigger {
                 EnterTrigger::Date { fact, .. } => Some(fact),
                 _ => None,
             })
             .collect();
-        facts_of_kind.iter().map(|facts| facts.iter().any(|fact| dates.contains(fact))).collect()
+        facts_of_kind.iter().map(|facts| facts.iter().any(|it| dates.contains(&it.fact))).collect()
     }
 
     /// Notes with each journey the kinds of events whose facts (or sessions) its exits' `when` read. Segments are noted
     /// when they change, `now` and windows by time.
-    pub(super) fn when_kinds(&mut self, facts_of_kind: &[Vec<FactId>]) {
+    pub(super) fn when_kinds(&mut self, facts_of_kind: &[Vec<Touched>]) {
         for journey in &mut self.journeys {
             let mut needs = Needs::default();
             for exit in &journey.exits {
@@ -91,8 +91,8 @@ impl Compiler<'_> {
                 Kinds::any()
             } else {
                 let kinds = facts_of_kind.iter().enumerate();
-                let touching =
-                    kinds.filter(|(_, facts)| facts.iter().any(|f| needs.facts.contains(f)));
+                let touching = kinds
+                    .filter(|(_, facts)| facts.iter().any(|it| needs.facts.contains(&it.fact)));
                 touching.map(|(kind, _)| Kind(kind as u16)).collect()
             };
         }

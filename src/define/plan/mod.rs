@@ -78,7 +78,7 @@ pub struct Plan {
     pub inputs: Inputs,
     pub facts: Vec<FactPlan>,
     /// For each [`Kind`] the facts that such an event touches, by number.
-    pub facts_of_kind: Vec<Vec<FactId>>,
+    pub facts_of_kind: Vec<Vec<Touched>>,
     /// Facts that are traits or consents, which any event can carry.
     pub traits: Vec<FactId>,
     /// In an order in which every segment comes after those that it asks.
@@ -282,6 +282,15 @@ pub enum FactRule {
     Trait { slot: u16, name: String, of_type: Option<PropertyType> },
     Fold(FoldPlan),
     Basket(BasketPlan),
+}
+
+/// A fact that events of a kind touch, and whether they add to it, take away from it, and begin it anew.
+#[derive(Clone, Copy, Debug)]
+pub struct Touched {
+    pub fact: FactId,
+    pub adds: bool,
+    pub takes: bool,
+    pub resets: bool,
 }
 
 /// An aggregate over events.

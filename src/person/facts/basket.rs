@@ -61,15 +61,15 @@ impl Basket {
         self.moves.last().map_or(0, |last| last.time)
     }
 
-    pub(super) fn apply(&mut self, change: Change) {
+    pub(super) fn apply(&mut self, change: &Change) {
         if change.reset {
             self.moves.retain(|one| one.time > change.time);
             self.reset = self.reset.max(Some(change.time));
         }
-        for (contribution, minus) in [(change.add, false), (change.minus, true)] {
+        for (contribution, minus) in [(&change.add, false), (&change.minus, true)] {
             if let Some(Contribution::Products(products)) = contribution {
                 for product in products {
-                    self.insert(Move { time: change.time, minus, product });
+                    self.insert(Move { time: change.time, minus, product: product.clone() });
                 }
             }
         }

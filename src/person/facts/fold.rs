@@ -2,6 +2,7 @@
 
 use super::entries::{Entries, Entry, Tick, Timed};
 use super::{Change, Contribution, FactState, Wide};
+use crate::catalogue::number;
 use crate::define::plan::{Aggregate, FoldPlan};
 use crate::event::{Num, Value};
 use crate::limits::VALUES_MAX;
@@ -56,7 +57,7 @@ fn fresh(aggregate: Aggregate) -> FactState {
     }
 }
 
-pub(super) fn apply(plan: &FoldPlan, state: &mut FactState, change: Change, now: i64) {
+pub(super) fn apply(plan: &FoldPlan, state: &mut FactState, change: &Change, now: i64) {
     if change.reset {
         match state {
             FactState::Entries(entries) => entries.reset(change.time),
@@ -64,10 +65,11 @@ pub(super) fn apply(plan: &FoldPlan, state: &mut FactState, change: Change, now:
             _ => {}
         }
     }
-    for (contribution, minus) in [(change.add, false), (change.minus, true)] {
-        if let Some(Contribution::Value(value)) = contribution {
-            value.each(&mut |value| add(plan, state, change.time, minus, value));
-        }
+    if let Some(Contribution::Value(value)) = &change.add {
+        value.each(&mut |value| add(plan, state, change.time, false, value));
+    }
+    if let Some(Contribution::Value(value)) = &change.minus {
+        value.each(&mut |value| add(plan, state, change.time, true, value));
     }
     prune(plan, state, now);
 }
@@ -239,7 +241,8 @@ fn over_ticks<'a>(plan: &FoldPlan, ticks: &'a Entries<Tick>, cx: &Cx<'a>) -> Val
 fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'a> {
     let within = within(plan, entries, cx);
     if plan.aggregate == Aggregate::Recent {
-        return Val::Items(latest(plan.keep, within).into_iter().cloned().collect());
+        let latest = latest(plan.keep, within).into_iter();
+        return Val::Items(latest.map(|(_, value)| value.clone()).collect());
     }
     let mut state = fresh(plan.aggregate);
     for entry in survivors(plan.aggregate, within) {
@@ -252,24 +255,24 @@ fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'
     }
 }
 
-/// The last different values that were not taken out later, oldest first. The newest entries are looked at first, and no more than
-/// are needed.
+/// The last different values that were not taken out later, oldest first, each text with its number as a product's name. The newest
+/// entries are looked at first, and no more than are needed.
 fn latest<'a>(
     keep: usize,
     entries: impl DoubleEndedIterator<Item = &'a Entry>,
-) -> SmallVec<[&'a Value; 16]> {
-    let mut values: SmallVec<[&Value; 16]> = SmallVec::new();
+) -> SmallVec<[(u64, &'a Value); 16]> {
+    let mut values: SmallVec<[(u64, &Value); 16]> = SmallVec::new();
     let mut passed: SmallVec<[(u64, &Value); 16]> = SmallVec::new();
     for Entry { value, minus, .. } in entries.rev() {
         if values.len() == keep {
             break;
         }
         // Texts of one length, as most are here, are told apart by their hashes more quickly than by themselves.
-        let hash = value.str().map_or(0, |text| xxhash_rust::xxh3::xxh3_64(text.as_bytes()));
+        let hash = value.str().map_or(0, number);
         if !passed.iter().any(|(known, other)| *known == hash && *other == value) {
             passed.push((hash, value));
             if !minus {
-                values.push(value);
+                values.push((hash, value));
             }
         }
     }
@@ -277,19 +280,24 @@ fn latest<'a>(
     values
 }
 
-/// Lets somebody look at the values of a list of the last ones, without a copy of them; tells whether the fact is one.
+/// Lets somebody look at the values of a list of the last ones, without a copy of them, and at the numbers of those that are texts; tells
+/// whether the fact is one.
 pub(super) fn each_recent<'a>(
     plan: &FoldPlan,
     state: Option<&'a FactState>,
     cx: &Cx<'a>,
-    look: &mut impl FnMut(&Value),
+    look: &mut impl FnMut(u64, &Value),
 ) -> bool {
     match state {
         _ if plan.aggregate != Aggregate::Recent => return false,
         Some(FactState::Entries(entries)) => {
-            latest(plan.keep, within(plan, entries, cx)).into_iter().for_each(look);
+            let values = latest(plan.keep, within(plan, entries, cx));
+            values.into_iter().for_each(|(number, value)| look(number, value));
         }
-        Some(FactState::Recent(values)) => values.iter().for_each(|(_, value)| look(value)),
+        Some(FactState::Recent(values)) => {
+            let numbered = |value: &Value| value.str().map_or(0, number);
+            values.iter().for_each(|(_, value)| look(numbered(value), value));
+        }
         _ => {}
     }
     true

@@ -47,7 +47,7 @@ impl Keyed {
         &mut self,
         rule: &FactRule,
         keys: &Value,
-        change: Change,
+        change: &Change,
         now: i64,
         in_use: impl Fn(&str) -> bool,
     ) {
@@ -60,12 +60,12 @@ impl Keyed {
         if each.is_empty() && change.reset {
             self.reset = self.reset.max(Some(change.time));
             for state in &mut self.states {
-                apply(rule, &mut state.state, Change::reset_at(change.time), now);
+                apply(rule, &mut state.state, &Change::reset_at(change.time), now);
             }
         }
         for key in each {
             let state = self.state_mut(rule, key, change.time, &in_use);
-            apply(rule, state, change.clone(), now);
+            apply(rule, state, change, now);
         }
     }
 
@@ -74,7 +74,7 @@ impl Keyed {
         let reset = |states: &mut [KeyState], reset: Option<i64>| {
             let Some(reset) = reset else { return };
             for state in states {
-                apply(rule, &mut state.state, Change::reset_at(reset), reset);
+                apply(rule, &mut state.state, &Change::reset_at(reset), reset);
             }
         };
         let Keyed { states: mut theirs, reset: their_reset } = other;
@@ -116,7 +116,7 @@ impl Keyed {
         }
         let mut state = empty(rule);
         if let Some(reset) = self.reset {
-            apply(rule, &mut state, Change::reset_at(reset), time);
+            apply(rule, &mut state, &Change::reset_at(reset), time);
         }
         self.states.push(KeyState { key, touched: time, state });
         &mut self.states.last_mut().expect("just pushed").state

@@ -16,7 +16,7 @@ use super::Person;
 use super::eval::{Cx, Val};
 use crate::catalogue::Catalogue;
 use crate::define::plan::expr::BasketField;
-use crate::define::plan::{FactId, FactPlan, FactRule, Plan, SegmentSet};
+use crate::define::plan::{FactId, FactRule, Plan, SegmentSet, Touched};
 use crate::event::{Event, Num, Value};
 use basket::Basket;
 use compact_str::CompactString;
@@ -143,7 +143,6 @@ impl Facts {
 }
 
 /// What one event does to one fact.
-#[derive(Clone)]
 struct Change {
     time: i64,
     reset: bool,
@@ -151,7 +150,6 @@ struct Change {
     minus: Option<Contribution>,
 }
 
-#[derive(Clone)]
 enum Contribution {
     Value(Value),
     Products(Vec<basket::Product>),
@@ -166,18 +164,21 @@ pub(super) fn take(
     event: &Event,
     asked: &mut SegmentSet,
 ) {
-    for &fact in &plan.facts_of_kind[event.kind.0 as usize] {
+    for &Touched { fact, adds, takes, resets } in &plan.facts_of_kind[event.kind.0 as usize] {
         let rule = &plan.facts[fact.0 as usize];
         let cx = Cx { event: Some(event), catalogue, ..Cx::of(plan, person, event.time) };
-        let Some(change) = change_of(rule, event, &cx) else {
+        let add = if adds { contribution(&rule.rule, &cx) } else { None };
+        let minus = if takes { contribution(&rule.rule, &cx) } else { None };
+        if !resets && add.is_none() && minus.is_none() {
             continue;
-        };
+        }
+        let change = Change { time: event.time, reset: resets, add, minus };
         asked.extend(&plan.readers_of_fact[fact.0 as usize]);
         let now = person.now;
         match rule.per {
             None => {
                 let state = person.facts.get_or(fact, || empty(&rule.rule));
-                apply(&rule.rule, state, change, now);
+                apply(&rule.rule, state, &change, now);
             }
             Some(property) => {
                 let state = person.facts.get_or(fact, || FactState::Keyed(Box::default()));
@@ -186,33 +187,20 @@ pub(super) fn take(
                     let in_use = |key: &str| {
                         instances.iter().any(|instance| instance.key.as_deref() == Some(key))
                     };
-                    keyed.apply(&rule.rule, event.value(property), change, now, in_use);
+                    keyed.apply(&rule.rule, event.value(property), &change, now, in_use);
                 }
             }
         }
     }
 }
 
-fn change_of(fact: &FactPlan, event: &Event, cx: &Cx) -> Option<Change> {
-    let (on, minus, until) = match &fact.rule {
-        FactRule::Trait { .. } => return None,
-        FactRule::Fold(fold) => (&fold.on, &fold.minus, &fold.until),
-        FactRule::Basket(basket) => (&basket.on, &basket.minus, &basket.until),
-    };
-    let contribution = |wanted: bool| match &fact.rule {
-        FactRule::Fold(fold) if wanted => fold::contribution(fold, cx).map(Contribution::Value),
-        FactRule::Basket(plan) if wanted => {
-            basket::contribution(plan, cx).map(Contribution::Products)
-        }
-        _ => None,
-    };
-    let change = Change {
-        time: event.time,
-        reset: until.has(event.kind),
-        add: contribution(on.has(event.kind)),
-        minus: contribution(minus.has(event.kind)),
-    };
-    (change.reset || change.add.is_some() || change.minus.is_some()).then_some(change)
+/// What an event adds to a fact, or takes away from it; nothing if a condition does not hold or a value is missing.
+fn contribution(rule: &FactRule, cx: &Cx) -> Option<Contribution> {
+    match rule {
+        FactRule::Trait { .. } => None,
+        FactRule::Fold(plan) => fold::contribution(plan, cx).map(Contribution::Value),
+        FactRule::Basket(plan) => basket::contribution(plan, cx).map(Contribution::Products),
+    }
 }
 
 fn empty(rule: &FactRule) -> FactState {
@@ -223,7 +211,7 @@ fn empty(rule: &FactRule) -> FactState {
     }
 }
 
-fn apply(rule: &FactRule, state: &mut FactState, change: Change, now: i64) {
+fn apply(rule: &FactRule, state: &mut FactState, change: &Change, now: i64) {
     match (rule, state) {
         (FactRule::Fold(plan), state) => fold::apply(plan, state, change, now),
         (FactRule::Basket(_), FactState::Basket(basket)) => basket.apply(change),
@@ -252,9 +240,9 @@ pub(super) fn read<'a>(cx: &Cx<'a>, fact: FactId) -> Val<'a> {
     }
 }
 
-/// Lets somebody look at each value of a fact that is a list of the last ones, without a copy of it; tells whether it is one. Otherwise as
-/// [`read`].
-pub(super) fn each_recent(cx: &Cx, fact: FactId, look: &mut impl FnMut(&Value)) -> bool {
+/// Lets somebody look at each value of a fact that is a list of the last ones, without a copy of it, and if it is a text at its number as a
+/// product's name; tells whether it is one. Otherwise as [`read`].
+pub(super) fn each_recent(cx: &Cx, fact: FactId, look: &mut impl FnMut(u64, &Value)) -> bool {
     match &cx.plan.facts[usize::from(fact.0)].rule {
         FactRule::Fold(plan) => fold::each_recent(plan, state_at(cx, fact), cx, look),
         _ => false,
