@@ -379,11 +379,13 @@ fn backlog(cluster: &Cluster, name: &str, events: u64, pack: &str, traffic: Traf
     instance.wait_for("kairos_events_taken_total", events as f64);
     let took = begun.elapsed().as_secs_f64();
     let peak = instance.peak();
+    let epochs = instance.metric("kairos_epochs_total").unwrap_or(f64::NAN);
     println!(
         "kafka: {name}: backlog of {events} events of {} bytes drained in {took:.1} s, {:.0} events/s, start included; \
-         {:.2} outputs an event; {peak:.0} MiB at most",
+         {:.0} events an epoch; {:.2} outputs an event; {peak:.0} MiB at most",
         bytes as u64 / events,
         events as f64 / took,
+        events as f64 / epochs,
         lines(cluster, name) as f64 / events as f64
     );
 }

@@ -2,8 +2,8 @@
 //!
 //! Isolates decode, exchange, the keyed state, timers and the sorting of outputs from disks and from the generator, which
 //! runs before the clock starts. Prints what it measured and a hash of the outputs, which must not change with workers.
-//! An epoch is 10 seconds of event time, in which some 170 events happen; `STEP_MS` says otherwise. Kairos, catching up, takes whatever it
-//! has read: 150,000 ms hold some 2,600 events, which is what comes in 10 ms at 250,000 a second.
+//! An epoch holds some 10,000 events, which Kairos takes at once from a backlog; `EPOCH_EVENTS` says otherwise, or `STEP_MS` how much event
+//! time an epoch is: in 10,000 ms, as `kairos run` takes by itself, 170 of these events happen.
 //! With `WITH` it runs by turns without and with a file of definitions, and says which share of its speed the pack keeps.
 
 #![expect(
@@ -43,10 +43,14 @@ fn main() {
         0 => vec![1, 2],
         workers => vec![workers as usize],
     };
+    let step = match size("STEP_MS", 0, 0) {
+        0 => hours * 3_600_000 * size("EPOCH_EVENTS", 1_000, 10_000) / events,
+        step => step,
+    };
     let plans = plans();
     let bytes = Arc::new(traffic(events, customers, hours));
     println!(
-        "pipeline: {events} events, {customers} customers over {hours} h, {} bytes an event",
+        "pipeline: {events} events, {customers} customers over {hours} h, epochs of {step} ms, {} bytes an event",
         bytes.len() as u64 / events
     );
     for (name, plan) in &plans {
@@ -58,7 +62,7 @@ fn main() {
         let mut shares: Vec<f64> = Vec::new();
         for round in 0..size("ROUNDS", 1, 3) {
             let run = |(name, plan): &(String, Arc<Plan>)| {
-                let (seconds, found) = seconds(plan, &bytes, workers);
+                let (seconds, found) = seconds(plan, &bytes, workers, step);
                 let speed = events as f64 / seconds;
                 println!(
                     "round {round}, {workers} worker(s), {name}: {speed:.0} events/s ({seconds:.2} s), {found}"
@@ -107,14 +111,14 @@ fn traffic(events: u64, customers: u64, hours: u64) -> Vec<u8> {
 }
 
 /// How long it takes, and what came out.
-fn seconds(plan: &Arc<Plan>, bytes: &Arc<Vec<u8>>, workers: usize) -> (f64, String) {
+fn seconds(plan: &Arc<Plan>, bytes: &Arc<Vec<u8>>, workers: usize, step: u64) -> (f64, String) {
     let digest = Digest::default();
     let job = Job {
         plan: plan.clone(),
         sources: vec![("memory".into(), Box::new(Memory::new(0, bytes.clone(), 256 * 1024)))],
         sink: Box::new(digest.clone()),
         workers,
-        timeline: Timeline { slack: 5_000, step: size("STEP_MS", 10_000, 10_000) as i64 },
+        timeline: Timeline { slack: 5_000, step: step as i64 },
         dedup_horizon: 3_600_000,
         until: None,
         store: None,

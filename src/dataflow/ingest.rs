@@ -24,8 +24,10 @@ const AHEAD_MAX: usize = 32;
 /// eight, and for no less with more.
 const DECODED_MAX: usize = 8;
 
-/// Lines that are decoded in one turn, some tens of microseconds' worth: others may be waiting for what this worker does next.
-const LINES_PER_TURN: usize = 32;
+/// Lines that are decoded in one turn: others may be waiting for what this worker does next. They wait once or twice in an epoch, so that a
+/// small part of one is soon enough; below some tens of microseconds' worth the turns themselves cost more than what is done in them.
+const LINES_PER_TURN: std::ops::RangeInclusive<u64> = 32..=256;
+const TURNS_PER_EPOCH: u64 = 32;
 
 /// Chunks between two checkpoints: 512 × 256 KiB.
 pub const CHUNKS_PER_CHECKPOINT: u64 = 512;
@@ -248,12 +250,42 @@ impl Epochs for Intake {
     }
 }
 
+/// How large epochs are, by what has been handed on lately.
+#[derive(Default)]
+struct Density {
+    lines: u64,
+    epochs: u64,
+    /// The last epoch to which anything was given.
+    last: u64,
+}
+
+impl Density {
+    fn note(&mut self, lines: usize, last: u64) {
+        const LATELY: u64 = 1 << 15;
+        if self.last == 0 {
+            self.last = last;
+        }
+        self.lines += lines as u64;
+        self.epochs += last.saturating_sub(self.last);
+        self.last = self.last.max(last);
+        if self.lines > LATELY {
+            (self.lines, self.epochs) = (self.lines / 2, self.epochs / 2);
+        }
+    }
+
+    fn lines_per_turn(&self) -> u64 {
+        let of_epoch = self.lines / self.epochs.max(1);
+        (of_epoch / TURNS_PER_EPOCH).clamp(*LINES_PER_TURN.start(), *LINES_PER_TURN.end())
+    }
+}
+
 /// One worker's part of the ingest.
 pub struct Ingest {
     intake: Arc<Intake>,
     decoder: Rc<Decoder>,
     decoding: Option<Decoding>,
     pending: VecDeque<Decoded>,
+    density: Density,
     /// Epochs up to this one are in the checkpoint that the run went on from.
     done: Option<u64>,
 }
@@ -261,7 +293,8 @@ pub struct Ingest {
 impl Ingest {
     /// One worker's hand on the intake; what belongs to epochs up to `done` it reads and leaves out.
     pub fn new(intake: Arc<Intake>, decoder: Rc<Decoder>, done: Option<u64>) -> Ingest {
-        Ingest { intake, decoder, decoding: None, pending: VecDeque::new(), done }
+        let density = Density::default();
+        Ingest { intake, decoder, decoding: None, pending: VecDeque::new(), density, done }
     }
 
     /// Claims a chunk if there is room, decodes some of its lines, and hands on the one whose turn it is. `written` is the
@@ -338,7 +371,7 @@ impl Ingest {
         let Some(Decoding { chunk, at, line, decoded, .. }) = &mut self.decoding else { return };
         let (first, mut ignored) = (decoded.events.len(), 0);
         let before = *line;
-        for _ in 0..LINES_PER_TURN {
+        for _ in 0..self.density.lines_per_turn() {
             let Some(bytes) = chunk.line_at(at) else { break };
             let number = *line;
             *line += 1;
@@ -404,6 +437,7 @@ impl Ingest {
             watch.is_none_or(|watch| watch.takes(event, *epoch, begin)) && !done(*epoch)
         });
         refuse(before, high, &mut last_epoch);
+        self.density.note(before, last_epoch);
         progress.high = high.max(decoded.promise.unwrap_or(i64::MIN));
         progress.next += 1;
         if let Some(open) = progress.ledger.back_mut() {

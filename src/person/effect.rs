@@ -15,6 +15,11 @@ pub struct Cause {
     pub message_id: CompactString,
 }
 
+/// The cause that an event is.
+pub(super) fn cause(event: &Event) -> Cause {
+    Cause { origin: event.origin, message_id: event.message_id.clone() }
+}
+
 /// Something that went out of one person at the instant `time`.
 #[derive(Clone, Debug)]
 pub enum Effect {

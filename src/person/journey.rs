@@ -1,9 +1,9 @@
 //! Journeys of one person: who enters, who exits, and how an instance goes on.
 
-use super::effect::{Cause, Change, Decision, ExitReason, Outcome};
+use super::effect::{Cause, Change, Decision, ExitReason, Outcome, cause};
 use super::eval::{Cx, eval};
 use super::instance::{History, Instance, Phase};
-use super::turn::{Rank, Turn, cause};
+use super::turn::{Rank, Turn};
 use super::watch::{Hindrance, Place, judge};
 use super::{dates, facts, segment};
 use crate::define::plan::{

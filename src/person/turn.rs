@@ -3,7 +3,7 @@
 //! The order within an instant is written in `dataflows/README.md`, "Order at one instant"; this file and
 //! [`super::journey`] are that text as code.
 
-use super::effect::{Cause, Change, Effect, ExitReason, Outcome, Reason};
+use super::effect::{Change, Effect, ExitReason, Outcome, Reason};
 use super::eval::Cx;
 use super::farewell::Forgotten;
 use super::instance::Phase;
@@ -595,9 +595,4 @@ pub(super) type Rank = (Reverse<u32>, u16, Option<compact_str::CompactString>, u
 enum DueTimer {
     Instance(u32),
     Watch(JourneyId),
-}
-
-/// The cause that an event is.
-pub(super) fn cause(event: &Event) -> Cause {
-    Cause { origin: event.origin, message_id: event.message_id.clone() }
 }

@@ -11,6 +11,11 @@ use std::time::Duration;
 /// microseconds, and they would only wait for one another.
 const PACE: Duration = Duration::from_millis(1);
 
+/// In a backlog nobody waits for an epoch, and a larger one costs less: more of what happens to one person, and of what is said about one
+/// product, comes together. It begins once so many records have been read, or after so long.
+const RECORDS_OF_A_BACKLOG: i64 = 10_000;
+const PACE_OF_A_BACKLOG: Duration = Duration::from_millis(50);
+
 /// Lets the sequencer have its say, at a sensible pace, and asks for checkpoints.
 pub(super) struct Driver {
     shared: Arc<Shared>,
@@ -42,9 +47,16 @@ impl Driver {
             }
         }
         let now = self.clock.now();
-        if self.shared.in_flight() == 0 || now >= self.last + PACE {
+        if self.shared.in_flight() == 0 || now >= self.last + PACE && self.is_worth_it(now) {
             self.announce(now);
         }
+    }
+
+    /// Whether an epoch would be large enough, or as large as it becomes within a reasonable time.
+    fn is_worth_it(&self, now: Duration) -> bool {
+        self.shared.live.load(Ordering::Acquire)
+            || now >= self.last + PACE_OF_A_BACKLOG
+            || self.shared.read_since() >= RECORDS_OF_A_BACKLOG
     }
 
     /// Lets the sequencer announce an epoch if there is one.

@@ -258,6 +258,13 @@ impl Shared {
         lock(&self.readings)[partition] = read;
     }
 
+    /// How many records have been read since the last epoch.
+    fn read_since(&self) -> i64 {
+        let read = |all: &[Read]| all.iter().map(|read| read.offset).sum::<i64>();
+        let before = read(&lock(&self.sequencer).last().read);
+        read(&lock(&self.readings)) - before
+    }
+
     /// Announces the next epoch, if there is something for one and room for it. `checkpoint` is asked whether the epoch
     /// shall end with a checkpoint, and told its number.
     fn sequence(&self, at: Duration, checkpoint: impl FnOnce(u64, bool) -> bool) -> bool {
