@@ -260,6 +260,7 @@ struct Density {
 }
 
 impl Density {
+    /// So many lines have been handed on, the last of them to this epoch or one before it.
     fn note(&mut self, lines: usize, last: u64) {
         const LATELY: u64 = 1 << 15;
         if self.last == 0 {
@@ -273,6 +274,7 @@ impl Density {
         }
     }
 
+    /// Lines that make up a small part of an epoch.
     fn lines_per_turn(&self) -> u64 {
         let of_epoch = self.lines / self.epochs.max(1);
         (of_epoch / TURNS_PER_EPOCH).clamp(*LINES_PER_TURN.start(), *LINES_PER_TURN.end())
