@@ -468,3 +468,22 @@ impl Ingest {
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().expect("a worker that panics ends the process")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_is_a_small_part_of_an_epoch() {
+        // Chunks of 400 lines, of which each or only every so many comes to another epoch.
+        let turn = |chunks: u64, epochs: u64| {
+            let mut density = Density::default();
+            (1..=2_000).for_each(|chunk| density.note(400, 7 + chunk / chunks * epochs));
+            density.lines_per_turn()
+        };
+        assert_eq!(Density::default().lines_per_turn(), 32);
+        assert_eq!(turn(1, 4), 32, "of 100 lines");
+        assert!((100..160).contains(&turn(10, 1)), "of 4,000 lines: {}", turn(10, 1));
+        assert_eq!(turn(100, 1), 256, "of 40,000 lines");
+    }
+}

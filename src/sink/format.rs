@@ -477,3 +477,20 @@ pub fn write_value(out: &mut Vec<u8>, value: &Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_text_is_the_json_that_anybody_would_write(plain in "[a-z0-9:żó -]{0,40}", any in any::<String>()) {
+            for wanted in [plain, any] {
+                let mut out = Vec::new();
+                text(&mut out, &wanted);
+                prop_assert_eq!(out, serde_json::to_vec(&wanted).unwrap());
+            }
+        }
+    }
+}
