@@ -202,11 +202,10 @@ fn without<'a>(
 
 impl Related {
     /// Takes in what was said in one epoch, and gives what has changed about what goes best with products, one product after the other.
-    pub fn take(&mut self, mut pairs: Vec<Pair>) -> Vec<Best> {
-        // What is about one product comes together, and mostly that is little: only there the order matters.
-        pairs.sort_unstable_by_key(|pair| pair.product.wrapping_add(u64::from(pair.relation)));
+    pub fn take(&mut self, pairs: Vec<Pair>) -> Vec<Best> {
+        let pairs = together(pairs);
         let mut changed: Vec<Best> = Vec::new();
-        let (mut rest, mut near) = (&mut pairs[..], 0);
+        let (mut rest, mut near) = (&pairs[..], 0);
         while let Some(of) = rest.first().map(Pair::of) {
             let count = rest.iter().take_while(|pair| pair.of() == of).count();
             if near < count {
@@ -214,7 +213,7 @@ impl Related {
                 self.look_up(&rest[near..until]);
                 near = until;
             }
-            let (of_one, others) = std::mem::take(&mut rest).split_at_mut(count);
+            let (of_one, others) = rest.split_at(count);
             self.take_of_one(of_one, &mut changed);
             (rest, near) = (others, near - count);
         }
@@ -222,10 +221,9 @@ impl Related {
     }
 
     /// Takes in what was said about one product.
-    fn take_of_one(&mut self, pairs: &mut [Pair], changed: &mut Vec<Best>) {
+    fn take_of_one(&mut self, pairs: &[Pair], changed: &mut Vec<Best>) {
         let (relation, product) = pairs[0].of();
         let neighbours = self.products.entry((relation, product)).or_default();
-        pairs.sort_unstable_by_key(|pair| pair.other);
         for same in pairs.chunk_by(|a, b| a.other == b.other) {
             let more: i32 = same.iter().map(|pair| pair.more).sum();
             if more != 0 {
@@ -258,6 +256,35 @@ impl Related {
     }
 }
 
+/// Puts together what is about one product, and in it what is about the same other one. Numbers of products are hashes: their highest bits
+/// say in which of so many parts a pair belongs, and what is left to be put in order in each part is little (a radix sort's first step;
+/// Knuth, TAOCP 3, 5.2.5).
+fn together(pairs: Vec<Pair>) -> Vec<Pair> {
+    const IN_A_PART: usize = 8;
+    let bits = (pairs.len() / IN_A_PART).max(1).ilog2();
+    let part = |pair: &Pair| (pair.product >> 1 >> (u64::BITS - 1 - bits)) as usize;
+    let mut places = vec![0_usize; (1 << bits) + 1];
+    pairs.iter().for_each(|pair| places[part(pair) + 1] += 1);
+    for at in 1..places.len() {
+        places[at] += places[at - 1];
+    }
+    let mut sorted = pairs.clone();
+    for pair in pairs {
+        let place = &mut places[part(&pair)];
+        sorted[*place] = pair;
+        *place += 1;
+    }
+    // Each part now ends where the next one began.
+    let mut rest = &mut sorted[..];
+    let mut begin = 0;
+    for end in &places[..1 << bits] {
+        let (of_part, others) = rest.split_at_mut(end - begin);
+        of_part.sort_unstable_by_key(|pair| (pair.relation, pair.product, pair.other));
+        (rest, begin) = (others, *end);
+    }
+    sorted
+}
+
 /// Takes in what has changed about what goes best with a product.
 pub fn hear(known: &mut Vec<(u64, u32)>, other: u64, count: u32) {
     match known.iter().position(|(known, _)| *known == other) {
@@ -273,6 +300,31 @@ mod tests {
     use super::*;
     use crate::sim::rng::Rng;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn pairs_about_one_product_come_together() {
+        let mut rng = Rng::new(7);
+        for count in [0, 1, 7, 8, 9, 100, 3_000] {
+            let pair = |rng: &mut Rng| Pair {
+                product: super::super::number(&rng.below(40).to_string()),
+                other: rng.below(5),
+                more: 1,
+                relation: rng.below(3) as u8,
+            };
+            let mut pairs: Vec<Pair> = (0..count).map(|_| pair(&mut rng)).collect();
+            let sorted = together(pairs.clone());
+            let whose = |it: &Pair| (it.relation, it.product, it.other);
+            let groups = sorted.chunk_by(|a, b| a.of() == b.of());
+            let mut owners: Vec<(u8, u64)> = groups.clone().map(|same| same[0].of()).collect();
+            assert!(groups.clone().all(|same| same.is_sorted_by_key(whose)));
+            owners.sort_unstable();
+            assert!(owners.is_sorted_by(|a, b| a < b), "each product once");
+            pairs.sort_unstable_by_key(whose);
+            let mut all = sorted;
+            all.sort_unstable_by_key(whose);
+            assert_eq!(all, pairs);
+        }
+    }
 
     #[test]
     fn the_best_are_those_of_all() {

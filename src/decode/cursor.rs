@@ -9,9 +9,9 @@
 //! So nobody on the way has to ask, and what is handed around fits registers: returning `Result`s made this three times
 //! slower.
 
+use super::quotes;
 use crate::limits::NESTING_MAX;
 use std::borrow::Cow;
-use wide::u8x64;
 
 /// Why reading stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,39 +40,22 @@ pub(super) enum Scalar<'a> {
 
 /// A place in JSON text.
 #[derive(Debug)]
-pub(super) struct Cursor<'a> {
+pub(super) struct Cursor<'a, 'q> {
     text: &'a str,
+    /// Its quotes, as [`quotes::find`] gives them. With none of them it takes longer.
+    quotes: &'q [u64],
     at: usize,
     depth: usize,
     /// Just behind an opening bracket, where no comma may come.
     fresh: bool,
     /// Whether the last string has escapes.
     escaped: bool,
-    /// Whether the text has neither backslashes nor control characters, so that strings end at the next quote.
-    clean: bool,
-    /// Where the block of the text that was looked at last starts, and its quotes, a bit for each byte.
-    block: usize,
-    quotes: u64,
     fault: Option<Fault>,
 }
 
-impl<'a> Cursor<'a> {
-    pub(super) fn new(text: &'a str) -> Cursor<'a> {
-        // Nearly all lines are clean, and looking at all bytes at once is a matter of a few instructions.
-        let clean =
-            !text.bytes().fold(false, |dirty, byte| dirty | (byte == b'\\') | (byte < 0x20));
-        let quotes = if clean { quotes(text.as_bytes(), 0) } else { 0 };
-        Cursor {
-            text,
-            at: 0,
-            depth: 0,
-            fresh: false,
-            escaped: false,
-            clean,
-            block: 0,
-            quotes,
-            fault: None,
-        }
+impl<'a, 'q> Cursor<'a, 'q> {
+    pub(super) fn new(text: &'a str, quotes: &'q [u64]) -> Cursor<'a, 'q> {
+        Cursor { text, quotes, at: 0, depth: 0, fresh: false, escaped: false, fault: None }
     }
 
     /// The first byte that is not white space, not yet taken; 0 at the end.
@@ -111,43 +94,55 @@ impl<'a> Cursor<'a> {
     /// Inside an object: the name of its next member, whose value comes next; `None` behind its end. `space` is where
     /// escapes are resolved.
     #[inline]
-    pub(super) fn key<'k>(&mut self, space: &'k mut String) -> Option<&'k str>
+    pub(super) fn key<'k>(&mut self, space: &'k mut String) -> Option<&'k [u8]>
     where
         'a: 'k,
     {
-        let key = self.raw_key()?;
+        let (start, end) = self.name()?;
         if self.escaped {
-            *space = unescape(key);
-            return Some(space);
+            *space = unescape(&self.text[start..end]);
+            return Some(space.as_bytes());
         }
-        Some(key)
+        Some(&self.text.as_bytes()[start..end])
     }
 
-    #[inline]
-    fn raw_key(&mut self) -> Option<&'a str> {
+    /// Passes over the name of the next member and its colon, and gives where the name starts and ends; `None` behind the end of the object.
+    #[inline(always)]
+    fn name(&mut self) -> Option<(usize, usize)> {
+        // In nearly all texts nothing stands around a name but the comma before it.
+        let bytes = self.text.as_bytes();
+        let is_next = |at: usize, byte: u8| bytes.get(at) == Some(&byte);
+        if is_next(self.at, b'}') {
+            self.fresh = false;
+            self.at += 1;
+            self.depth -= 1;
+            return None;
+        }
+        let start = self.at + 1 + usize::from(!self.fresh);
+        if (self.fresh || is_next(self.at, b','))
+            && is_next(start - 1, b'"')
+            && let Some(end) = quotes::first(self.quotes, start)
+            && is_next(end + 1, b':')
+        {
+            self.fresh = false;
+            self.at = end + 2;
+            return Some((start, end));
+        }
+        self.far_name()
+    }
+
+    /// The same in any text.
+    #[inline(never)]
+    fn far_name(&mut self) -> Option<(usize, usize)> {
         if !self.more(b'}') {
             return None;
         }
-        self.peek();
-        let start = self.at + 1;
-        let end = self.name_end()?;
-        Some(&self.text[start..end])
-    }
-
-    /// Passes over the name of the next member; false behind the end of the object.
-    #[inline]
-    fn member(&mut self) -> bool {
-        self.more(b'}') && self.name_end().is_some()
-    }
-
-    /// Passes over a name and its colon; gives the place of the closing quote.
-    #[inline]
-    fn name_end(&mut self) -> Option<usize> {
         if self.peek() == b'"' {
+            let start = self.at + 1;
             let end = self.string_end()?;
             if self.peek() == b':' {
                 self.at += 1;
-                return Some(end);
+                return Some((start, end));
             }
         }
         self.fail(Fault::Syntax);
@@ -206,7 +201,7 @@ impl<'a> Cursor<'a> {
             }
             b'{' => {
                 self.open();
-                while self.member() {
+                while self.name().is_some() {
                     self.pass();
                 }
             }
@@ -229,7 +224,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The text that `take` takes.
-    pub(super) fn taken(&mut self, take: impl FnOnce(&mut Cursor<'a>)) -> &'a str {
+    pub(super) fn taken(&mut self, take: impl FnOnce(&mut Cursor<'a, 'q>)) -> &'a str {
         self.peek();
         let start = self.at;
         take(self);
@@ -282,46 +277,21 @@ impl<'a> Cursor<'a> {
     /// Passes over the string whose opening quote comes next; gives the place of its closing quote.
     #[inline(always)]
     fn string_end(&mut self) -> Option<usize> {
-        let start = self.at + 1;
-        // Most strings end in the block in which they begin. In a text that is not clean no block is looked at, and none has quotes.
-        let ahead = self.quotes >> (start & 63) << (start & 63);
-        if start & !63 == self.block && ahead != 0 {
-            let end = self.block + ahead.trailing_zeros() as usize;
-            self.at = end + 1;
-            return Some(end);
-        }
-        self.far_string_end(start)
+        let Some(end) = quotes::first(self.quotes, self.at + 1) else { return self.slow_end() };
+        self.at = end + 1;
+        Some(end)
     }
 
-    /// The same where the quote is not in the block that was looked at last.
+    /// The same where no quote is noted.
     #[inline(never)]
-    fn far_string_end(&mut self, start: usize) -> Option<usize> {
+    fn slow_end(&mut self) -> Option<usize> {
         self.escaped = false;
-        let end = if self.clean { self.next_quote(start) } else { self.dirty_end(start) };
+        let end = self.dirty_end(self.at + 1);
         match end {
             Some(end) => self.at = end + 1,
             None => self.fail(Fault::Syntax),
         }
         end
-    }
-
-    /// The place of the first quote from `start` on. The quotes of 64 bytes are found at once, and each byte is looked
-    /// at once in its life, because cursors only go forward.
-    fn next_quote(&mut self, start: usize) -> Option<usize> {
-        let mut block = start & !63;
-        if block != self.block {
-            (self.block, self.quotes) = (block, quotes(self.text.as_bytes(), block));
-        }
-        let mut ahead = self.quotes >> (start & 63) << (start & 63);
-        while ahead == 0 {
-            block += 64;
-            if block >= self.text.len() {
-                return None;
-            }
-            ahead = quotes(self.text.as_bytes(), block);
-            (self.block, self.quotes) = (block, ahead);
-        }
-        Some(block + ahead.trailing_zeros() as usize)
     }
 
     /// The end of a string in a text that has backslashes or control characters.
@@ -340,23 +310,6 @@ impl<'a> Cursor<'a> {
             }
         }
     }
-}
-
-/// The quotes among the 64 bytes from `start` on, a bit for each byte, the first in the lowest.
-#[inline]
-fn quotes(bytes: &[u8], start: usize) -> u64 {
-    let rest = bytes.get(start..).unwrap_or_default();
-    if let Some(block) = rest.first_chunk() {
-        return quotes_of(block);
-    }
-    let mut block = [0; 64];
-    block[..rest.len()].copy_from_slice(rest);
-    quotes_of(&block)
-}
-
-#[inline]
-fn quotes_of(block: &[u8; 64]) -> u64 {
-    u8x64::new(*block).simd_eq(u8x64::splat(b'"')).to_bitmask()
 }
 
 /// The end of the number that starts at `start`; `None` if it is none.
@@ -444,10 +397,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// With the quotes and without them.
     fn read(text: &str) -> Result<(), Fault> {
-        let mut cursor = Cursor::new(text);
-        cursor.pass();
-        cursor.end()
+        let mut room = Vec::new();
+        let [with, without] = [quotes::find(text.as_bytes(), &mut room), &[]].map(|quotes| {
+            let mut cursor = Cursor::new(text, quotes);
+            cursor.pass();
+            cursor.end()
+        });
+        assert_eq!(with, without, "{text:?}");
+        with
     }
 
     fn takes(text: &str) -> bool {
@@ -524,7 +483,7 @@ mod tests {
             (r#""é\u00e9""#, "éé"),
         ];
         for (json, text) in cases {
-            let found = Cursor::new(json).scalar().text();
+            let found = Cursor::new(json, &[]).scalar().text();
             assert_eq!(found.as_deref(), Some(text), "{json}");
         }
     }
@@ -556,8 +515,11 @@ mod tests {
         #[test]
         fn agrees_with_serde_json_on_any_string(text in ".{0,40}") {
             let json = serde_json::to_string(&text).unwrap();
-            let found = Cursor::new(&json).scalar().text();
-            prop_assert_eq!(found.as_deref(), Some(&*text));
+            let mut room = Vec::new();
+            for quotes in [quotes::find(json.as_bytes(), &mut room), &[]] {
+                let found = Cursor::new(&json, quotes).scalar().text();
+                prop_assert_eq!(found.as_deref(), Some(&*text));
+            }
         }
     }
 }

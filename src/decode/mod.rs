@@ -18,6 +18,7 @@ mod cursor;
 mod envelope;
 mod identifiers;
 mod money;
+mod quotes;
 mod reading;
 mod values;
 mod wanted;

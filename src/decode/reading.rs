@@ -5,6 +5,7 @@
 
 use super::cursor::{Cursor, Fault};
 use super::envelope::Envelope;
+use super::quotes;
 use super::values::Found;
 use super::{Decoder, Refused};
 use crate::event::{Call, Kind, Value};
@@ -13,6 +14,9 @@ use std::cell::Cell;
 thread_local! {
     /// Memory for what is found, before it is known how much that is: of the event's own, and around it.
     static SCRATCH: Cell<[Found; 2]> = const { Cell::new([Found::NOTHING; 2]) };
+
+    /// Memory for where the quotes of a line are.
+    static QUOTES: Cell<Vec<u64>> = const { Cell::new(Vec::new()) };
 }
 
 /// What is known of a line while it is read.
@@ -38,7 +42,8 @@ impl<'d, 'a> Reading<'d, 'a> {
     /// # Errors
     /// It is no JSON object, or nested too deep.
     pub(super) fn line(&mut self, text: &'a str) -> Result<(), Fault> {
-        let mut cursor = Cursor::new(text);
+        let mut room = QUOTES.take();
+        let mut cursor = Cursor::new(text, quotes::find(text.as_bytes(), &mut room));
         let is_object = cursor.peek() == b'{';
         if is_object {
             let mut space = String::new();
@@ -49,34 +54,36 @@ impl<'d, 'a> Reading<'d, 'a> {
         } else {
             cursor.pass();
         }
-        cursor.end()?;
+        let end = cursor.end();
+        QUOTES.set(room);
+        end?;
         if is_object { Ok(()) } else { Err(Fault::NotAnObject) }
     }
 
-    fn member(&mut self, key: &str, cursor: &mut Cursor<'a>) {
+    fn member(&mut self, key: &[u8], cursor: &mut Cursor<'a, '_>) {
         let envelope = &mut self.envelope;
         match key {
-            "type" => {
+            b"type" => {
                 envelope.call = cursor.scalar();
                 self.sort = None;
             }
-            "event" => {
+            b"event" => {
                 envelope.event = cursor.scalar();
                 self.sort = None;
             }
-            "userId" => envelope.user_id = cursor.scalar(),
-            "previousId" => envelope.previous_id = cursor.scalar(),
-            "anonymousId" => envelope.anonymous_id = cursor.scalar(),
-            "messageId" => envelope.message_id = cursor.scalar(),
-            "timestamp" => envelope.timestamp = cursor.scalar(),
-            "originalTimestamp" => envelope.original_timestamp = cursor.scalar(),
-            "receivedAt" => envelope.received_at = cursor.scalar(),
-            "name" => envelope.name = Some(cursor.skip()),
-            "category" => envelope.category = Some(cursor.skip()),
-            "groupId" => envelope.group_id = Some(cursor.skip()),
-            "properties" => self.envelope.properties = Some(self.body(false, cursor)),
-            "traits" => self.envelope.traits = Some(self.body(true, cursor)),
-            "context" => {
+            b"userId" => envelope.user_id = cursor.scalar(),
+            b"previousId" => envelope.previous_id = cursor.scalar(),
+            b"anonymousId" => envelope.anonymous_id = cursor.scalar(),
+            b"messageId" => envelope.message_id = cursor.scalar(),
+            b"timestamp" => envelope.timestamp = cursor.scalar(),
+            b"originalTimestamp" => envelope.original_timestamp = cursor.scalar(),
+            b"receivedAt" => envelope.received_at = cursor.scalar(),
+            b"name" => envelope.name = Some(cursor.skip()),
+            b"category" => envelope.category = Some(cursor.skip()),
+            b"groupId" => envelope.group_id = Some(cursor.skip()),
+            b"properties" => self.envelope.properties = Some(self.body(false, cursor)),
+            b"traits" => self.envelope.traits = Some(self.body(true, cursor)),
+            b"context" => {
                 self.around.clear();
                 self.around.read(cursor, &self.decoder.wanted.of_context);
             }
@@ -94,7 +101,7 @@ impl<'d, 'a> Reading<'d, 'a> {
     }
 
     /// Reads `properties` or `traits` at once if the call is known and has its own there, and gives the JSON text.
-    fn body(&mut self, is_traits: bool, cursor: &mut Cursor<'a>) -> &'a str {
+    fn body(&mut self, is_traits: bool, cursor: &mut Cursor<'a, '_>) -> &'a str {
         let has_traits = |call| matches!(call, Call::Identify | Call::Group);
         match self.sort() {
             Some((call, kind)) if has_traits(call) == is_traits && call != Call::Alias => {
@@ -118,7 +125,7 @@ impl<'d, 'a> Reading<'d, 'a> {
             self.own.clear();
             // A cursor has passed over the text, so that it has no faults any more.
             if let Some(body) = self.envelope.body(call) {
-                self.own.read(&mut Cursor::new(body), node);
+                self.own.read(&mut Cursor::new(body, &[]), node);
             }
         }
         let members = match call {
@@ -130,10 +137,10 @@ impl<'d, 'a> Reading<'d, 'a> {
         };
         for (name, text) in members {
             if let Some(text) = text
-                && let Some((_, child)) = node.child(name)
+                && let Some((_, child)) = node.child(name.as_bytes())
                 && !self.own.has_any(&child.below)
             {
-                self.own.value(&mut Cursor::new(text), child, false);
+                self.own.value(&mut Cursor::new(text, &[]), child, false);
             }
         }
         decoder.money.convert(kind, &mut self.own);

@@ -40,7 +40,7 @@ impl Found {
     }
 
     /// Reads the next value, which should be an object, as far as the tree wants it; of anything else nothing.
-    pub(super) fn read(&mut self, cursor: &mut Cursor<'_>, tree: &Node) {
+    pub(super) fn read(&mut self, cursor: &mut Cursor<'_, '_>, tree: &Node) {
         match cursor.peek() {
             b'{' => self.object(cursor, tree, false),
             _ => cursor.pass(),
@@ -48,7 +48,7 @@ impl Found {
     }
 
     /// Reads the next value for a node. Inside an array nothing is collected into lists yet.
-    pub(super) fn value(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) {
+    pub(super) fn value(&mut self, cursor: &mut Cursor<'_, '_>, node: &Node, in_list: bool) {
         match cursor.peek() {
             b'{' => self.object(cursor, node, in_list),
             b'[' => self.array(cursor, node, in_list),
@@ -65,7 +65,7 @@ impl Found {
         }
     }
 
-    fn object(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) {
+    fn object(&mut self, cursor: &mut Cursor<'_, '_>, node: &Node, in_list: bool) {
         self.refuse_compound(node);
         let start = self.mark();
         let (mut seen, mut space) = (0_u64, String::new());
@@ -95,7 +95,7 @@ impl Found {
         }
     }
 
-    fn array(&mut self, cursor: &mut Cursor<'_>, node: &Node, in_list: bool) {
+    fn array(&mut self, cursor: &mut Cursor<'_, '_>, node: &Node, in_list: bool) {
         self.refuse_compound(node);
         let start = self.mark();
         cursor.open();

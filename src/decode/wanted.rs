@@ -153,8 +153,8 @@ const BUCKETS: usize = 64;
 
 /// Spreads names well enough that most which are not wanted meet an empty bucket.
 #[inline]
-fn bucket(name: &str) -> usize {
-    let at = |place: usize| usize::from(name.as_bytes().get(place).copied().unwrap_or(0));
+fn bucket(name: &[u8]) -> usize {
+    let at = |place: usize| usize::from(name.get(place).copied().unwrap_or(0));
     let last = name.len().wrapping_sub(1);
     (at(0) * 5 + at(last) * 11 + name.len() * 3) % BUCKETS
 }
@@ -190,9 +190,9 @@ impl Node {
     }
 
     fn sort(&mut self) {
-        self.children.sort_by_key(|(name, _)| bucket(name));
+        self.children.sort_by_key(|(name, _)| bucket(name.as_bytes()));
         for (at, start) in self.starts.iter_mut().enumerate() {
-            let before = self.children.iter().filter(|(name, _)| bucket(name) < at);
+            let before = self.children.iter().filter(|(name, _)| bucket(name.as_bytes()) < at);
             *start = before.count() as u16;
         }
         self.children.iter_mut().for_each(|(_, child)| child.sort());
@@ -200,12 +200,12 @@ impl Node {
 
     /// What is wanted under a name, with its number among the names here.
     #[inline]
-    pub(super) fn child(&self, name: &str) -> Option<(usize, &Node)> {
+    pub(super) fn child(&self, name: &[u8]) -> Option<(usize, &Node)> {
         let bucket = bucket(name);
         let (start, end) = (self.starts[bucket], self.starts[bucket + 1]);
         (usize::from(start)..usize::from(end))
             .map(|at| (at, &self.children[at]))
-            .find(|(_, (known, _))| **known == *name)
+            .find(|(_, (known, _))| known.as_bytes() == name)
             .map(|(at, (_, child))| (at, child))
     }
 }

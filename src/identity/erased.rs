@@ -33,6 +33,11 @@ impl Erased {
         !self.0.is_empty() && self.0.get(&key(identifier)).is_some_and(|at| time <= *at)
     }
 
+    /// Whether an identifier was ever erased.
+    pub fn knows(&self, identifier: &str) -> bool {
+        self.covers(identifier, i64::MIN)
+    }
+
     /// Whether nobody was ever erased.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -82,6 +87,7 @@ mod tests {
         erased.remember(key("user:a"), 5);
         assert!(erased.covers("user:a", 10) && !erased.covers("user:a", 11));
         assert!(!erased.covers("user:b", 0));
+        assert!(erased.knows("user:a") && !erased.knows("user:b"));
         assert_eq!(hash_of(key("user:a")), leaf_hash("user:a"));
         let of = |ids: &[&str]| Claim::Together(ids.iter().map(|id| (*id).into()).collect());
         assert_eq!(erased.admit(of(&["user:a", "user:b"]), 7), None);

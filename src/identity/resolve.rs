@@ -6,13 +6,12 @@ use super::{Erased, Script, When, not_before, when};
 use crate::define::plan::IdentityPlan;
 use crate::epoch::Span;
 use crate::event::{Claim, Event, Origin, Says, leaf_hash};
-use crate::identity::words::{Lying, Words};
+use crate::identity::words::Words;
 use crate::limits::FORGOTTEN_PER_EPOCH_MAX;
 use compact_str::CompactString;
 use std::collections::{BTreeMap, BTreeSet};
 
 type Fixed = foldhash::fast::FixedState;
-type HashSet<T> = hashbrown::HashSet<T, Fixed>;
 type HashMap<K, V> = hashbrown::HashMap<K, V, Fixed>;
 
 /// To whom the events of an identifier belong from an epoch on.
@@ -100,7 +99,8 @@ impl Resolver {
         events.iter_mut().for_each(|event| words.take(event, self.graph.rules()));
         events.retain(|event| event.says != Says::Erased);
         words.alone.iter().for_each(|hash| self.acted.note(*hash));
-        let claims = words.claims().map(|it| (not_before(it.at, begin), it.claim())).collect();
+        let claims: Vec<(When, Claim)> =
+            words.claims().map(|it| (not_before(it.at, begin), it.claim())).collect();
         let seen = words.seen.iter().map(|(at, hash)| (not_before(*at, begin), *hash)).collect();
         let outcome = self.epoch(claims, seen, span.end);
         let changing: Vec<&Assigned> =
@@ -123,28 +123,6 @@ impl Resolver {
         outcome.scripts
     }
 
-    /// The claims of an epoch that say something new. One that is known already may say something all the same if another of the epoch
-    /// is about one of its identifiers, or if somebody ends in it. Notes which identifiers came by themselves. `span` is the epoch's.
-    pub fn news(&mut self, words: &[Words], span: Span) -> Vec<(When, Claim)> {
-        words.iter().flat_map(|it| &it.alone).for_each(|hash| self.acted.note(*hash));
-        let all = || words.iter().flat_map(Words::claims);
-        let claim = |it: Lying<'_>| (not_before(it.at, span.begin), it.claim());
-        let mut ends = self.graph.first_idle(span.end).is_some();
-        let mut named: HashSet<u64> = HashSet::default();
-        for it in all() {
-            if !self.graph.is_settled(it) {
-                named.extend(it.hashes());
-                ends |= it.says == Says::Erased;
-            }
-        }
-        // Of somebody who ends in the epoch, whatever is said may be said of somebody new.
-        let concerns = |it: &Lying<'_>| ends || it.hashes().any(|hash| named.contains(&hash));
-        if named.is_empty() && !ends {
-            return Vec::new();
-        }
-        all().filter(concerns).map(claim).collect()
-    }
-
     /// A time before which nobody is to be forgotten.
     pub fn earliest(&self) -> i64 {
         self.graph.earliest()
@@ -154,11 +132,14 @@ impl Resolver {
     /// watermark after it: who is to be forgotten before that is.
     pub fn epoch(
         &mut self,
-        claims: Vec<(When, Claim)>,
+        claims: impl IntoIterator<Item: Into<Said>>,
         seen: Vec<(When, u64)>,
         end: i64,
     ) -> Outcome {
-        let claims = claims.into_iter().map(|(at, claim)| (at, Word::Claim(claim)));
+        let claims = claims.into_iter().map(|said| {
+            let said: Said = said.into();
+            (said.first, Word::Said(said))
+        });
         let seen = seen.into_iter().map(|(at, hash)| (at, Word::Seen(hash)));
         let mut words: Vec<(When, Word)> = claims.chain(seen).collect();
         words.sort_by_key(|(at, _)| *at);
@@ -171,12 +152,12 @@ impl Resolver {
         let mut places = Vec::new();
         for (when, word) in words {
             self.forget(end.min(when.0), &mut forgotten, &mut stage, &mut earlier, &mut loose);
-            let claim = match word {
+            let Said { claim, last, times, .. } = match word {
                 Word::Seen(hash) => {
                     self.graph.seen(hash, when.0);
                     continue;
                 }
-                Word::Claim(claim) => claim,
+                Word::Said(said) => said,
             };
             let leaf = claim.identifiers().next().map(|leaf| leaf_hash(leaf));
             let Some(claim) = self.erased.admit(claim, when.1) else {
@@ -214,8 +195,10 @@ impl Resolver {
                 }
             }
             let made = self.graph.take(&claim, &mut changes);
+            // What is refused is refused each time, and they are named in it all the same.
+            let named = if made.is_ok() { when.0 } else { last.0 };
             for (identifier, place) in claim.identifiers().zip(&places) {
-                self.graph.named(identifier, when.0);
+                self.graph.named(identifier, named);
                 if let Some(at) = place.filter(|at| !self.graph.is_current(*at)) {
                     // It has changed hands. Whose the leaf before is will be known when the epoch is over.
                     earlier.note(identifier.clone(), when, self.graph.owner_of(at), false);
@@ -233,7 +216,7 @@ impl Resolver {
                 stage.add(when, &mut changes);
             }
             if let Err(refusal) = made {
-                outcome.refused.push((refusal, claim));
+                outcome.refused.extend(std::iter::repeat_n((refusal, claim), times));
             }
         }
         self.forget(end, &mut forgotten, &mut stage, &mut earlier, &mut loose);
@@ -319,7 +302,7 @@ impl Resolver {
 
 /// What comes in an epoch.
 enum Word {
-    Claim(Claim),
+    Said(Said),
     /// Something of the identifier of this hash.
     Seen(u64),
 }
@@ -461,6 +444,9 @@ impl Groups {
         self.roots[one.max(two)] = one.min(two);
     }
 }
+
+mod news;
+pub use news::Said;
 
 #[cfg(test)]
 mod tests;

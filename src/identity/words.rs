@@ -85,6 +85,11 @@ impl<'a> Lying<'a> {
         self.words.identifiers[self.first..self.end].iter().map(|(hash, _)| *hash)
     }
 
+    /// Tells it from all others that say that identifiers came together; nothing if it says something else.
+    pub fn digest(self) -> Option<u64> {
+        (self.says == Says::Together).then(|| digest(self.hashes()))
+    }
+
     /// Its identifiers, with their hashes, the one that the event came in under first.
     pub fn identifiers(self) -> impl Iterator<Item = (&'a str, u64)> + Clone {
         let Words { identifiers, text, .. } = self.words;
@@ -109,4 +114,12 @@ impl<'a> Lying<'a> {
             Says::Erased => Claim::Erased(leaf),
         }
     }
+}
+
+/// An odd number without a pattern: the golden ratio, as Fibonacci hashing has it (Knuth, TAOCP 3, 6.4).
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+
+/// A number for several in their order.
+pub(super) fn digest(numbers: impl Iterator<Item = u64>) -> u64 {
+    numbers.fold(0, |digest: u64, number| (digest.rotate_left(5) ^ number).wrapping_mul(SPREAD))
 }

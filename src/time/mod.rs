@@ -35,19 +35,27 @@ pub fn parse(text: &str) -> Option<i64> {
 
 /// The form that nearly every event uses, `2026-03-02T09:00:00[.123]Z`, without a general parser.
 fn parse_usual(text: &[u8]) -> Option<i64> {
-    let millis = match text.len() {
-        20 if text[19] == b'Z' => 0,
-        24 if text[23] == b'Z' && text[19] == b'.' => digits(&text[20..23])?,
+    let (whole, end) = text.split_first_chunk::<19>()?;
+    let fraction = match end {
+        [b'Z'] => *b"000",
+        [b'.', fraction @ .., b'Z'] => *fraction.as_array()?,
         _ => return None,
     };
-    let punctuation = [(4, b'-'), (7, b'-'), (10, b'T'), (13, b':'), (16, b':')];
-    if punctuation.iter().any(|&(at, byte)| text[at] != byte) {
+    let [_, _, _, _, b'-', _, _, b'-', _, _, b'T', _, _, b':', _, _, b':', _, _] = *whole else {
         return None;
-    }
-    let (year, month, day) = (digits(&text[..4])?, digits(&text[5..7])?, digits(&text[8..10])?);
-    let (hour, minute, second) =
-        (digits(&text[11..13])?, digits(&text[14..16])?, digits(&text[17..19])?);
-    if hour > 23 || minute > 59 || second > 59 {
+    };
+    // A byte that is no digit makes the highest of them one that is none; then what was worked out is nothing.
+    let mut highest = 0;
+    let mut digit = |byte: u8| {
+        let digit = byte.wrapping_sub(b'0');
+        highest = digit.max(highest);
+        i64::from(digit)
+    };
+    let mut two = |at: usize| digit(whole[at]) * 10 + digit(whole[at + 1]);
+    let (year, month, day) = (two(0) * 100 + two(2), two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    let millis = fraction.iter().fold(0, |n, byte| n * 10 + digit(*byte));
+    if highest > 9 || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let days = days_from_civil(year, month, day)?;

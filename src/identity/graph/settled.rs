@@ -4,13 +4,10 @@
 
 use super::Graph;
 use crate::event::{Says, leaf_hash};
-use crate::identity::words::Lying;
+use crate::identity::words::{Lying, digest};
 
 /// Places for claims, and for identifiers: half a megabyte that stays near the processor.
 const PLACES: usize = 1 << 16;
-
-/// An odd number without a pattern: the golden ratio, as Fibonacci hashing has it (Knuth, TAOCP 3, 6.4).
-const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// Digests of claims that say nothing new for as long as nothing is undone.
 #[derive(Debug, Default)]
@@ -24,11 +21,10 @@ pub(super) struct Settled {
 
 impl Settled {
     fn digest(&self, identifiers: impl Iterator<Item = u64>) -> u64 {
-        identifiers.fold(0, |digest: u64, hash| {
+        digest(identifiers.map(|hash| {
             let undone = self.undone.get(place(hash)).copied().unwrap_or_default();
-            let word = hash.wrapping_add(u64::from(undone));
-            (digest.rotate_left(5) ^ word).wrapping_mul(SPREAD)
-        })
+            hash.wrapping_add(u64::from(undone))
+        }))
     }
 
     fn note(&mut self, digest: u64) {
