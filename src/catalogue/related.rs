@@ -4,6 +4,7 @@
 //! an order that gives the best at once, so that a pair costs the same whatever the number of products.
 
 use super::ByNumber;
+use crate::event::radix;
 use crate::limits::RELATED_KEPT_MAX;
 use serde::{Deserialize, Serialize};
 use smallvec::SmallVec;
@@ -203,7 +204,7 @@ fn without<'a>(
 impl Related {
     /// Takes in what was said in one epoch, and gives what has changed about what goes best with products, one product after the other.
     pub fn take(&mut self, pairs: Vec<Pair>) -> Vec<Best> {
-        let pairs = together(pairs);
+        let pairs = together(&pairs);
         let mut changed: Vec<Best> = Vec::new();
         let (mut rest, mut near) = (&pairs[..], 0);
         while let Some(of) = rest.first().map(Pair::of) {
@@ -256,33 +257,13 @@ impl Related {
     }
 }
 
-/// Puts together what is about one product, and in it what is about the same other one. Numbers of products are hashes: their highest bits
-/// say in which of so many parts a pair belongs, and what is left to be put in order in each part is little (a radix sort's first step;
-/// Knuth, TAOCP 3, 5.2.5).
-fn together(pairs: Vec<Pair>) -> Vec<Pair> {
-    const IN_A_PART: usize = 8;
-    let bits = (pairs.len() / IN_A_PART).max(1).ilog2();
-    let part = |pair: &Pair| (pair.product >> 1 >> (u64::BITS - 1 - bits)) as usize;
-    let mut places = vec![0_usize; (1 << bits) + 1];
-    pairs.iter().for_each(|pair| places[part(pair) + 1] += 1);
-    for at in 1..places.len() {
-        places[at] += places[at - 1];
-    }
-    let mut sorted = pairs.clone();
-    for pair in pairs {
-        let place = &mut places[part(&pair)];
-        sorted[*place] = pair;
-        *place += 1;
-    }
-    // Each part now ends where the next one began.
-    let mut rest = &mut sorted[..];
-    let mut begin = 0;
-    for end in &places[..1 << bits] {
-        let (of_part, others) = rest.split_at_mut(end - begin);
-        of_part.sort_unstable_by_key(|pair| (pair.relation, pair.product, pair.other));
-        (rest, begin) = (others, *end);
-    }
-    sorted
+/// Puts together what is about one product, and in it what is about the same other one. Numbers of products are hashes.
+fn together(pairs: &[Pair]) -> Vec<Pair> {
+    radix::sorted(
+        pairs,
+        |pair| pair.product,
+        |part| part.sort_unstable_by_key(|pair| (pair.relation, pair.product, pair.other)),
+    )
 }
 
 /// Takes in what has changed about what goes best with a product.
@@ -312,7 +293,7 @@ mod tests {
                 relation: rng.below(3) as u8,
             };
             let mut pairs: Vec<Pair> = (0..count).map(|_| pair(&mut rng)).collect();
-            let sorted = together(pairs.clone());
+            let sorted = together(&pairs);
             let whose = |it: &Pair| (it.relation, it.product, it.other);
             let groups = sorted.chunk_by(|a, b| a.of() == b.of());
             let mut owners: Vec<(u8, u64)> = groups.clone().map(|same| same[0].of()).collect();

@@ -6,6 +6,7 @@ mod claim;
 mod index;
 pub mod names;
 mod number;
+pub mod radix;
 mod value;
 
 pub use claim::{Claim, Says};

@@ -16,7 +16,7 @@ use super::{Effect, Person, Said, Timers, facts, lists, ranks};
 use crate::catalogue::related::Pair;
 use crate::define::plan::Plan;
 use crate::epoch::Span;
-use crate::event::{Call, Event, leaf_hash};
+use crate::event::{Call, Event, leaf_hash, radix};
 use crate::identity::{Change, Erased};
 use crate::limits::{PERSONS_IN_MEMORY_MAX, PERSONS_LIVE_MAX, TIMERS_PER_GROUP_AND_EPOCH};
 use crate::store::{Persons as Stored, Record, Shelf};
@@ -542,7 +542,17 @@ impl Keyed {
 /// Puts events in the order in which an epoch takes them: those of one hash together, in the order of their times.
 fn sort(events: &mut [Event]) {
     // Events are large, and the hashes find most of the order without moving them.
-    events.sort_by_cached_key(|event| event.hash);
+    let hashes: Vec<(u64, u32)> = events.iter().map(|event| event.hash).zip(0..).collect();
+    let mut order = radix::sorted(&hashes, |(hash, _)| *hash, <[_]>::sort_unstable);
+    for at in 0..order.len() {
+        // Whatever stood there before has gone to where it is now by the same way.
+        let mut from = order[at].1 as usize;
+        while from < at {
+            from = order[from].1 as usize;
+        }
+        order[at].1 = from as u32;
+        events.swap(at, from);
+    }
     for own in events.chunk_by_mut(|a, b| a.hash == b.hash) {
         own.sort_unstable_by(|a, b| {
             (a.taken, a.time, a.origin)

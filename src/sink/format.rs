@@ -5,12 +5,11 @@ use super::labels::Labels;
 use super::sources::Sources;
 use super::{Batch, Place, Stream};
 use crate::define::plan::{FactId, JourneyId, Op, Plan, SEPARATOR};
-use crate::event::{Reject, Value};
+use crate::event::{Num, Reject, Value};
 use crate::person::{Cause, Change, Decision, Effect, ExitReason, Outcome, Reason};
 use crate::time::{self, NEVER};
-use compact_str::ToCompactString;
+use itoa::Buffer as Digits;
 use std::collections::BTreeSet;
-use std::io::Write;
 use std::sync::Arc;
 
 /// Turns effects into lines. One for each worker; all give the same bytes.
@@ -50,7 +49,8 @@ impl Formatter {
                     batch.add(place(*time), Stream::Segments, label, |out| {
                         let name = &self.plan.segments[segment.0 as usize].name;
                         let change = if *entered { "entered" } else { "left" };
-                        let id = [person, "segment", name, change, &time.to_compact_string()];
+                        let mut at = Digits::new();
+                        let id = [person, "segment", name, change, at.format(*time)];
                         let kind = if *entered { "segment.entered" } else { "segment.left" };
                         envelope(out, kind, &id, *time, person);
                         text_field(out, "segment", name);
@@ -61,9 +61,10 @@ impl Formatter {
                 Effect::Session { time, number, session } => {
                     let label = self.labels.session();
                     batch.add(place(*time), Stream::Sessions, label, |out| {
+                        let (mut digits, mut more) = (Digits::new(), Digits::new());
                         let (number_text, start) =
-                            (number.to_compact_string(), session.start.to_compact_string());
-                        let id = [person, "session", &number_text, &start];
+                            (digits.format(*number), more.format(session.start));
+                        let id = [person, "session", number_text, start];
                         envelope(out, "session.closed", &id, *time, person);
                         number_field(out, "number", *number);
                         time_field(out, "start", session.start);
@@ -93,7 +94,8 @@ impl Formatter {
                 Effect::Gone { time } => {
                     for name in self.segment_names() {
                         batch.add(place(*time), Stream::Segments, 0, |out| {
-                            let id = [person, "segment", name, "gone", &time.to_compact_string()];
+                            let mut at = Digits::new();
+                            let id = [person, "segment", name, "gone", at.format(*time)];
                             envelope(out, head::GONE, &id, *time, person);
                             text_field(out, "segment", name);
                             text_field(out, "change", "gone");
@@ -143,8 +145,9 @@ impl Formatter {
             Change::Carried { from } => from,
             Change::Regret { by, .. } => &by.message_id,
         };
-        let (when, number) = (time.to_compact_string(), about.number.to_compact_string());
-        let id = [about.person, kind, &plan.name, &number, &when, detail];
+        let (mut when, mut number) = (Digits::new(), Digits::new());
+        let (when, number) = (when.format(time), number.format(about.number));
+        let id = [about.person, kind, &plan.name, number, when, detail];
         envelope(out, kind, &id, time, about.person);
         self.about(out, about);
         match change {
@@ -160,7 +163,8 @@ impl Formatter {
                 text_field(out, "reason", reason.as_str());
                 optional_field(out, "step", path(*place));
                 if let Some(value) = value {
-                    number_field(out, "value", value);
+                    field(out, "value");
+                    write_value(out, &Value::Num(*value));
                 }
                 if !arms.is_empty() {
                     let arms: Vec<(&str, &str)> =
@@ -424,9 +428,13 @@ fn optional_field(out: &mut Vec<u8>, name: &'static str, value: Option<&str>) {
     }
 }
 
-pub(super) fn number_field(out: &mut Vec<u8>, name: &'static str, number: impl std::fmt::Display) {
+pub(super) fn number_field(out: &mut Vec<u8>, name: &'static str, number: impl itoa::Integer) {
     field(out, name);
-    write!(out, "{number}").expect("writing to memory");
+    write_number(out, number);
+}
+
+fn write_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
+    out.extend_from_slice(Digits::new().format(number).as_bytes());
 }
 
 fn time_field(out: &mut Vec<u8>, name: &'static str, at: i64) {
@@ -452,18 +460,34 @@ fn json<T: serde::Serialize + ?Sized>(out: &mut Vec<u8>, value: &T) {
     serde_json::to_writer(out, value).expect("text can always be written to memory");
 }
 
+/// As [`Num`] displays itself.
+fn write_exactly(out: &mut Vec<u8>, number: Num) {
+    if number < Num::ZERO {
+        out.push(b'-');
+    }
+    let millionths = number.0.unsigned_abs();
+    let (unit, mut digits) = (Num::ONE.0.unsigned_abs(), Digits::new());
+    write_number(out, millionths / unit);
+    if !number.is_whole() {
+        // A digit before them keeps those that are 0.
+        let places = digits.format(millionths % unit + unit).trim_end_matches('0');
+        out.push(b'.');
+        out.extend_from_slice(&places.as_bytes()[1..]);
+    }
+}
+
 /// A value as JSON: times in RFC 3339, durations in milliseconds, missing as null.
 pub fn write_value(out: &mut Vec<u8>, value: &Value) {
     match value {
         Value::Missing => out.extend_from_slice(b"null"),
         Value::Bool(b) => json(out, b),
-        Value::Num(n) => write!(out, "{n}").expect("writing to memory"),
+        Value::Num(n) => write_exactly(out, *n),
         Value::Time(t) => {
             out.push(b'"');
             time::write(out, *t);
             out.push(b'"');
         }
-        Value::Duration(d) => write!(out, "{d}").expect("writing to memory"),
+        Value::Duration(d) => write_number(out, *d),
         Value::Str(s) => text(out, s),
         Value::List(items) => {
             out.push(b'[');
@@ -484,6 +508,15 @@ mod tests {
     use proptest::prelude::*;
 
     proptest! {
+        #[test]
+        fn a_number_is_written_as_it_displays_itself(any in any::<i64>(), small in -3_000_000_i64..3_000_000, whole in -9_i64..9) {
+            for number in [Num(any), Num(small), Num(whole * 1_000_000), Num(i64::MIN)] {
+                let mut out = Vec::new();
+                write_exactly(&mut out, number);
+                prop_assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+            }
+        }
+
         #[test]
         fn a_text_is_the_json_that_anybody_would_write(plain in "[a-z0-9:żó -]{0,40}", any in any::<String>()) {
             for wanted in [plain, any] {

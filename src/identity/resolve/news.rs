@@ -6,8 +6,8 @@ use crate::event::{Claim, Says};
 use crate::identity::words::{Lying, Words};
 use crate::identity::{When, not_before};
 
-/// A claim, or several alike in one epoch of whose identifiers it says nothing else: what the first of them comes to, the others do
-/// not change.
+/// A claim, or several alike in one epoch that says nothing else of their identifiers, and of nobody that it is one with another or not:
+/// what the first of them comes to, the others come to as well, be it that it is refused.
 #[derive(Debug)]
 pub struct Said {
     pub claim: Claim,
@@ -45,6 +45,7 @@ impl Resolver {
         words.iter().flat_map(|it| &it.alone).for_each(|hash| self.acted.note(*hash));
         let all = || words.iter().flat_map(Words::claims);
         let mut ends = self.graph.first_idle(span.end).is_some();
+        let mut only_together = true;
         let mut about: HashMap<u64, About> = HashMap::default();
         let mut known = Vec::new();
         for it in all() {
@@ -54,6 +55,7 @@ impl Resolver {
             known.push(is_known);
             if !is_known {
                 ends |= it.says == Says::Erased;
+                only_together &= it.says == Says::Together;
                 for hash in it.hashes() {
                     about.entry(hash).or_insert(About { digest, place: usize::MAX }).hear(digest);
                 }
@@ -76,6 +78,7 @@ impl Resolver {
             let at = not_before(it.at, span.begin);
             if !is_known
                 && !ends
+                && only_together
                 && let Some(place) = self.only_place(it, &mut about)
             {
                 if let Some(said) = news.get_mut(*place) {

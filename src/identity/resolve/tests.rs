@@ -4,6 +4,8 @@ use super::*;
 use crate::define::ast::SourceFile;
 use crate::define::compile::{Keep, compile};
 use crate::define::parse::parse;
+use crate::identity::not_before;
+use proptest::prelude::*;
 
 fn resolver(text: &str) -> Resolver {
     let (pack, _) = parse(&[SourceFile { path: "pack.yaml".into(), text: text.into() }]);
@@ -165,4 +167,110 @@ fn whoever_is_erased_twice_in_an_epoch_was_somebody_in_between() {
     let outcome = resolver.epoch(claims, Vec::new(), 10);
     let both_times = [(2, "anonymous:a", "user:u"), (3, "anonymous:a", "anonymous:a")];
     assert_eq!(earlier(&outcome, "anonymous:a"), both_times);
+}
+
+/// An event of one of few identifiers that names others of them, or says that they are one, or not, or that nothing is to be known any more.
+fn any_event() -> impl Strategy<Value = (i64, i64, Says, usize, Vec<usize>)> {
+    let says = prop_oneof![
+        30 => Just(Says::Together),
+        1 => Just(Says::Alias),
+        1 => Just(Says::Apart),
+        1 => Just(Says::Erased),
+    ];
+    (0..60_i64, 0..40_i64, says, 0..WHO.len(), proptest::collection::vec(0..WHO.len(), 1..3))
+}
+
+const WHO: [&str; 7] =
+    ["user:a", "user:b", "user:c", "email:a@x.pl", "anonymous:a", "anonymous:b", "anonymous:c"];
+
+proptest! {
+    #[test]
+    fn what_says_nothing_new_need_not_be_heard(
+        epochs in proptest::collection::vec(proptest::collection::vec(any_event(), 0..25), 1..4),
+    ) {
+        let new = || resolver(
+            "identity: { identifiers: [user, email, anonymous], max_owners: 3, max_identifiers: 4 }
+forget_after: 1h
+facts: { n: { count: A } }",
+        ).telling_names();
+        let (mut all, mut few) = (new(), new());
+        for (number, events) in (0..).zip(epochs) {
+            let begin = number * 50 * crate::time::MINUTE;
+            let span = Span { begin, end: begin + 50 * crate::time::MINUTE, clock: i64::MIN };
+            let (mut words, mut more) = (Words::default(), Words::default());
+            for (position, (minute, late, says, first, others)) in (0..).zip(events) {
+                let taken = begin + minute.min(49) * crate::time::MINUTE;
+                let origin = Origin { source: 0, position: number as u64 * 100 + position };
+                let plain = Event::plain(crate::event::Kind::OTHER, taken - late, origin);
+                // The strongest comes first, and nobody is named twice.
+                let mut named: Vec<usize> = std::iter::once(first).chain(others).collect();
+                named.sort_unstable();
+                named.dedup();
+                let mut also: crate::event::Names =
+                    named[1..].iter().map(|at| WHO[*at].into()).collect();
+                match says {
+                    Says::Together => {}
+                    Says::Alias if also.is_empty() => continue,
+                    Says::Alias | Says::Apart => also.truncate(1),
+                    Says::Erased => also.clear(),
+                }
+                let leaf = CompactString::from(WHO[named[0]]);
+                let hash = leaf_hash(&leaf);
+                let mut event = Event { taken, leaf, hash, also, says, ..plain };
+                let part = if position % 2 == 0 { &mut words } else { &mut more };
+                part.take(&mut event, all.graph().rules());
+            }
+            let parts = [words, more];
+            let seen = || -> Vec<(When, u64)> {
+                let seen = parts.iter().flat_map(|words| &words.seen);
+                seen.map(|(at, hash)| (not_before(*at, begin), *hash)).collect()
+            };
+            parts.iter().flat_map(|it| &it.alone).for_each(|hash| all.acted.note(*hash));
+            let claims = parts.iter().flat_map(Words::claims);
+            let claims: Vec<(When, Claim)> =
+                claims.map(|it| (not_before(it.at, begin), it.claim())).collect();
+            let wanted = all.epoch(claims, seen(), span.end);
+            let news = few.news(&parts, span);
+            let found = few.epoch(news, seen(), span.end);
+            let [wanted, found] = [wanted, found].map(|mut outcome| {
+                outcome.refused.sort_by_key(|it| format!("{it:?}"));
+                format!("{outcome:?}")
+            });
+            prop_assert_eq!(found, wanted);
+        }
+        let owners = |of: &Resolver| of.graph().owners().collect::<Vec<_>>();
+        prop_assert_eq!(owners(&few), owners(&all));
+        // Whoever is forgotten later is so at the same instants.
+        let end = |of: &mut Resolver| {
+            format!("{:?}", of.epoch(Vec::<(When, Claim)>::new(), Vec::new(), 100 * crate::time::HOUR))
+        };
+        prop_assert_eq!(end(&mut few), end(&mut all));
+    }
+}
+
+#[test]
+fn what_was_refused_is_heard_again_once_somebody_was_taken_apart() {
+    let mut resolver = resolver(
+        "identity: { identifiers: [user, email, anonymous], max_identifiers: 3 }
+facts: { n: { count: A } }",
+    );
+    let (u, e, a, c) = ("user:u", "email:e@x.pl", "anonymous:a", "anonymous:c");
+    scripts(&mut resolver, 0, &[&[u, e], &[u, c]]);
+    let mut words = Words::default();
+    let said = [(Says::Together, e, Some(a)), (Says::Apart, c, None), (Says::Together, e, Some(a))];
+    for (time, (says, leaf, also)) in (100..).zip(said) {
+        let origin = Origin { source: 0, position: time as u64 };
+        let mut event = Event {
+            leaf: leaf.into(),
+            hash: leaf_hash(leaf),
+            also: also.into_iter().map(CompactString::from).collect(),
+            says,
+            ..Event::plain(crate::event::Kind::OTHER, time, origin)
+        };
+        words.take(&mut event, resolver.graph().rules());
+    }
+    let news = resolver.news(&[words], Span { begin: 100, end: 200, clock: i64::MIN });
+    let outcome = resolver.epoch(news, Vec::new(), 200);
+    assert_eq!(outcome.refused.len(), 1);
+    assert_eq!(resolver.graph().person_of(a), u);
 }
