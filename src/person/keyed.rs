@@ -273,7 +273,7 @@ impl Keyed {
         let of_each = events.chunk_by_mut(|a, b| a.hash == b.hash && a.person() == b.person());
         let mut of_each: Vec<&mut [Event]> = of_each.collect();
         for near in of_each.chunks_mut(NEAR) {
-            self.table.fetch(near.iter().map(|own| own[0].hash));
+            self.table.fetch(near.iter().map(|own| &own[0]));
             for own in near {
                 match own[0].call {
                     Call::Product => records.extend_from_slice(own),

@@ -38,6 +38,11 @@ impl Leaf {
         }
     }
 
+    /// What it would be alone, unless it is asleep.
+    pub(super) fn awake(&self) -> Option<&Person> {
+        if let Alone::Awake(person) = &self.alone { Some(person) } else { None }
+    }
+
     /// What it would be alone.
     pub(super) fn alone(&self) -> Cow<'_, Person> {
         self.alone.person()

@@ -38,6 +38,11 @@ pub struct Asked {
 }
 
 impl Heard {
+    /// Looks at where it lies.
+    pub(super) fn look(&self) -> i64 {
+        if let Heard::Plain { time, .. } = self { *time } else { 0 }
+    }
+
     fn time(&self) -> i64 {
         match self {
             Heard::Plain { time, .. } => *time,

@@ -114,14 +114,18 @@ impl Person {
         let sent = self.sends.last().map_or(0, |it| it.at);
         let entered = self.history.last().map_or(0, |it| it.last_entry);
         let lists = self.lists.as_ref().map_or(0, |lists| lists.look());
+        let ranks = self.ranks.as_ref().map_or(0, |ranks| ranks.look());
+        let heard = self.exits_heard.iter().step_by(2).fold(0, |seen, it| seen ^ it.look());
         let times = self.message_ids.look() ^ self.sessions.deadline(0);
-        self.facts.look() ^ instances ^ watches ^ sent ^ entered ^ lists ^ times
+        let others = lists ^ ranks ^ heard ^ times;
+        self.facts.look() ^ instances ^ watches ^ sent ^ entered ^ others
     }
 
     /// Looks at what that points to in turn.
     fn look_behind_that(&self) -> i64 {
         let lists = self.lists.as_ref().map_or(0, |lists| lists.look_behind());
-        self.facts.look_behind() ^ lists
+        let ranks = self.ranks.as_ref().map_or(0, |ranks| ranks.look_behind());
+        self.facts.look_behind() ^ lists ^ ranks
     }
 
     /// Whether nothing has been taken in of which a condition could be asked.

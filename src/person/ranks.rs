@@ -30,6 +30,18 @@ pub(super) struct Ranks {
     said: Vec<(u16, u64)>,
 }
 
+impl Ranks {
+    /// Looks at where they begin.
+    pub(super) fn look(&self) -> i64 {
+        (self.holds.len() ^ self.said.len()) as i64
+    }
+
+    /// Looks at what was said.
+    pub(super) fn look_behind(&self) -> i64 {
+        self.said.iter().step_by(4).fold(0, |seen, it| seen ^ it.1) as i64
+    }
+}
+
 impl Person {
     /// Whether a question about the person's place among all others was answered yes.
     pub fn is_ranked(&self, rank: RankId) -> bool {

@@ -6,7 +6,7 @@
 
 use super::{Person, Worth};
 use crate::define::plan::Plan;
-use crate::event::{Index, leaf_hash};
+use crate::event::{Event, Index, leaf_hash};
 use crate::store::Persons as Stored;
 use crate::time::{DAY, NEVER};
 use compact_str::CompactString;
@@ -119,22 +119,25 @@ impl Table {
         self.index.find(hash, |slot| self.slots[slot as usize].cell.id() == id)
     }
 
-    /// Brings those of these hashes near the processor: they are about to be worked on, one after the other, and each lies in places of memory
-    /// at which nobody has looked for a while. What is looked for together comes together.
-    pub(super) fn fetch(&self, hashes: impl Iterator<Item = u64>) {
-        let slots: Vec<u32> = hashes.filter_map(|hash| self.index.find(hash, |_| true)).collect();
+    /// Brings those near the processor to whom these events happen, each the first of a person's: they are about to be worked on, one after the
+    /// other, and each lies in places of memory at which nobody has looked for a while. What is looked for together comes together.
+    pub(super) fn fetch<'e>(&self, firsts: impl Iterator<Item = &'e Event>) {
+        let find = |event: &'e Event| Some((self.index.find(event.hash, |_| true)?, event));
+        let (slots, firsts): (Vec<u32>, Vec<&Event>) = firsts.filter_map(find).unzip();
         self.fetch_slots(&slots);
+        let leaf = |(slot, event): (&u32, &&Event)| {
+            let person = self.slots[*slot as usize].cell.live()?;
+            person.leaves.iter().find(|leaf| leaf.id() == event.leaf)?.awake()
+        };
+        let leaves: Vec<&Person> = slots.iter().zip(&firsts).filter_map(leaf).collect();
+        look_at(|| leaves.iter().copied());
     }
 
     /// The same for those in these slots: first where each begins, then what lies behind that, one place after the other.
     pub(super) fn fetch_slots(&self, slots: &[u32]) {
         let cells = || slots.iter().map(|slot| &self.slots[*slot as usize].cell);
-        let mut seen = cells().fold(0, |seen, cell| seen ^ cell.look());
-        for look in [Person::look, Person::look_behind, Person::look_behind_that] {
-            let live = cells().filter_map(Cell::live);
-            seen = live.fold(seen, |seen, person| seen ^ look(person));
-        }
-        std::hint::black_box(seen);
+        std::hint::black_box(cells().fold(0, |seen, cell| seen ^ cell.look()));
+        look_at(|| cells().filter_map(Cell::live));
     }
 
     /// A person who is in the store and not in memory.
@@ -363,6 +366,13 @@ impl Cell {
             Cell::Stored(id) => id,
             Cell::Out | Cell::Free => "",
         }
+    }
+}
+
+/// Looks at all of them, and then at what lies behind that, one place after the other.
+fn look_at<'p, P: Iterator<Item = &'p Person>>(persons: impl Fn() -> P) {
+    for look in [Person::look, Person::look_behind, Person::look_behind_that] {
+        std::hint::black_box(persons().fold(0, |seen, person| seen ^ look(person)));
     }
 }
 
