@@ -2,7 +2,7 @@
 //!
 //! Isolates decode, exchange, the keyed state, timers and the sorting of outputs from disks and from the generator, which
 //! runs before the clock starts. Prints what it measured and a hash of the outputs, which must not change with workers.
-//! An epoch holds some 10,000 events, which Kairos takes at once from a backlog; `EPOCH_EVENTS` says otherwise, or `STEP_MS` how much event
+//! An epoch holds some 20,000 events, which Kairos takes at once from a backlog; `EPOCH_EVENTS` says otherwise, or `STEP_MS` how much event
 //! time an epoch is: in 10,000 ms, as `kairos run` takes by itself, 170 of these events happen.
 //! With `WITH` it runs by turns without and with a file of definitions, and says which share of its speed the pack keeps.
 
@@ -45,7 +45,7 @@ fn main() {
         workers => vec![workers as usize],
     };
     let step = match size("STEP_MS", 0, 0) {
-        0 => hours * 3_600_000 * size("EPOCH_EVENTS", 1_000, 10_000) / events,
+        0 => hours * 3_600_000 * size("EPOCH_EVENTS", 1_000, 20_000) / events,
         step => step,
     };
     let plans = plans();

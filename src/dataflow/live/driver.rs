@@ -13,8 +13,8 @@ const PACE: Duration = Duration::from_millis(1);
 
 /// In a backlog nobody waits for an epoch, and a larger one costs less: more of what happens to one person, and of what is said about one
 /// product, comes together. It begins once so many records have been read, or after so long.
-const RECORDS_OF_A_BACKLOG: i64 = 10_000;
-const PACE_OF_A_BACKLOG: Duration = Duration::from_millis(50);
+const RECORDS_OF_A_BACKLOG: i64 = 20_000;
+const PACE_OF_A_BACKLOG: Duration = Duration::from_millis(100);
 
 /// Lets the sequencer have its say, at a sensible pace, and asks for checkpoints.
 pub(super) struct Driver {
