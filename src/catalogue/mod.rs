@@ -10,7 +10,8 @@ use crate::event::{AsIs, Event, Value};
 use compact_str::CompactString;
 use related::Best;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 type HashMap<K, V> = hashbrown::HashMap<K, V, foldhash::fast::FixedState>;
 
@@ -127,20 +128,33 @@ impl Catalogue {
         products: &[CompactString],
         most: usize,
     ) -> Vec<CompactString> {
-        let given: BTreeSet<u64> = products.iter().map(|product| number(product)).collect();
-        let mut scores: BTreeMap<u64, u64> = BTreeMap::new();
-        for product in &given {
-            for (other, count) in
-                self.related.get(&(relation as u8, *product)).into_iter().flatten()
-            {
-                *scores.entry(*other).or_default() += u64::from(*count);
-            }
+        let mut given: Vec<u64> = products.iter().map(|product| number(product)).collect();
+        given.sort_unstable();
+        given.dedup();
+        let known = given.iter().filter_map(|it| self.related.get(&(relation as u8, *it)));
+        let others = known.flatten().filter(|(other, _)| given.binary_search(other).is_err());
+        let mut scores: Vec<(u64, u64)> =
+            others.map(|(other, count)| (*other, u64::from(*count))).collect();
+        scores.sort_unstable();
+        scores.dedup_by(|next, one| {
+            let same = next.0 == one.0;
+            one.1 += if same { next.1 } else { 0 };
+            same
+        });
+        let last = last_of(scores.iter().map(|(_, score)| *score).collect(), most);
+        let mut named = self.named(&scores, last);
+        if named.len() < most {
+            // Some of them have no name.
+            named = self.named(&scores, 0);
         }
-        let named = scores.iter().filter(|(other, _)| !given.contains(*other));
-        let mut named: Vec<(u64, &CompactString)> =
-            named.filter_map(|(other, score)| Some((*score, self.names.get(other)?))).collect();
-        named.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+        named.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
         named.into_iter().take(most).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// The names of products whose scores are no less, each after its score. They lie all over memory.
+    fn named(&self, scores: &[(u64, u64)], least: u64) -> Vec<(u64, &CompactString)> {
+        let first = scores.iter().filter(|(_, score)| *score >= least);
+        first.filter_map(|(other, score)| Some((*score, self.names.get(other)?))).collect()
     }
 
     /// What has changed about what goes best with products, in their order.
@@ -165,5 +179,58 @@ impl Catalogue {
     /// The name of a product that somebody has.
     pub fn hear_name(&mut self, number: u64, name: CompactString) {
         self.names.insert(number, name);
+    }
+}
+
+/// The last of so many scores, if the highest come first; 0 if there are no more of them.
+fn last_of(mut scores: Vec<u64>, count: usize) -> u64 {
+    match count.checked_sub(1) {
+        Some(last) if last < scores.len() => {
+            *scores.select_nth_unstable_by_key(last, |score| Reverse(*score)).1
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::rng::Rng;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn those_come_first_that_go_best_with_all_of_them() {
+        let mut rng = Rng::new(5);
+        for _ in 0..200 {
+            let mut catalogue = Catalogue::default();
+            let name = |at: u64| CompactString::from(format!("p{at}"));
+            let mut counts: BTreeMap<(u64, u64), u32> = BTreeMap::new();
+            for _ in 0..rng.below(60) {
+                counts.insert((rng.below(8), rng.below(8)), rng.between(1, 4) as u32);
+            }
+            let relation = Relation::Similar;
+            let best = counts.iter().map(|((one, other), count)| {
+                (relation as u8, number(&name(*one)), number(&name(*other)), *count)
+            });
+            catalogue.hear_related(&best.collect::<Vec<Best>>());
+            let known: Vec<u64> = (0..8).filter(|_| rng.chance(0.9)).collect();
+            known.iter().for_each(|at| catalogue.hear_name(number(&name(*at)), name(*at)));
+            let given: Vec<u64> = (0..rng.below(4)).map(|_| rng.below(8)).collect();
+            let score = |other: u64| {
+                let ones: BTreeSet<&u64> = given.iter().collect();
+                let count = |one: &&u64| counts.get(&(**one, other)).copied().unwrap_or(0);
+                ones.iter().map(count).sum::<u32>()
+            };
+            let others = known.iter().filter(|other| !given.contains(other) && score(**other) > 0);
+            let mut wanted: Vec<(Reverse<u32>, CompactString)> =
+                others.map(|other| (Reverse(score(*other)), name(*other))).collect();
+            wanted.sort();
+            for most in 0..5 {
+                let products: Vec<CompactString> = given.iter().map(|at| name(*at)).collect();
+                let found = catalogue.related(relation, &products, most);
+                let wanted = wanted.iter().take(most).map(|(_, name)| name);
+                assert!(found.iter().eq(wanted), "{found:?}");
+            }
+        }
     }
 }

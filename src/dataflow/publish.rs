@@ -3,7 +3,9 @@
 use super::Wakers;
 use super::checkpoint::Coordinator;
 use super::run::Control;
-use crate::sink::{Batch, Line, Place, Sink, SinkError};
+use crate::event::radix;
+use crate::sink::{Batch, Line, Place, Sink, SinkError, Stream as Output};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use timely::container::CapacityContainerBuilder;
 use timely::dataflow::Stream;
@@ -22,19 +24,35 @@ impl Pending {
         self.0.append(batches);
     }
 
-    /// The lines of all epochs before this one, in their order. Two persons with the same hash are told apart by what is
-    /// said of them.
+    /// The lines of all epochs before this one, in their order.
     pub(super) fn order(&self, before: u64) -> Vec<Lying> {
-        let mut order: Vec<Lying> = Vec::new();
+        let mut epochs: BTreeMap<u64, Vec<Lying>> = BTreeMap::new();
         for (at, batch) in self.0.iter().enumerate() {
-            let lines = batch.lines.iter().enumerate();
-            let complete = lines.filter(|(_, line)| line.place.epoch < before);
-            order.extend(complete.map(|(line, found)| (found.place, at as u32, line as u32)));
+            let complete = |(_, line): &(usize, &Line)| line.place.epoch < before;
+            for (line, found) in batch.lines.iter().enumerate().filter(complete) {
+                let lines = epochs.entry(found.place.epoch).or_default();
+                lines.push((found.place, at as u32, line as u32));
+            }
         }
-        order.sort_unstable_by(|a, b| {
-            a.0.cmp(&b.0).then_with(|| self.line(a).1.cmp(self.line(b).1))
-        });
-        order
+        epochs.into_values().flat_map(|lines| self.order_of_one(&lines)).collect()
+    }
+
+    /// The lines of one epoch in their order. Two persons with the same hash are told apart by what is said of them.
+    fn order_of_one(&self, lines: &[Lying]) -> Vec<Lying> {
+        // Rejects come before all others, and what stands for their time is none.
+        let is_event = |it: &&Lying| self.line(it).0.stream != Output::Rejects;
+        let times = lines.iter().filter(is_event).map(|(place, ..)| place.time);
+        let (first, last) = (times.clone().min().unwrap_or(0), times.max().unwrap_or(0));
+        // The times of an epoch are spread over it.
+        let instants = last.abs_diff(first).saturating_add(1);
+        let spread = |(place, ..): &Lying| {
+            place.time.clamp(first, last).abs_diff(first) * (u64::MAX / instants)
+        };
+        radix::sorted(lines, spread, |part| {
+            part.sort_unstable_by(|a, b| {
+                a.0.cmp(&b.0).then_with(|| self.line(a).1.cmp(self.line(b).1))
+            });
+        })
     }
 
     /// A line and its text.
@@ -129,3 +147,33 @@ impl Publisher {
 }
 
 const WHOLE: &str = "a worker that panics ends the process";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn lines_come_in_their_order(
+            lines in proptest::collection::vec((0_u64..3, 0_i64..1_000, 0_u64..5, any::<bool>()), 0..200),
+            batches in 1_usize..4,
+        ) {
+            let mut pending = Pending((0..batches).map(|_| Batch::default()).collect());
+            for (number, &(epoch, time, hash, is_reject)) in lines.iter().enumerate() {
+                let (stream, time) = match is_reject {
+                    true => (Output::Rejects, time % 2),
+                    false => (Output::Journeys, 1_700_000_000_000 + time),
+                };
+                let place = Place { epoch, time, hash, index: 0 };
+                let text = number.to_string();
+                let batch = &mut pending.0[number % batches];
+                batch.add(place, stream, 0, |out| out.extend_from_slice(text.as_bytes()));
+            }
+            let place = |lying: &Lying| (lying.0, pending.line(lying).1.to_vec());
+            let found: Vec<_> = pending.order(2).iter().map(place).collect();
+            prop_assert!(found.is_sorted());
+            prop_assert_eq!(found.len(), lines.iter().filter(|(epoch, ..)| *epoch < 2).count());
+        }
+    }
+}

@@ -136,13 +136,7 @@ impl Resolver {
         seen: Vec<(When, u64)>,
         end: i64,
     ) -> Outcome {
-        let claims = claims.into_iter().map(|said| {
-            let said: Said = said.into();
-            (said.first, Word::Said(said))
-        });
-        let seen = seen.into_iter().map(|(at, hash)| (at, Word::Seen(hash)));
-        let mut words: Vec<(When, Word)> = claims.chain(seen).collect();
-        words.sort_by_key(|(at, _)| *at);
+        let claims = claims.into_iter().map(Into::into).collect();
         let mut outcome = Outcome::default();
         let mut stage = Stage::default();
         let mut earlier = Earlier::default();
@@ -150,7 +144,7 @@ impl Resolver {
         let mut changes = Vec::new();
         let mut forgotten = 0;
         let mut places = Vec::new();
-        for (when, word) in words {
+        for (when, word) in in_order(claims, seen) {
             self.forget(end.min(when.0), &mut forgotten, &mut stage, &mut earlier, &mut loose);
             let Said { claim, last, times, .. } = match word {
                 Word::Seen(hash) => {
@@ -305,6 +299,20 @@ enum Word {
     Said(Said),
     /// Something of the identifier of this hash.
     Seen(u64),
+}
+
+/// All of it in the order of events; what an event says comes before that something of its identifier was seen.
+fn in_order(mut said: Vec<Said>, mut seen: Vec<(When, u64)>) -> impl Iterator<Item = (When, Word)> {
+    said.sort_by_key(|said| said.first);
+    seen.sort_unstable();
+    let (mut said, mut seen) = (said.into_iter().peekable(), seen.into_iter().peekable());
+    std::iter::from_fn(move || {
+        let is_before = |said: &Said| seen.peek().is_none_or(|(at, _)| said.first <= *at);
+        if said.peek().is_some_and(is_before) {
+            return said.next().map(|said| (said.first, Word::Said(said)));
+        }
+        seen.next().map(|(at, hash)| (at, Word::Seen(hash)))
+    })
 }
 
 /// To whom identifiers belonged before an instant of the epoch.

@@ -45,6 +45,9 @@ pub(super) fn hear(person: &mut Person, plan: &Plan, event: &Event, at: i64) {
 pub(super) fn look_up(person: &mut Person, plan: &Plan) {
     for &journey in &plan.dates {
         let watch = person.watches.iter().find(|watch| watch.journey == journey);
+        if watch.is_none() && !has_date(person, plan, journey) {
+            continue;
+        }
         let fired = watch.map(|watch| watch.fired);
         // At the live edge a deadline may be past that the watermark has not come to yet.
         let now = person.now.min(watch.map_or(NEVER, |watch| watch.deadline));
@@ -138,6 +141,11 @@ fn watch_mut(person: &mut Person, journey: JourneyId) -> &mut Watch {
         person.watches.len() - 1
     });
     &mut person.watches[at]
+}
+
+/// Whether anything is known from which the date could be read.
+fn has_date(person: &Person, plan: &Plan, journey: JourneyId) -> bool {
+    matches!(trigger(plan, journey), EnterTrigger::Date { fact, .. } if person.facts.has(*fact))
 }
 
 /// The first instant from `after` on at which the date comes ([`NEVER`] if the fact is missing or it came once), and the

@@ -7,7 +7,7 @@ use super::instance::Instance;
 use super::{Person, facts};
 use crate::catalogue::Catalogue;
 use crate::define::plan::expr::{BasketField, Comparison, Math, Operator, SessionField, TextTest};
-use crate::define::plan::{Expr, Plan};
+use crate::define::plan::{Expr, FactId, Plan};
 use crate::event::{Event, Num, Value};
 use crate::time::{DAY, HOUR, NEVER};
 use compact_str::CompactString;
@@ -56,6 +56,7 @@ impl<'a> Cx<'a> {
             Expr::Not(a) => !self.holds(a),
             Expr::And(all) => all.iter().all(|part| self.holds(part)),
             Expr::Or(all) => all.iter().any(|part| self.holds(part)),
+            Expr::Compare(comparison, two) => compare(*comparison, two, self),
             other => matches!(eval(other, self), Val::Bool(true)),
         }
     }
@@ -148,13 +149,14 @@ pub(super) fn eval<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         Expr::Const(value) => Val::from(value),
         Expr::Property(slot) => cx.event.map_or(Val::Missing, |e| Val::from(e.value(*slot))),
         Expr::Fact(fact) => facts::read(cx, *fact),
+        Expr::Arithmetic(operator, two) => calculate(*operator, two, cx),
         other => compound(other, cx),
     }
 }
 
 fn compound<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
     match expr {
-        Expr::Const(_) | Expr::Property(_) | Expr::Fact(_) => eval(expr, cx),
+        Expr::Const(_) | Expr::Property(_) | Expr::Fact(_) | Expr::Arithmetic(..) => eval(expr, cx),
         Expr::EventTime => cx.event.map_or(Val::Missing, |e| Val::Time(e.time, 0)),
         Expr::Entry(at) => {
             let entry = cx.instance.and_then(|instance| instance.entry.get(*at as usize));
@@ -166,14 +168,11 @@ fn compound<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         Expr::Session(field) => session(*field, cx),
         Expr::Now => Val::Time(cx.now, 1),
         Expr::Rank(rank) => Val::Bool(cx.person.is_ranked(*rank)),
-        Expr::Segment(_) | Expr::Not(_) | Expr::And(_) | Expr::Or(_) => Val::Bool(cx.holds(expr)),
-        Expr::Choose(three) => eval(&three[if cx.holds(&three[0]) { 1 } else { 2 }], cx),
-        Expr::Compare(comparison, two) => shrinking(*comparison, two, cx)
-            .unwrap_or_else(|| compare(*comparison, &eval(&two[0], cx), &eval(&two[1], cx), cx)),
-        Expr::In(two) => contains(&eval(&two[0], cx), &eval(&two[1], cx)),
-        Expr::Arithmetic(operator, two) => {
-            arithmetic(*operator, eval(&two[0], cx), eval(&two[1], cx))
+        Expr::Segment(_) | Expr::Not(_) | Expr::And(_) | Expr::Or(_) | Expr::Compare(..) => {
+            Val::Bool(cx.holds(expr))
         }
+        Expr::Choose(three) => eval(&three[if cx.holds(&three[0]) { 1 } else { 2 }], cx),
+        Expr::In(two) => contains(&eval(&two[0], cx), &eval(&two[1], cx)),
         Expr::Negate(a) => match eval(a, cx) {
             Val::Num(n) => number(n.checked_neg()),
             Val::Duration(d, s) => d.checked_neg().map_or(Val::Missing, |d| Val::Duration(d, -s)),
@@ -288,28 +287,41 @@ fn product<'a>(slot: u16, of: Val<'a>, cx: &Cx<'a>) -> Val<'a> {
     Val::Items(all)
 }
 
-/// A fact that only becomes smaller between events, compared with a constant: once it is too small, no loss of an entry
-/// turns the answer, and no instant has to be noted. Most persons are far below most thresholds.
-fn shrinking<'a>(comparison: Comparison, two: &'a [Expr; 2], cx: &Cx<'a>) -> Option<Val<'a>> {
-    let [Expr::Fact(fact), Expr::Const(_)] = two else { return None };
-    if !cx.plan.facts[fact.0 as usize].shrinks() {
-        return None;
-    }
+/// Whether a comparison holds.
+fn compare<'a>(comparison: Comparison, two: &'a [Expr; 2], cx: &Cx<'a>) -> bool {
     let noted = cx.recheck.get();
-    let answer = compare(comparison, &eval(&two[0], cx), &eval(&two[1], cx), cx);
-    let final_one = match comparison {
-        Comparison::Greater | Comparison::GreaterOrEqual => false,
-        Comparison::Less | Comparison::LessOrEqual => true,
-        Comparison::Equal | Comparison::NotEqual => return Some(answer),
-    };
-    if matches!(answer, Val::Bool(value) if value == final_one) {
+    let order = order(&eval(&two[0], cx), &eval(&two[1], cx), cx);
+    // A missing value, or one of a type that cannot be compared, makes every comparison false.
+    let holds = order.is_some_and(|order| match comparison {
+        Comparison::Equal => order.is_eq(),
+        Comparison::NotEqual => order.is_ne(),
+        Comparison::Less => order.is_lt(),
+        Comparison::LessOrEqual => order.is_le(),
+        Comparison::Greater => order.is_gt(),
+        Comparison::GreaterOrEqual => order.is_ge(),
+    });
+    if is_final(comparison, two, holds, cx.plan) {
         cx.recheck.set(noted);
     }
-    Some(answer)
+    holds
 }
 
-fn compare<'a>(comparison: Comparison, a: &Val, b: &Val, cx: &Cx) -> Val<'a> {
-    let order = match (a, b) {
+/// Whether nothing but an event can turn a comparison of a fact that only becomes smaller between events with a constant: once it is too
+/// small, no loss of an entry does, and no instant has to be noted. Most persons are far below most thresholds.
+fn is_final(comparison: Comparison, two: &[Expr; 2], holds: bool, plan: &Plan) -> bool {
+    let stays = match comparison {
+        Comparison::Greater | Comparison::GreaterOrEqual => !holds,
+        Comparison::Less | Comparison::LessOrEqual => holds,
+        Comparison::Equal | Comparison::NotEqual => false,
+    };
+    let shrinks = |fact: &FactId| plan.facts[usize::from(fact.0)].shrinks();
+    stays && matches!(two, [Expr::Fact(fact), Expr::Const(_)] if shrinks(fact))
+}
+
+/// Which of two is larger. Notes when that turns by itself.
+#[inline]
+fn order(a: &Val, b: &Val, cx: &Cx) -> Option<Ordering> {
+    match (a, b) {
         (Val::Time(a, s), Val::Time(b, t)) | (Val::Duration(a, s), Val::Duration(b, t)) => {
             turn(*a as i128 - *b as i128, s - t, cx);
             Some(a.cmp(b))
@@ -321,19 +333,7 @@ fn compare<'a>(comparison: Comparison, a: &Val, b: &Val, cx: &Cx) -> Val<'a> {
             (.., Some(a), Some(b)) => Some(a.cmp(b)),
             _ => None,
         },
-    };
-    let Some(order) = order else {
-        // A missing value, or one of a type that cannot be compared, makes every comparison false.
-        return Val::Bool(false);
-    };
-    Val::Bool(match comparison {
-        Comparison::Equal => order.is_eq(),
-        Comparison::NotEqual => order.is_ne(),
-        Comparison::Less => order.is_lt(),
-        Comparison::LessOrEqual => order.is_le(),
-        Comparison::Greater => order.is_gt(),
-        Comparison::GreaterOrEqual => order.is_ge(),
-    })
+    }
 }
 
 /// Two sides whose difference is `difference` now and moves by `slope`: notes when it reaches zero and when it leaves it,
@@ -364,18 +364,28 @@ fn contains<'a>(x: &Val, list: &Val) -> Val<'a> {
     Val::Bool(found)
 }
 
-fn arithmetic<'a>(operator: Operator, a: Val<'a>, b: Val<'a>) -> Val<'a> {
+/// Nearly all that is calculated with is numbers.
+fn calculate<'a>(operator: Operator, two: &'a [Expr; 2], cx: &Cx<'a>) -> Val<'a> {
+    match (eval(&two[0], cx), eval(&two[1], cx)) {
+        (Val::Num(a), Val::Num(b)) => number(match operator {
+            Operator::Add => a.checked_add(b),
+            Operator::Subtract => a.checked_sub(b),
+            Operator::Multiply => a.checked_mul(b),
+            Operator::Divide => a.checked_div(b),
+            Operator::Remainder => a.checked_rem(b),
+        }),
+        (a, b) => arithmetic(operator, &a, &b),
+    }
+}
+
+/// With anything but two numbers.
+fn arithmetic<'a>(operator: Operator, a: &Val<'a>, b: &Val<'a>) -> Val<'a> {
     use Operator::*;
     let sum = |a: i64, b: i64| {
         if operator == Add { a.checked_add(b) } else { a.checked_sub(b) }
     };
     let slopes = |s: i64, t: i64| if operator == Add { s + t } else { s - t };
-    match (operator, &a, &b) {
-        (Add, Val::Num(a), Val::Num(b)) => number(a.checked_add(*b)),
-        (Subtract, Val::Num(a), Val::Num(b)) => number(a.checked_sub(*b)),
-        (Multiply, Val::Num(a), Val::Num(b)) => number(a.checked_mul(*b)),
-        (Divide, Val::Num(a), Val::Num(b)) => number(a.checked_div(*b)),
-        (Remainder, Val::Num(a), Val::Num(b)) => number(a.checked_rem(*b)),
+    match (operator, a, b) {
         (Subtract, Val::Time(a, s), Val::Time(b, t)) => {
             a.checked_sub(*b).map_or(Val::Missing, |d| Val::Duration(d, s - t))
         }

@@ -88,10 +88,12 @@ pub(super) fn exit_by_event_before(turn: &mut Turn, event: &Event, numbers: &[u3
 /// at this instant, or by time. Leaves with each instance the next instant at which its conditions may turn.
 pub(super) fn exit_when(turn: &mut Turn, kind: Option<Kind>) {
     let changed = std::mem::take(&mut turn.changed);
+    let membership = std::mem::take(&mut turn.membership);
     for at in 0..turn.person.instances.len() {
         let instance = &turn.person.instances[at];
         let journey = &turn.plan.journeys[instance.journey.0 as usize];
         let stale = changed
+            || membership && journey.when_segments
             || turn.person.now >= instance.recheck
             || kind.is_some_and(|kind| journey.when_kinds.has(kind));
         if !journey.has_when || !instance.is_open() || !stale {
@@ -423,14 +425,14 @@ fn operate(turn: &mut Turn, at: usize, op: &Op) {
         }
         Op::AddTo(list) => {
             if segment::put(turn.person, turn.plan, *list, true) {
-                turn.changed = true;
+                turn.membership = true;
                 turn.note(at, Change::Added(*list));
             }
             place + 1
         }
         Op::RemoveFrom(list) => {
             if segment::put(turn.person, turn.plan, *list, false) {
-                turn.changed = true;
+                turn.membership = true;
                 turn.note(at, Change::Removed(*list));
             }
             place + 1

@@ -303,14 +303,12 @@ impl Keyed {
         due.clear();
         self.due = due;
         let idle_before = next_watermark.saturating_sub(self.idle);
-        self.table.pack_idle(self.most_live, |person, are_many| {
-            let is_idle = person.last_seen < idle_before;
-            // Not once a day: when that is depends on when the run was last started, and in memory there is room.
-            if is_idle && are_many {
-                person.tidy(&frame);
-            }
-            is_idle
-        });
+        // Who is packed once a day is not tidied: when that is depends on when the run was last started, and in memory there is room.
+        self.table.pack_idle(
+            self.most_live,
+            |person| person.last_seen < idle_before,
+            |person| person.tidy(&frame),
+        );
         self.relations.catalogue = catalogue;
         self.relations.take_records(&plan, &records);
         self.relations.grant(self.throttles.give(&plan, span.end));

@@ -104,7 +104,7 @@ impl Person {
         let lengths = self.instances.len() ^ self.history.len() ^ self.sends.len();
         let others = self.watches.len() ^ self.leaves.len() ^ self.exits_heard.len();
         let boxes = i64::from(self.lists.is_some()) ^ i64::from(self.ranks.is_some());
-        self.now ^ self.recheck ^ (lengths ^ others) as i64 ^ boxes
+        self.now ^ self.recheck ^ (lengths ^ others) as i64 ^ boxes ^ self.facts.look()
     }
 
     /// Looks at what every event needs of what the person points to.
@@ -118,14 +118,14 @@ impl Person {
         let heard = self.exits_heard.iter().step_by(2).fold(0, |seen, it| seen ^ it.look());
         let times = self.message_ids.look() ^ self.sessions.deadline(0);
         let others = lists ^ ranks ^ heard ^ times;
-        self.facts.look() ^ instances ^ watches ^ sent ^ entered ^ others
+        self.facts.look_behind() ^ instances ^ watches ^ sent ^ entered ^ others
     }
 
     /// Looks at what that points to in turn.
     fn look_behind_that(&self) -> i64 {
         let lists = self.lists.as_ref().map_or(0, |lists| lists.look_behind());
         let ranks = self.ranks.as_ref().map_or(0, |ranks| ranks.look_behind());
-        self.facts.look_behind() ^ lists ^ ranks
+        self.facts.look_behind_that() ^ lists ^ ranks
     }
 
     /// Whether nothing has been taken in of which a condition could be asked.

@@ -14,17 +14,18 @@ pub(super) fn follow_all(person: &mut Person, plan: &Plan) -> bool {
 }
 
 /// What changes by itself may have: asks the conditions again that do, of whom they concern, looks up every date, and finds the next such
-/// instant.
-pub(super) fn follow_time(person: &mut Person, plan: &Plan) {
+/// instant. Tells whether any answer changed.
+pub(super) fn follow_time(person: &mut Person, plan: &Plan) -> bool {
     // Nothing has ever been asked of somebody new.
     if person.recheck == i64::MIN {
-        return begin(person, plan);
+        begin(person, plan);
+        return true;
     }
     person.recheck = NEVER;
     dates::look_up(person, plan);
     let mut asked = plan.timed.clone();
     person.facts.held().for_each(|it| asked.extend(&plan.timed_readers_of_fact[it.0 as usize]));
-    follow(person, plan, asked);
+    follow(person, plan, asked)
 }
 
 /// Asks everything for the first time. Of whom nothing is known, and who is no group, only time tells one from another; and they have no dates.

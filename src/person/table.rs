@@ -267,33 +267,61 @@ impl Table {
         }
     }
 
-    /// Packs those at the front of the line whom somebody finds idle, until no more than `most` are live, and nobody is who has been for a
+    /// Packs those at the front of the line who are idle, until no more than `most` are live, and nobody is who has been for a
     /// day: what grows with its owner becomes as small again as it can be. Whoever comes to life pays for two looks, so that everybody is
-    /// looked at before the line has grown by half. Who decides is told whether it is because there are many.
+    /// looked at before the line has grown by half. Who is packed because there are many is tidied before.
     pub(super) fn pack_idle(
         &mut self,
         most: usize,
-        mut is_idle: impl FnMut(&mut Person, bool) -> bool,
+        is_idle: impl Fn(&Person) -> bool,
+        mut tidy: impl FnMut(&mut Person),
     ) {
-        let looks = LOOKS_PER_EPOCH + 2 * std::mem::take(&mut self.joined);
-        for _ in 0..looks {
-            let Some(&(slot, since)) = self.line.front() else { return };
-            let are_many = self.live > most;
-            if !are_many && since >= self.now.saturating_sub(DAY) {
+        let mut looks = LOOKS_PER_EPOCH + 2 * std::mem::take(&mut self.joined);
+        while looks > 0 {
+            let excess = self.live.saturating_sub(most);
+            let are_many = excess > 0;
+            let count = looks.min(NEAR).min(if are_many { excess } else { NEAR });
+            let front = self.take_front(count, are_many);
+            if front.is_empty() {
                 return;
             }
-            self.line.pop_front();
-            let found = &mut self.slots[slot as usize];
-            found.in_line = false;
-            let Cell::Live(person, _) = &mut found.cell else { continue };
-            if is_idle(person, are_many) {
-                found.cell = Cell::Packed(pack(person));
+            looks -= front.len();
+            for slot in self.those_idle(&front, &is_idle) {
+                let cell = &mut self.slots[slot as usize].cell;
+                let Cell::Live(person, _) = cell else { continue };
+                if are_many {
+                    tidy(person);
+                }
+                *cell = Cell::Packed(pack(person));
                 self.live -= 1;
-            } else {
-                found.in_line = true;
-                self.line.push_back((slot, self.now));
             }
         }
+    }
+
+    /// Takes so many out of the line at its front, if they are to be packed because there are many, or have been live for a day.
+    fn take_front(&mut self, count: usize, are_many: bool) -> Vec<u32> {
+        let long_ago = self.now.saturating_sub(DAY);
+        let mut next = || self.line.pop_front_if(|(_, since)| are_many || *since < long_ago);
+        (0..count).map_while(|_| next()).map(|(slot, _)| slot).collect()
+    }
+
+    /// Those who are idle of some who were in line, looked at together. Who is busy stands in line again.
+    fn those_idle(&mut self, slots: &[u32], is_idle: impl Fn(&Person) -> bool) -> Vec<u32> {
+        let live = |slot: &u32| self.slots[*slot as usize].cell.live();
+        std::hint::black_box(slots.iter().filter_map(live).fold(0, |seen, it| seen ^ it.last_seen));
+        let mut idle = Vec::new();
+        for &slot in slots {
+            let found = &mut self.slots[slot as usize];
+            let is_idle = found.cell.live().map(&is_idle);
+            found.in_line = is_idle == Some(false);
+            match is_idle {
+                Some(true) => idle.push(slot),
+                Some(false) => self.line.push_back((slot, self.now)),
+                None => {}
+            }
+        }
+        self.fetch_slots(&idle);
+        idle
     }
 
     /// The person's bytes as the store keeps them.
@@ -425,12 +453,13 @@ mod tests {
         for id in ["user:1", "user:2", "user:3"] {
             table.insert(Box::new(Person::new(id.into())));
         }
-        let mut pack_at = |now, most, reason| {
+        let mut pack_at = |now, most, are_many| {
             table.cool(now);
-            table.pack_idle(most, |_, are_many| {
-                assert_eq!(are_many, reason, "at {now}");
-                true
-            });
+            let mut tidied = 0;
+            let before = table.live;
+            table.pack_idle(most, |_| true, |_| tidied += 1);
+            let packed = before - table.live;
+            assert_eq!(tidied, if are_many { packed } else { 0 }, "at {now}");
             table.live
         };
         assert_eq!(pack_at(0, 3, true), 3);

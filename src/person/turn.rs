@@ -107,8 +107,9 @@ pub(super) struct Turn<'a> {
     pub(super) effects: &'a mut Vec<Effect>,
     /// Events that journeys emitted and that are not taken in yet.
     pub(super) emitted: VecDeque<Event>,
-    /// Whether anything changed that conditions can see, other than by the facts of an event.
+    /// Whether anything changed that conditions can see, other than by the facts of an event; and whether segments were entered or left.
     pub(super) changed: bool,
+    pub(super) membership: bool,
     /// How many were emitted at this instant.
     pub(super) emitted_count: u32,
 }
@@ -220,6 +221,7 @@ impl<'a> Turn<'a> {
             effects,
             emitted: VecDeque::new(),
             changed: false,
+            membership: false,
             emitted_count: 0,
         }
     }
@@ -230,7 +232,7 @@ impl Turn<'_> {
     fn answered(&mut self, answers: &[(RankId, bool)]) {
         let mut asked = SegmentSet::default();
         self.changed |= ranks::take(self.person, self.plan, answers, &mut asked);
-        segment::follow(self.person, self.plan, asked);
+        self.membership |= segment::follow(self.person, self.plan, asked);
     }
 
     /// Everything at the person's `now`; returns how many events were repeats.
@@ -238,8 +240,7 @@ impl Turn<'_> {
         let now = self.person.now;
         self.watch_facts();
         if now >= self.person.recheck {
-            segment::follow_time(self.person, self.plan);
-            self.changed = true;
+            self.membership |= segment::follow_time(self.person, self.plan);
         }
         let mut duplicates = 0;
         for event in events {
@@ -298,7 +299,7 @@ impl Turn<'_> {
             self.changed = true;
             asked.extend(&plan.readers_of_zone);
         }
-        self.changed |= segment::follow(self.person, plan, asked);
+        self.membership |= segment::follow(self.person, plan, asked);
         self.watch_facts();
         self.person.hear_exit(plan, event);
         if !self.person.instances.is_empty() {

@@ -17,18 +17,26 @@ pub struct Formatter {
     plan: Arc<Plan>,
     sources: Arc<Sources>,
     labels: Arc<Labels>,
+    /// Which journey it is, by its number, as it stands in every line about it.
+    journeys: Vec<Vec<u8>>,
 }
 
 impl Formatter {
     /// A formatter of effects under this plan, whose inputs and outcomes have these names.
     pub fn new(plan: Arc<Plan>, sources: Arc<Sources>, labels: Arc<Labels>) -> Formatter {
-        Formatter { plan, sources, labels }
+        let journeys = plan.journeys.iter().map(|journey| {
+            let mut out = Vec::new();
+            text_field(&mut out, "journey", &journey.name);
+            text_field(&mut out, "version", &journey.version);
+            out
+        });
+        Formatter { journeys: journeys.collect(), plan, sources, labels }
     }
 
     /// Effects are those under another plan from now on.
     pub fn follow(&mut self, plan: Arc<Plan>) {
-        self.labels = Arc::new(Labels::new(&plan));
-        self.plan = plan;
+        let labels = Arc::new(Labels::new(&plan));
+        *self = Formatter::new(plan, self.sources.clone(), labels);
     }
 
     /// Adds the lines of one person's step in one epoch.
@@ -291,9 +299,8 @@ impl Formatter {
     }
 
     fn about(&self, out: &mut Vec<u8>, about: &About) {
-        let journey = &self.plan.journeys[about.journey.0 as usize];
-        text_field(out, "journey", &journey.name);
-        text_field(out, "version", &journey.version);
+        comma(out);
+        out.extend_from_slice(&self.journeys[usize::from(about.journey.0)]);
         optional_field(out, "key", about.key);
         number_field(out, "occurrence", about.number);
     }
@@ -396,7 +403,8 @@ fn close(out: &mut Vec<u8>) {
 }
 
 /// Begins a field of the object that is open: a comma if it is not the first, then the name, which is ours and needs no
-/// escapes.
+/// escapes, and of which the length is known where it is written.
+#[inline(always)]
 fn field(out: &mut Vec<u8>, name: &'static str) {
     comma(out);
     out.push(b'"');
@@ -412,22 +420,25 @@ fn named_field(out: &mut Vec<u8>, name: &str) {
 }
 
 fn comma(out: &mut Vec<u8>) {
-    if out.last() != Some(&b'{') {
+    if out.last().is_some_and(|last| *last != b'{') {
         out.push(b',');
     }
 }
 
+#[inline(always)]
 pub(super) fn text_field(out: &mut Vec<u8>, name: &'static str, value: &str) {
     field(out, name);
     text(out, value);
 }
 
+#[inline(always)]
 fn optional_field(out: &mut Vec<u8>, name: &'static str, value: Option<&str>) {
     if let Some(value) = value {
         text_field(out, name, value);
     }
 }
 
+#[inline(always)]
 pub(super) fn number_field(out: &mut Vec<u8>, name: &'static str, number: impl itoa::Integer) {
     field(out, name);
     write_number(out, number);
@@ -437,6 +448,7 @@ fn write_number(out: &mut Vec<u8>, number: impl itoa::Integer) {
     out.extend_from_slice(Digits::new().format(number).as_bytes());
 }
 
+#[inline(always)]
 fn time_field(out: &mut Vec<u8>, name: &'static str, at: i64) {
     field(out, name);
     out.push(b'"');

@@ -7,6 +7,7 @@ pub mod instant;
 pub mod zone;
 
 use jiff::Timestamp;
+use std::cell::Cell;
 
 /// No deadline: later than every time.
 pub const NEVER: i64 = i64::MAX;
@@ -100,21 +101,38 @@ pub fn parse_date(text: &str) -> Option<i64> {
 
 /// Appends RFC 3339 in UTC with three decimals, such as `2026-03-02T09:00:00.000Z`.
 pub fn write(out: &mut Vec<u8>, time: i64) {
-    let (year, month, day) = civil_from_days(time.div_euclid(DAY));
-    let rest = time.rem_euclid(DAY);
     let mut text = *b"0000-00-00T00:00:00.000Z";
-    let (second, milli) = (rest / SECOND, rest % SECOND);
-    let year = year.rem_euclid(10_000);
-    put(&mut text[..2], year / 100);
-    put(&mut text[2..4], year % 100);
-    put(&mut text[5..7], month);
-    put(&mut text[8..10], day);
+    text[..10].copy_from_slice(&date(time.div_euclid(DAY)));
+    let rest = time.rem_euclid(DAY) as u32;
+    let (second, milli) = (rest / 1_000, rest % 1_000);
     put(&mut text[11..13], second / 3_600);
     put(&mut text[14..16], second / 60 % 60);
     put(&mut text[17..19], second % 60);
     text[20] = b'0' + (milli / 100) as u8;
     put(&mut text[21..23], milli % 100);
     out.extend_from_slice(&text);
+}
+
+thread_local! {
+    /// The day that was written last: what is written next is mostly of the same.
+    static DATE: Cell<(i64, [u8; 10])> = const { Cell::new((0, *b"1970-01-01")) };
+}
+
+/// The text of a day, of which the number since the epoch is given.
+fn date(days: i64) -> [u8; 10] {
+    let (last, text) = DATE.get();
+    if last == days {
+        return text;
+    }
+    let (year, month, day) = civil_from_days(days);
+    let year = year.rem_euclid(10_000);
+    let mut text = *b"0000-00-00";
+    put(&mut text[..2], (year / 100) as u32);
+    put(&mut text[2..4], (year % 100) as u32);
+    put(&mut text[5..7], month as u32);
+    put(&mut text[8..10], day as u32);
+    DATE.set((days, text));
+    text
 }
 
 /// As [`write`], as text.
@@ -125,7 +143,7 @@ pub fn format(time: i64) -> String {
 }
 
 /// Two digits.
-fn put(place: &mut [u8], n: i64) {
+fn put(place: &mut [u8], n: u32) {
     let n = n as u8;
     place.copy_from_slice(&[b'0' + n / 10, b'0' + n % 10]);
 }

@@ -77,9 +77,9 @@ impl Compiler<'_> {
         facts_of_kind.iter().map(|facts| facts.iter().any(|it| dates.contains(&it.fact))).collect()
     }
 
-    /// Notes with each journey the kinds of events whose facts (or sessions) its exits' `when` read. Segments are noted
-    /// when they change, `now` and windows by time.
-    pub(super) fn when_kinds(&mut self, facts_of_kind: &[Vec<Touched>]) {
+    /// Notes with each journey the kinds of events whose facts (or sessions) its exits' `when` read, and whether they read segments. `now` and
+    /// windows are noted by time.
+    pub(super) fn when_changes(&mut self, facts_of_kind: &[Vec<Touched>]) {
         for journey in &mut self.journeys {
             let mut needs = Needs::default();
             for exit in &journey.exits {
@@ -87,6 +87,7 @@ impl Compiler<'_> {
                     needs.add(condition);
                 }
             }
+            journey.when_segments = !needs.segments.is_empty();
             journey.when_kinds = if needs.sessions {
                 Kinds::any()
             } else {

@@ -75,6 +75,7 @@ impl<'a> Compiler<'a> {
             exits,
             // Known once all facts are.
             when_kinds: Kinds::default(),
+            when_segments: false,
             program: ops,
             entry_slots: std::mem::take(&mut self.entry_slots),
         })

@@ -350,7 +350,7 @@ impl<'a> Compiler<'a> {
             slots.into_iter().for_each(|slot| self.want(Kind(kind as u16), slot));
         }
         let facts_of_kind = self.facts_of_kind();
-        self.when_kinds(&facts_of_kind);
+        self.when_changes(&facts_of_kind);
         let numbered = |wanted: &dyn Fn(&SegmentPlan) -> bool| -> Vec<SegmentId> {
             let wanted = |at: &usize| wanted(&self.segments[*at]);
             (0..self.segments.len()).filter(wanted).map(|at| SegmentId(at as u16)).collect()

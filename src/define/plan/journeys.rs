@@ -30,6 +30,8 @@ pub struct JourneyPlan {
     pub has_when: bool,
     /// Kinds of events whose facts an exit's `when` reads.
     pub when_kinds: Kinds,
+    /// Whether one reads who is in a segment.
+    pub when_segments: bool,
     pub program: Vec<OpAt>,
     /// Property slots of the entering event that expressions read as `entry.…`.
     pub entry_slots: Vec<u16>,

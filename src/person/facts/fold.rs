@@ -235,7 +235,7 @@ fn over_ticks<'a>(plan: &FoldPlan, ticks: &'a Entries<Tick>, cx: &Cx<'a>) -> Val
         true => within.map(|tick| if tick.minus() { -1 } else { 1 }).sum(),
         false => within.len() as i64,
     };
-    summary(&FactState::Count(count))
+    Num::whole(count).map_or(Val::Missing, Val::Num)
 }
 
 fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'a> {

@@ -4,7 +4,7 @@
 //! leaf counts as the earlier.
 
 use super::{FactState, Facts, Keyed, fold};
-use crate::define::plan::{Aggregate, FactRule, FoldPlan, Plan};
+use crate::define::plan::{Aggregate, FactId, FactRule, FoldPlan, Plan};
 use crate::event::Value;
 
 impl Facts {
@@ -12,7 +12,7 @@ impl Facts {
     pub(in crate::person) fn merge(&mut self, other: Facts, plan: &Plan) {
         for (id, theirs) in other.ids.into_iter().zip(other.states) {
             let rule = &plan.facts[usize::from(id)].rule;
-            match self.ids.binary_search(&id) {
+            match self.find(FactId(id)) {
                 Ok(at) => merge(rule, &mut self.states[at], theirs),
                 Err(at) => {
                     self.ids.insert(at, id);

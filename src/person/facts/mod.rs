@@ -23,6 +23,7 @@ use compact_str::CompactString;
 use entries::{Entries, Tick};
 use keys::Keyed;
 use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
 
 /// What one fact holds for one person (and one key).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,27 +83,41 @@ impl std::ops::AddAssign<i128> for Wide {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
     /// Their numbers, in order. Apart from the states, so that looking for one touches little memory.
-    ids: Vec<u16>,
+    ids: SmallVec<[u16; IDS_AT_HAND]>,
     states: Vec<FactState>,
 }
+
+/// Facts whose numbers lie with the person: few persons hold more.
+const IDS_AT_HAND: usize = 28;
 
 /// Facts for which there is room from the first on: hardly anybody holds fewer for long.
 const HELD_SOON: usize = 12;
 
 impl Facts {
     fn get(&self, fact: FactId) -> Option<&FactState> {
-        self.ids.binary_search(&fact.0).ok().map(|at| &self.states[at])
+        self.find(fact).ok().map(|at| &self.states[at])
+    }
+
+    /// Where a fact stands, or where it would. There are so few that to look at each, several at once, takes less than to search.
+    fn find(&self, fact: FactId) -> Result<usize, usize> {
+        let before: u16 = self.ids.iter().map(|id| u16::from(*id < fact.0)).sum();
+        let at = usize::from(before);
+        if self.ids.get(at) == Some(&fact.0) { Ok(at) } else { Err(at) }
+    }
+
+    /// Looks at which there are.
+    pub(super) fn look(&self) -> i64 {
+        self.ids.iter().step_by(16).fold(0, |seen, id| seen ^ i64::from(*id))
     }
 
     /// Looks at all of them, so far as they lie in a row.
-    pub(super) fn look(&self) -> i64 {
+    pub(super) fn look_behind(&self) -> i64 {
         let is_at = |state: &FactState| i64::from(matches!(state, FactState::At(..)));
-        let ids = self.ids.iter().step_by(32).fold(0, |seen, id| seen ^ i64::from(*id));
-        ids ^ self.states.iter().fold(0, |seen, state| seen ^ is_at(state))
+        self.states.iter().fold(0, |seen, state| seen ^ is_at(state))
     }
 
     /// Looks at what they hold elsewhere.
-    pub(super) fn look_behind(&self) -> i64 {
+    pub(super) fn look_behind_that(&self) -> i64 {
         let states = self.states.iter().map(|state| match state {
             FactState::Entries(entries) => entries.look(),
             FactState::Ticks(ticks) => ticks.look(),
@@ -112,6 +127,11 @@ impl Facts {
             _ => 0,
         });
         states.fold(0, |seen, it| seen ^ it)
+    }
+
+    /// Whether one holds something.
+    pub(super) fn has(&self, fact: FactId) -> bool {
+        self.find(fact).is_ok()
     }
 
     /// Those that hold something.
@@ -129,9 +149,8 @@ impl Facts {
 
     /// The state of a fact, made if there is none.
     fn get_or(&mut self, fact: FactId, make: impl FnOnce() -> FactState) -> &mut FactState {
-        let at = self.ids.binary_search(&fact.0).unwrap_or_else(|at| {
+        let at = self.find(fact).unwrap_or_else(|at| {
             if self.ids.is_empty() {
-                self.ids.reserve(HELD_SOON);
                 self.states.reserve(HELD_SOON);
             }
             self.ids.insert(at, fact.0);
