@@ -93,7 +93,7 @@ impl Known {
         let turned = self.members.turned(plan, &mut changes, &moved, &mut self.by_value);
         let (worker, workers) = (self.worker, self.workers);
         let answers = turned.into_iter().map(move |it| (worker, Feedback::Answer(it)));
-        let best = self.related.take(std::mem::take(&mut held.pairs));
+        let best = self.related.take(&held.pairs);
         let hearing = if best.is_empty() { 0 } else { workers };
         answers.chain((0..hearing).map(move |worker| (worker, Feedback::Best(best.clone()))))
     }

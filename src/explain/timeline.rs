@@ -3,7 +3,7 @@
 use super::Told;
 use crate::define::plan::{ExitRule, Plan};
 use crate::event::{Call, Event, Origin, Value, leaf_hash};
-use crate::person::watch::{Hindrance, Judged, Noted, Place, Stage};
+use crate::person::watch::{Hindrance, InstanceId, Judged, Noted, Place};
 use crate::person::{Effect, GateAsked, fact_name};
 use crate::sink::{Batch, write_value};
 use crate::time::format;
@@ -148,7 +148,7 @@ impl Told<'_> {
         }
     }
 
-    fn asked(&self, of: &Stage, place: Place, judged: &Judged) -> Json {
+    fn asked(&self, of: &InstanceId, place: Place, judged: &Judged) -> Json {
         let journey = &self.plan.journeys[usize::from(of.journey.0)];
         let mut asked = json!({
             "what": "asked",

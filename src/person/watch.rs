@@ -64,13 +64,13 @@ pub enum Noted {
     },
     /// What was found when a condition of an instance was asked that moved it.
     Asked {
-        of: Stage,
+        of: InstanceId,
         place: Place,
         judged: Judged,
     },
     /// An instance waits.
     Waits {
-        of: Stage,
+        of: InstanceId,
         place: u16,
         until: i64,
     },
@@ -81,7 +81,7 @@ pub enum Noted {
 
 /// An instance by its journey, key and number.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stage {
+pub struct InstanceId {
     pub journey: JourneyId,
     pub key: Option<CompactString>,
     pub number: u32,
@@ -443,7 +443,7 @@ impl Turn<'_> {
         let instance = &self.person.instances[at];
         let journey = &self.plan.journeys[usize::from(instance.journey.0)];
         let judged = judge(cx, condition, Some(journey));
-        watch.note(self, Noted::Asked { of: stage(instance), place, judged });
+        watch.note(self, Noted::Asked { of: id_of(instance), place, judged });
     }
 
     /// An instance waits from now on, or for longer than it was going to.
@@ -452,7 +452,7 @@ impl Turn<'_> {
         let instance = &self.person.instances[at];
         if let Some(until) = instance.waits_until() {
             let place = instance.place;
-            watch.note(self, Noted::Waits { of: stage(instance), place, until });
+            watch.note(self, Noted::Waits { of: id_of(instance), place, until });
         }
     }
 
@@ -468,9 +468,9 @@ impl Turn<'_> {
     }
 }
 
-fn stage(instance: &Instance) -> Stage {
+fn id_of(instance: &Instance) -> InstanceId {
     let Instance { journey, number, .. } = *instance;
-    Stage { journey, key: instance.key.clone(), number }
+    InstanceId { journey, key: instance.key.clone(), number }
 }
 
 /// A count or sum of nothing is no news.

@@ -171,7 +171,7 @@ impl Stage {
     /// What persons hear of what was said in the last epoch.
     fn feedback(&mut self) -> Vec<Feedback> {
         let answers = self.audience.answers(&self.plan, self.keyed.take_said(0));
-        let best = self.related.take(self.keyed.take_pairs());
+        let best = self.related.take(&self.keyed.take_pairs());
         let addressed = self.keyed.take_addressed(0).into_iter().map(|(_, feedback)| feedback);
         let answers = answers.into_iter().map(Feedback::Answer);
         let best = (!best.is_empty()).then_some(Feedback::Best(best));
