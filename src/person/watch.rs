@@ -136,6 +136,8 @@ struct Notebook {
     /// Of steps under way, by person: each after so many of the step's effects.
     open: BTreeMap<CompactString, Vec<(usize, Note)>>,
     notes: Vec<Note>,
+    /// Where each person's are.
+    places: BTreeMap<CompactString, Vec<usize>>,
     /// The last generation of each identifier that has changed hands.
     generations: BTreeMap<CompactString, u32>,
     /// To whom identifiers belong that have turned out to be somebody's.
@@ -157,6 +159,11 @@ impl Notebook {
     /// To whom a leaf belongs.
     fn owner(&self, leaf: &str) -> CompactString {
         self.owners.get(leaf).cloned().unwrap_or_else(|| leaf.into())
+    }
+
+    fn write(&mut self, note: Note) {
+        self.places.entry(note.person.clone()).or_default().push(self.notes.len());
+        self.notes.push(note);
     }
 
     /// There is a leaf of this name.
@@ -291,12 +298,12 @@ impl Watcher {
     /// Everything that was written down of some persons, in the order of time; of those who were erased what came after.
     pub fn notes(&self, persons: &[CompactString]) -> Vec<Note> {
         let notebook = self.notebook();
-        let is_told = |note: &&Note| {
-            let erased = notebook.erased.get(&note.person);
-            persons.contains(&note.person) && erased.is_none_or(|at| note.at > *at)
-        };
-        let theirs = notebook.notes.iter().filter(is_told);
-        let mut notes: Vec<Note> = theirs.cloned().collect();
+        let places = persons.iter().flat_map(|person| notebook.places.get(person)).flatten();
+        let theirs: BTreeSet<usize> = places.copied().collect();
+        let is_told =
+            |note: &&Note| notebook.erased.get(&note.person).is_none_or(|erased| note.at > *erased);
+        let theirs = theirs.into_iter().map(|at| &notebook.notes[at]);
+        let mut notes: Vec<Note> = theirs.filter(is_told).cloned().collect();
         notes.sort_by_key(|note| note.at);
         notes
     }
@@ -319,27 +326,31 @@ impl Watcher {
         let mut noted = notebook.open.remove(person).unwrap_or_default().into_iter().peekable();
         for (at, effect) in effects.iter().enumerate() {
             while let Some((_, note)) = noted.next_if(|(before, _)| *before <= at) {
-                notebook.notes.push(note);
+                notebook.write(note);
             }
             if let Some(time) = time_of(effect) {
                 let what = Noted::Effect(effect.clone(), plan.version);
-                notebook.notes.push(Note { person: person.clone(), at: time, what });
+                notebook.write(Note { person: person.clone(), at: time, what });
             }
         }
-        notebook.notes.extend(noted.map(|(_, note)| note));
+        noted.for_each(|(_, note)| notebook.write(note));
     }
 
     /// Somebody turns out to be somebody else, or not to be.
     pub(super) fn turned(&self, at: i64, change: &Turned) {
-        let notebook = &mut *self.notebook();
         let leaves: &[CompactString] = match change {
             Turned::Join { .. } => &[],
             Turned::Part { leaves, .. } | Turned::End { leaves, .. } => leaves,
         };
-        let persons = change.persons();
-        leaves.iter().chain(persons).for_each(|leaf| notebook.hear_of(leaf));
+        let all = || leaves.iter().chain(change.persons());
+        // Who is watched is so by every identifier that they ever have. What becomes of all others would be looked through at each join.
+        if !all().any(|identifier| self.watches(identifier)) {
+            return;
+        }
+        let notebook = &mut *self.notebook();
+        all().for_each(|leaf| notebook.hear_of(leaf));
         let mut note = |person: &CompactString, what| {
-            notebook.notes.push(Note { person: person.clone(), at, what });
+            notebook.write(Note { person: person.clone(), at, what });
         };
         match change {
             Turned::Join { into, from } => {
@@ -562,5 +573,22 @@ impl Person {
     /// The name of the time zone in which clock times are the person's.
     pub fn own_zone(&self) -> Option<&str> {
         self.zone.as_ref().map(|(_, name)| name.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_turn_out_to_be_is_not_written_down() {
+        let watch = Watcher::new(BTreeSet::from(["user:anna".into(), "anonymous:a".into()]));
+        let join = |into: &str, from: &str| Turned::Join { into: into.into(), from: from.into() };
+        watch.turned(1, &join("user:ben", "anonymous:b"));
+        watch.turned(2, &join("user:anna", "anonymous:a#1"));
+        assert_eq!(watch.size(), 1);
+        assert_eq!(watch.owner("anonymous:a"), "user:anna");
+        assert_eq!(watch.identifiers_of("user:anna"), ["anonymous:a#1", "user:anna"]);
+        assert_eq!(watch.notebook().owners.len(), 1);
     }
 }
