@@ -135,10 +135,11 @@ impl<'a> Val<'a> {
     fn num(&self) -> Option<Num> {
         if let Val::Num(n) = self { Some(*n) } else { None }
     }
-}
 
-fn number<'a>(n: Option<Num>) -> Val<'a> {
-    n.map_or(Val::Missing, Val::Num)
+    /// A number, or that there is none.
+    pub(super) fn number(n: Option<Num>) -> Val<'a> {
+        n.map_or(Val::Missing, Val::Num)
+    }
 }
 
 /// An expression's value.
@@ -174,7 +175,7 @@ fn compound<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
         Expr::Choose(three) => eval(&three[if cx.holds(&three[0]) { 1 } else { 2 }], cx),
         Expr::In(two) => contains(&eval(&two[0], cx), &eval(&two[1], cx)),
         Expr::Negate(a) => match eval(a, cx) {
-            Val::Num(n) => number(n.checked_neg()),
+            Val::Num(n) => Val::number(n.checked_neg()),
             Val::Duration(d, s) => d.checked_neg().map_or(Val::Missing, |d| Val::Duration(d, -s)),
             _ => Val::Missing,
         },
@@ -193,7 +194,7 @@ fn compound<'a>(expr: &'a Expr, cx: &Cx<'a>) -> Val<'a> {
             Some(s) => Val::Text(s.to_lowercase().into()),
             None => Val::Missing,
         },
-        Expr::Math(math, a) => number(eval(a, cx).num().and_then(|n| match math {
+        Expr::Math(math, a) => Val::number(eval(a, cx).num().and_then(|n| match math {
             Math::Abs => n.abs(),
             Math::Floor => n.floor(),
             Math::Round => n.round(),
@@ -290,7 +291,10 @@ fn product<'a>(slot: u16, of: Val<'a>, cx: &Cx<'a>) -> Val<'a> {
 /// Whether a comparison holds.
 fn compare<'a>(comparison: Comparison, two: &'a [Expr; 2], cx: &Cx<'a>) -> bool {
     let noted = cx.recheck.get();
-    let order = order(&eval(&two[0], cx), &eval(&two[1], cx), cx);
+    let order = match (count(&two[0], cx), count(&two[1], cx)) {
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
+        _ => order(&eval(&two[0], cx), &eval(&two[1], cx), cx),
+    };
     // A missing value, or one of a type that cannot be compared, makes every comparison false.
     let holds = order.is_some_and(|order| match comparison {
         Comparison::Equal => order.is_eq(),
@@ -364,17 +368,34 @@ fn contains<'a>(x: &Val, list: &Val) -> Val<'a> {
     Val::Bool(found)
 }
 
+/// What an expression comes to, if it is all of counts and constants, as most are that are asked often: found without values on the way. Else
+/// nothing is said.
+fn count(expr: &Expr, cx: &Cx) -> Option<Num> {
+    match expr {
+        Expr::Const(value) => value.num(),
+        Expr::Fact(fact) => facts::count(cx, *fact),
+        Expr::Arithmetic(operator, two) => {
+            of_numbers(*operator, count(&two[0], cx)?, count(&two[1], cx)?)
+        }
+        _ => None,
+    }
+}
+
 /// Nearly all that is calculated with is numbers.
 fn calculate<'a>(operator: Operator, two: &'a [Expr; 2], cx: &Cx<'a>) -> Val<'a> {
     match (eval(&two[0], cx), eval(&two[1], cx)) {
-        (Val::Num(a), Val::Num(b)) => number(match operator {
-            Operator::Add => a.checked_add(b),
-            Operator::Subtract => a.checked_sub(b),
-            Operator::Multiply => a.checked_mul(b),
-            Operator::Divide => a.checked_div(b),
-            Operator::Remainder => a.checked_rem(b),
-        }),
+        (Val::Num(a), Val::Num(b)) => Val::number(of_numbers(operator, a, b)),
         (a, b) => arithmetic(operator, &a, &b),
+    }
+}
+
+fn of_numbers(operator: Operator, a: Num, b: Num) -> Option<Num> {
+    match operator {
+        Operator::Add => a.checked_add(b),
+        Operator::Subtract => a.checked_sub(b),
+        Operator::Multiply => a.checked_mul(b),
+        Operator::Divide => a.checked_div(b),
+        Operator::Remainder => a.checked_rem(b),
     }
 }
 
@@ -404,7 +425,9 @@ fn arithmetic<'a>(operator: Operator, a: &Val<'a>, b: &Val<'a>) -> Val<'a> {
             let millis = i128::from(*d) * 1_000_000 / i128::from(n.0);
             i64::try_from(millis).map_or(Val::Missing, |d| Val::Duration(d, 0))
         }
-        (Divide, Val::Duration(a, 0), Val::Duration(b, 0)) => number(Num(*a).checked_div(Num(*b))),
+        (Divide, Val::Duration(a, 0), Val::Duration(b, 0)) => {
+            Val::number(Num(*a).checked_div(Num(*b)))
+        }
         _ => match (operator, a.str(), b.str()) {
             (Add, Some(a), Some(b)) => Val::Text(compact_str::format_compact!("{a}{b}")),
             _ => Val::Missing,

@@ -5,8 +5,8 @@ use crate::event::Value;
 use crate::limits::ENTRIES_MAX;
 use crate::time::DAY;
 use crate::time::zone::{Period, Zone};
-use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smallvec::SmallVec;
 
 /// What one event contributed, or took away (`minus`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,12 +29,17 @@ impl Tick {
 
 /// What stands in a list by its time.
 pub trait Timed {
+    /// Room for those that lie with the fact itself, of which few persons have more.
+    type AtHand: smallvec::Array<Item = Self>;
+
     fn time(&self) -> i64;
     /// Whether it takes away.
     fn minus(&self) -> bool;
 }
 
 impl Timed for Entry {
+    type AtHand = [Entry; 0];
+
     fn time(&self) -> i64 {
         self.time
     }
@@ -45,6 +50,8 @@ impl Timed for Entry {
 }
 
 impl Timed for Tick {
+    type AtHand = [Tick; 4];
+
     fn time(&self) -> i64 {
         self.0 >> 1
     }
@@ -55,58 +62,100 @@ impl Timed for Tick {
 }
 
 /// Contributions by time, those of one time in the order of arrival.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Entries<E = Entry> {
-    list: VecDeque<E>,
+#[derive(Clone, Debug)]
+pub struct Entries<E: Timed = Entry> {
+    list: SmallVec<E::AtHand>,
+    /// So many at the beginning of the list are gone, and make room once they are half of it.
+    gone: u32,
     /// Whether any entry takes away.
     minuses: bool,
-    /// The time of the latest reset: what is before it does not count any more, though it come late.
-    reset: Option<i64>,
+    /// The time of the latest reset, `i64::MIN` if there was none: what is before it does not count any more, though it come late.
+    reset: i64,
 }
 
-impl<E> Default for Entries<E> {
+/// The same as a store keeps it.
+#[derive(Serialize, Deserialize)]
+struct Kept<L> {
+    list: L,
+    minuses: bool,
+    #[serde(with = "crate::time::instant")]
+    reset: i64,
+}
+
+impl<E: Timed + Serialize> Serialize for Entries<E> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Entries { minuses, reset, .. } = *self;
+        Kept { list: self.list(), minuses, reset }.serialize(serializer)
+    }
+}
+
+impl<'de, E: Timed + Deserialize<'de>> Deserialize<'de> for Entries<E> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Entries<E>, D::Error> {
+        let Kept { list, minuses, reset } = Kept::deserialize(deserializer)?;
+        Ok(Entries { list, gone: 0, minuses, reset })
+    }
+}
+
+impl<E: Timed + PartialEq> PartialEq for Entries<E> {
+    fn eq(&self, other: &Entries<E>) -> bool {
+        (self.list(), self.minuses, self.reset) == (other.list(), other.minuses, other.reset)
+    }
+}
+
+impl<E: Timed> Default for Entries<E> {
     fn default() -> Entries<E> {
-        Entries { list: VecDeque::new(), minuses: false, reset: None }
+        Entries { list: SmallVec::new(), gone: 0, minuses: false, reset: i64::MIN }
     }
 }
 
 impl<E: Timed> Entries<E> {
+    fn list(&self) -> &[E] {
+        &self.list[self.gone as usize..]
+    }
+
     pub(super) fn insert(&mut self, entry: E) {
         let time = entry.time();
-        if self.reset.is_some_and(|reset| time < reset) {
+        if time < self.reset {
             return;
         }
         self.minuses |= entry.minus();
-        match self.list.back() {
+        match self.list().last() {
             Some(last) if last.time() > time => {
-                let at = self.list.partition_point(|entry| entry.time() <= time);
-                self.list.insert(at, entry);
+                let at = self.list().partition_point(|entry| entry.time() <= time);
+                self.list.insert(self.gone as usize + at, entry);
             }
-            _ => self.list.push_back(entry),
+            _ => self.list.push(entry),
         }
-        if self.list.len() > ENTRIES_MAX {
-            self.list.pop_front();
-        }
+        self.drop_first(self.list().len().saturating_sub(ENTRIES_MAX));
     }
 
     /// Forgets what lies at or before `time`.
     pub(super) fn reset(&mut self, time: i64) {
-        self.list.drain(..self.until(time));
-        self.reset = self.reset.max(Some(time));
+        self.drop_first(self.until(time));
+        self.reset = self.reset.max(time);
+    }
+
+    /// Drops so many of the first. Each is moved once on average, however long the list is.
+    fn drop_first(&mut self, count: usize) {
+        self.gone += count as u32;
+        if self.gone as usize > self.list().len() {
+            self.list.drain(..self.gone as usize);
+            self.gone = 0;
+        }
     }
 
     /// Takes in what came under another leaf: what either has reset is gone in both.
-    pub(super) fn merge(&mut self, other: Entries<E>) {
-        let mut list: Vec<E> = Vec::with_capacity(self.list.len() + other.list.len());
-        let survives =
-            |reset: Option<i64>| move |entry: &E| reset.is_none_or(|reset| entry.time() > reset);
-        list.extend(self.list.drain(..).filter(survives(other.reset)));
-        list.extend(other.list.into_iter().filter(survives(self.reset)));
-        list.sort_by_key(E::time);
-        list.drain(..list.len().saturating_sub(ENTRIES_MAX));
-        self.list = list.into();
+    pub(super) fn merge(&mut self, mut other: Entries<E>) {
+        let (reset, others) = (self.reset, other.reset);
+        self.list.drain(..self.gone as usize);
+        let theirs = other.list.drain(..).skip(other.gone as usize);
+        self.list.retain(|entry| entry.time() > others);
+        self.list.extend(theirs.filter(|entry| entry.time() > reset));
+        self.list.sort_by_key(E::time);
+        self.gone = 0;
+        self.drop_first(self.list.len().saturating_sub(ENTRIES_MAX));
         self.minuses |= other.minuses;
-        self.reset = self.reset.max(other.reset);
+        self.reset = reset.max(others);
     }
 
     /// The entries that count at `now`, and the instant at which the first of them no longer does.
@@ -120,30 +169,30 @@ impl<E: Timed> Entries<E> {
             None => (0, None),
             Some(Window::Sliding(length)) => {
                 let from = self.until(now.saturating_sub(length));
-                (from, self.list.get(from).map(|entry| entry.time() + length))
+                (from, self.list().get(from).map(|entry| entry.time() + length))
             }
-            Some(Window::Calendar(_)) if self.list.is_empty() => (0, None),
+            Some(Window::Calendar(_)) if self.list().is_empty() => (0, None),
             Some(Window::Calendar(period)) => {
                 let zone = zone();
                 let start = zone.period_start(now, period);
                 let from = self.until(start.saturating_sub(1));
-                let turn = (from < self.list.len()).then(|| zone.next_period(now, period));
+                let turn = (from < self.list().len()).then(|| zone.next_period(now, period));
                 (from, turn)
             }
         };
-        (self.list.range(from..), turn)
+        (self.list()[from..].iter(), turn)
     }
 
     /// Looks at the latest.
     pub(super) fn look(&self) -> i64 {
-        self.list.back().map_or(0, E::time)
+        self.list.last().map_or(0, E::time)
     }
 
     /// How many entries lie at or before `time`. Mostly it is none, which is seen at once.
     fn until(&self, time: i64) -> usize {
-        match self.list.front() {
+        match self.list().first() {
             Some(first) if first.time() <= time => {
-                self.list.partition_point(|entry| entry.time() <= time)
+                self.list().partition_point(|entry| entry.time() <= time)
             }
             _ => 0,
         }
@@ -165,9 +214,6 @@ impl<E: Timed> Entries<E> {
             Some(Window::Calendar(Period::Month)) => 32 * DAY,
             Some(Window::Calendar(Period::Year)) => 367 * DAY,
         };
-        match self.until(now.saturating_sub(reach)) {
-            0 => {}
-            gone => drop(self.list.drain(..gone)),
-        }
+        self.drop_first(self.until(now.saturating_sub(reach)));
     }
 }

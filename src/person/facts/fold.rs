@@ -195,7 +195,7 @@ pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a
     match state {
         None => nothing,
         Some(FactState::Entries(entries)) => over_entries(plan, entries, cx),
-        Some(FactState::Ticks(ticks)) => over_ticks(plan, ticks, cx),
+        Some(FactState::Ticks(_) | FactState::Count(_)) => Val::number(count(plan, state, cx)),
         Some(FactState::Recent(values)) => {
             Val::Items(values.iter().map(|(_, value)| value.clone()).collect())
         }
@@ -206,14 +206,12 @@ pub(super) fn read<'a>(plan: &FoldPlan, state: Option<&'a FactState>, cx: &Cx<'a
 }
 
 fn summary<'a>(state: &FactState) -> Val<'a> {
-    let number = match state {
-        FactState::Count(count) => Num::whole(*count),
+    Val::number(match state {
         FactState::Sum(sum) => i64::try_from(i128::from(*sum)).ok().map(Num),
         FactState::Mean { sum, count } => Num::mean(i128::from(*sum), *count),
         FactState::Distinct(values) => Some(Num::count(values.len())),
         _ => None,
-    };
-    number.map_or(Val::Missing, Val::Num)
+    })
 }
 
 /// The entries that count at the instant of `cx`. Notes when the first of them no longer does.
@@ -229,13 +227,20 @@ pub(super) fn within<'a, E: Timed>(
     within
 }
 
-fn over_ticks<'a>(plan: &FoldPlan, ticks: &'a Entries<Tick>, cx: &Cx<'a>) -> Val<'a> {
-    let within = within(plan, ticks, cx);
-    let count = match ticks.has_minuses() {
-        true => within.map(|tick| if tick.minus() { -1 } else { 1 }).sum(),
-        false => within.len() as i64,
-    };
-    Num::whole(count).map_or(Val::Missing, Val::Num)
+/// How many there are, at the instant of `cx`.
+pub(super) fn count(plan: &FoldPlan, state: Option<&FactState>, cx: &Cx) -> Option<Num> {
+    match state {
+        None => Some(Num::ZERO),
+        Some(FactState::Ticks(ticks)) => {
+            let within = within(plan, ticks, cx);
+            Num::whole(match ticks.has_minuses() {
+                true => within.map(|tick| if tick.minus() { -1 } else { 1 }).sum(),
+                false => within.len() as i64,
+            })
+        }
+        Some(FactState::Count(count)) => Num::whole(*count),
+        _ => None,
+    }
 }
 
 fn over_entries<'a>(plan: &FoldPlan, entries: &'a Entries, cx: &Cx<'a>) -> Val<'a> {

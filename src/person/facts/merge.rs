@@ -4,20 +4,17 @@
 //! leaf counts as the earlier.
 
 use super::{FactState, Facts, Keyed, fold};
-use crate::define::plan::{Aggregate, FactId, FactRule, FoldPlan, Plan};
+use crate::define::plan::{Aggregate, FactRule, FoldPlan, Plan};
 use crate::event::Value;
 
 impl Facts {
     /// Takes in what another leaf of the same person holds.
     pub(in crate::person) fn merge(&mut self, other: Facts, plan: &Plan) {
-        for (id, theirs) in other.ids.into_iter().zip(other.states) {
-            let rule = &plan.facts[usize::from(id)].rule;
-            match self.find(FactId(id)) {
+        for (fact, theirs) in other.held.iter().zip(other.states) {
+            let rule = &plan.facts[usize::from(fact.0)].rule;
+            match self.held.find(fact) {
                 Ok(at) => merge(rule, &mut self.states[at], theirs),
-                Err(at) => {
-                    self.ids.insert(at, id);
-                    self.states.insert(at, theirs);
-                }
+                Err(at) => self.insert(at, fact, theirs),
             }
         }
     }

@@ -5,6 +5,7 @@
 mod basket;
 mod entries;
 mod fold;
+mod held;
 mod keys;
 mod merge;
 pub mod session;
@@ -16,14 +17,14 @@ use super::Person;
 use super::eval::{Cx, Val};
 use crate::catalogue::Catalogue;
 use crate::define::plan::expr::BasketField;
-use crate::define::plan::{FactId, FactRule, Plan, SegmentSet, Touched};
+use crate::define::plan::{Aggregate, FactId, FactRule, Plan, SegmentSet, Touched};
 use crate::event::{Event, Num, Value};
 use basket::Basket;
 use compact_str::CompactString;
 use entries::{Entries, Tick};
+use held::Held;
 use keys::Keyed;
 use serde::{Deserialize, Serialize};
-use smallvec::SmallVec;
 
 /// What one fact holds for one person (and one key).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -82,32 +83,22 @@ impl std::ops::AddAssign<i128> for Wide {
 /// One person's facts, only those that hold something.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Facts {
-    /// Their numbers, in order. Apart from the states, so that looking for one touches little memory.
-    ids: SmallVec<[u16; IDS_AT_HAND]>,
+    held: Held,
+    /// In the order of their numbers.
     states: Vec<FactState>,
 }
-
-/// Facts whose numbers lie with the person: few persons hold more.
-const IDS_AT_HAND: usize = 28;
 
 /// Facts for which there is room from the first on: hardly anybody holds fewer for long.
 const HELD_SOON: usize = 12;
 
 impl Facts {
     fn get(&self, fact: FactId) -> Option<&FactState> {
-        self.find(fact).ok().map(|at| &self.states[at])
-    }
-
-    /// Where a fact stands, or where it would. There are so few that to look at each, several at once, takes less than to search.
-    fn find(&self, fact: FactId) -> Result<usize, usize> {
-        let before: u16 = self.ids.iter().map(|id| u16::from(*id < fact.0)).sum();
-        let at = usize::from(before);
-        if self.ids.get(at) == Some(&fact.0) { Ok(at) } else { Err(at) }
+        self.held.find(fact).ok().map(|at| &self.states[at])
     }
 
     /// Looks at which there are.
     pub(super) fn look(&self) -> i64 {
-        self.ids.iter().step_by(16).fold(0, |seen, id| seen ^ i64::from(*id))
+        self.held.look()
     }
 
     /// Looks at all of them, so far as they lie in a row.
@@ -131,33 +122,37 @@ impl Facts {
 
     /// Whether one holds something.
     pub(super) fn has(&self, fact: FactId) -> bool {
-        self.find(fact).is_ok()
+        self.held.find(fact).is_ok()
     }
 
     /// Those that hold something.
     pub(super) fn held(&self) -> impl Iterator<Item = FactId> + '_ {
-        self.ids.iter().map(|id| FactId(*id))
+        self.held.iter()
     }
 
     /// Drops the others.
     pub(super) fn retain(&mut self, keep: impl Fn(FactId) -> bool) {
-        let kept: Vec<bool> = self.ids.iter().map(|id| keep(FactId(*id))).collect();
-        let (mut ids, mut states) = (kept.iter(), kept.iter());
-        self.ids.retain(|_| *ids.next().expect("one for each"));
-        self.states.retain(|_| *states.next().expect("one for each"));
+        let held = std::mem::take(&mut self.held);
+        let mut facts = held.iter();
+        self.states.retain(|_| facts.next().is_some_and(&keep));
+        self.held = held.iter().filter(|fact| keep(*fact)).collect();
     }
 
     /// The state of a fact, made if there is none.
     fn get_or(&mut self, fact: FactId, make: impl FnOnce() -> FactState) -> &mut FactState {
-        let at = self.find(fact).unwrap_or_else(|at| {
-            if self.ids.is_empty() {
+        let at = self.held.find(fact).unwrap_or_else(|at| {
+            if self.states.is_empty() {
                 self.states.reserve(HELD_SOON);
             }
-            self.ids.insert(at, fact.0);
-            self.states.insert(at, make());
+            self.insert(at, fact, make());
             at
         });
         &mut self.states[at]
+    }
+
+    fn insert(&mut self, at: usize, fact: FactId, state: FactState) {
+        self.held.insert(fact);
+        self.states.insert(at, state);
     }
 }
 
@@ -259,6 +254,16 @@ pub(super) fn read<'a>(cx: &Cx<'a>, fact: FactId) -> Val<'a> {
     }
 }
 
+/// A fact's value, if it is a count; else nothing is said. Notes as [`read`] does.
+pub(super) fn count(cx: &Cx, fact: FactId) -> Option<Num> {
+    match &cx.plan.facts[usize::from(fact.0)].rule {
+        FactRule::Fold(plan) if plan.aggregate == Aggregate::Count => {
+            fold::count(plan, state_at(cx, fact), cx)
+        }
+        _ => None,
+    }
+}
+
 /// Lets somebody look at each value of a fact that is a list of the last ones, without a copy of it, and if it is a text at its number as a
 /// product's name; tells whether it is one. Otherwise as [`read`].
 pub(super) fn each_recent(cx: &Cx, fact: FactId, look: &mut impl FnMut(u64, &Value)) -> bool {
@@ -310,7 +315,7 @@ fn contents<'a>(cx: &Cx<'a>, fact: FactId) -> basket::Lines<'a> {
 
 fn sum<'a>(mut numbers: impl Iterator<Item = Option<Num>>) -> Val<'a> {
     let total = numbers.try_fold(Num::ZERO, |total, number| total.checked_add(number?));
-    total.map_or(Val::Missing, Val::Num)
+    Val::number(total)
 }
 
 /// The keys for which a keyed fact holds something, in their order.
@@ -324,8 +329,8 @@ pub(super) fn keys(person: &Person, fact: FactId) -> Vec<CompactString> {
 /// Drops what no instant from `now` on can see, so that an idle person is small.
 pub(super) fn prune(person: &mut Person, plan: &Plan, now: i64) {
     let facts = &mut person.facts;
-    for (fact, state) in facts.ids.iter().zip(&mut facts.states) {
-        let FactRule::Fold(fold) = &plan.facts[usize::from(*fact)].rule else {
+    for (fact, state) in facts.held.iter().zip(&mut facts.states) {
+        let FactRule::Fold(fold) = &plan.facts[usize::from(fact.0)].rule else {
             continue;
         };
         match state {
