@@ -241,30 +241,23 @@ impl Related {
     /// Looks at all that pairs are about before anything is done with it. They lie all over memory, and what is looked for together comes
     /// together, instead of one after the other.
     fn look_up(&self, pairs: &[Pair]) {
-        let of = |pair: &Pair| self.products.get(&pair.of());
-        let neighbours: Vec<Option<&Neighbours>> = pairs.iter().map(of).collect();
         let mut seen = 0;
-        for (neighbours, pair) in neighbours.iter().zip(pairs) {
-            let count = neighbours.and_then(|neighbours| neighbours.counts.get(&pair.other));
-            seen ^= count.map_or(0, |count| count.persons);
-        }
-        for neighbours in
-            neighbours.chunk_by(|a, b| a.map(std::ptr::from_ref) == b.map(std::ptr::from_ref))
-        {
-            let best = neighbours[0].map_or(&[][..], |neighbours| &neighbours.best);
-            seen ^= best.iter().step_by(4).fold(0, |seen, (count, _)| seen ^ count.0);
+        for of_one in pairs.chunk_by(|a, b| a.of() == b.of()) {
+            let Some(neighbours) = self.products.get(&of_one[0].of()) else { continue };
+            let count = |pair: &Pair| neighbours.counts.get(&pair.other).map_or(0, |it| it.persons);
+            seen ^= of_one.iter().fold(0, |seen, pair| seen ^ count(pair));
+            seen ^= neighbours.best.iter().step_by(4).fold(0, |seen, (count, _)| seen ^ count.0);
         }
         std::hint::black_box(seen);
     }
 }
 
-/// Puts together what is about one product, and in it what is about the same other one. Numbers of products are hashes.
+/// Puts together what is about one product, and in it what is about the same other one. Numbers of products are hashes, and what makes one of
+/// relation and product is one too: two that meet there lie among one another, and all else comes once.
 fn together(pairs: &[Pair]) -> Vec<Pair> {
-    radix::sorted(
-        pairs,
-        |pair| pair.product,
-        |part| part.sort_unstable_by_key(|pair| (pair.relation, pair.product, pair.other)),
-    )
+    let whose = |pair: &Pair| pair.product.rotate_left(u32::from(pair.relation));
+    let key = |pair: &Pair| u128::from(whose(pair)) << 64 | u128::from(pair.other);
+    radix::sorted(pairs, whose, |part| part.sort_unstable_by_key(key))
 }
 
 /// Takes in what has changed about what goes best with a product.

@@ -150,10 +150,7 @@ impl<'a> Envelope<'a> {
 }
 
 pub(super) fn leaf(sort: &str, id: &str) -> CompactString {
-    let mut leaf = CompactString::with_capacity(sort.len() + id.len());
-    leaf.push_str(sort);
-    leaf.push_str(id);
-    leaf
+    [sort, id].concat().into()
 }
 
 /// Words that a shop's code sends when it does not know who it is.

@@ -31,7 +31,9 @@ pub(super) fn find(
     kind: Kind,
     values: &[(u16, Value)],
 ) -> Result<Identifiers, Refused> {
-    let found = rules.kinds.iter().filter_map(|kind| of_kind(kind, envelope, values));
+    let may_name = |(slot, _): &(u16, Value)| rules.slots.get(usize::from(*slot)) == Some(&true);
+    let naming = if values.iter().any(may_name) { values } else { &[] };
+    let found = rules.kinds.iter().filter_map(|kind| of_kind(kind, envelope, naming));
     let is_somebody = |id: &CompactString| !rules.placeholders.iter().any(|nobody| *nobody == **id);
     let mut found = found.filter(is_somebody);
     let Some(anchor) = found.next() else {
@@ -106,8 +108,8 @@ fn of_kind(
         IdentifierSource::User => identifier(envelope.user_id)?,
         IdentifierSource::Anonymous => identifier(envelope.anonymous_id)?,
         IdentifierSource::Slots(slots) => slots.iter().find_map(|slot| text(values, *slot))?,
-        IdentifierSource::External { of_type, id, kind } => {
-            external(values, of_type, *id, *kind)?.into_string().into()
+        IdentifierSource::External { of_type, slots: [ids, kinds] } => {
+            external(values, of_type, *ids, *kinds)?.into_string().into()
         }
     };
     Some(leaf(&kind.prefix, &written(&text, kind.form)?))

@@ -163,7 +163,7 @@ pub(super) fn activate(turn: &mut Turn, event: &Event) {
 }
 
 fn go_on(turn: &mut Turn, event: &Event) {
-    let mut answered: Vec<Rank> = Vec::new();
+    let mut answered: SmallVec<[Rank; 2]> = SmallVec::new();
     for at in 0..turn.person.instances.len() {
         if hears(turn, at, event) {
             answered.push(turn.rank_of(at));
@@ -218,7 +218,7 @@ pub(super) fn enter_by_segments(turn: &mut Turn, changes: &[(SegmentId, bool)]) 
         &plan.entered_by_segment[usize::from(segment.0)][usize::from(!entered)]
     });
     let order = |journey: &JourneyId| (plan.journeys[usize::from(journey.0)].order(), *journey);
-    let mut entered: Vec<(Order, JourneyId)> = entered.map(order).collect();
+    let mut entered: SmallVec<[(Order, JourneyId); 4]> = entered.map(order).collect();
     entered.sort_by_key(|(order, _)| *order);
     for (_, journey) in entered {
         enter(turn, journey, None, None);

@@ -4,6 +4,7 @@ use super::eval::Cx;
 use super::{Person, dates};
 use crate::define::plan::{Plan, SegmentId, SegmentSet, Standing};
 use crate::time::NEVER;
+use smallvec::SmallVec;
 
 /// Asks every condition again and looks up every date, and finds the next instant at which one may change by itself. Tells
 /// whether any answer changed.
@@ -77,16 +78,19 @@ pub(super) fn put(person: &mut Person, plan: &Plan, list: SegmentId, member: boo
     true
 }
 
-/// Takes note of all changes since the last announcement: each segment and whether it was entered, by name.
-pub(super) fn announce(person: &mut Person, plan: &Plan) -> Vec<(SegmentId, bool)> {
+/// Segments, and whether each was entered.
+pub(super) type Announced = SmallVec<[(SegmentId, bool); 4]>;
+
+/// Takes note of all changes since the last announcement, by name.
+pub(super) fn announce(person: &mut Person, plan: &Plan) -> Announced {
     if person.member == person.announced {
-        return Vec::new();
+        return Announced::new();
     }
     let differing = person.member.differing(&person.announced);
     // Segments that only earlier definitions have are followed, and not announced.
     let is_current =
         |it: &SegmentId| plan.segments[usize::from(it.0)].standing == Standing::Current;
-    let mut changes: Vec<_> = differing
+    let mut changes: Announced = differing
         .iter()
         .filter(is_current)
         .map(|segment| (segment, person.is_member(segment)))

@@ -17,7 +17,7 @@ use crate::identity::Ending;
 use crate::limits::{EMITTED_PER_INSTANT_MAX, MESSAGES_PER_INSTANT_MAX, ROUNDS_PER_INSTANT_MAX};
 use crate::time::NEVER;
 use compact_str::CompactString;
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
@@ -372,7 +372,7 @@ impl Turn<'_> {
                 any = true;
             }
         }
-        let mut due: Vec<(i64, DueTimer)> = Vec::new();
+        let mut due: SmallVec<[(i64, DueTimer); 4]> = SmallVec::new();
         for instance in &self.person.instances {
             match instance.phase {
                 Phase::Waiting { until }
@@ -459,7 +459,7 @@ impl Turn<'_> {
                 announcements += 1;
                 segment::announce(self.person, self.plan)
             } else {
-                Vec::new()
+                segment::Announced::new()
             };
             let time = self.person.now;
             for &(segment, entered) in &changes {

@@ -89,13 +89,20 @@ impl Compiler<'_> {
     pub(super) fn identity(&mut self) -> Option<IdentityPlan> {
         let pack = self.pack;
         let written = pack.identity.as_ref()?;
-        let kinds = written.identifiers.iter().map(|kind| self.identifier_kind(kind)).collect();
+        let kinds: Vec<IdentifierKind> =
+            written.identifiers.iter().map(|kind| self.identifier_kind(kind)).collect();
+        let mut slots = Vec::new();
+        for &slot in kinds.iter().flat_map(|kind| kind.of.slots()) {
+            slots.resize(slots.len().max(usize::from(slot) + 1), false);
+            slots[usize::from(slot)] = true;
+        }
         let apart = self.kind(APART);
         let apart_slot = self.slot(Consumer::Event, &["identifier".into()]);
         self.want(apart, apart_slot);
         let strong = written.identifiers.iter().take_while(|kind| kind.strong).count();
         Some(IdentityPlan {
             kinds,
+            slots,
             strong: strong as u8,
             most_identifiers: (written.most_identifiers.as_ref())
                 .map_or(MOST_IDENTIFIERS, |most| most.node as usize),
@@ -114,7 +121,7 @@ impl Compiler<'_> {
             (_, Some(of_type)) => {
                 let id = self.everywhere(Consumer::ExternalIds, "id");
                 let kind = self.everywhere(Consumer::ExternalIds, "type");
-                IdentifierSource::External { of_type: of_type.node.clone(), id, kind }
+                IdentifierSource::External { of_type: of_type.node.clone(), slots: [id, kind] }
             }
             _ => {
                 let mut slots = Vec::new();

@@ -22,7 +22,18 @@ pub enum IdentifierSource {
     /// Under these property slots; the first that holds something.
     Slots(Vec<u16>),
     /// `context.externalIds`, those whose `type` is this; the slots of their ids and of their types.
-    External { of_type: String, id: u16, kind: u16 },
+    External { of_type: String, slots: [u16; 2] },
+}
+
+impl IdentifierSource {
+    /// The property slots that it is read from.
+    pub fn slots(&self) -> &[u16] {
+        match self {
+            IdentifierSource::User | IdentifierSource::Anonymous => &[],
+            IdentifierSource::Slots(slots) => slots,
+            IdentifierSource::External { slots, .. } => slots,
+        }
+    }
 }
 
 /// What makes two spellings one identifier.
@@ -41,6 +52,8 @@ pub enum IdentifierForm {
 pub struct IdentityPlan {
     /// Strongest first.
     pub kinds: Vec<IdentifierKind>,
+    /// By slot, whether one of them may stand there; of most events none does.
+    pub slots: Vec<bool>,
     /// How many of them are strong: these come first.
     pub strong: u8,
     /// A link that would give a person more identifiers is refused.
