@@ -252,8 +252,8 @@ impl Related {
     }
 }
 
-/// Puts together what is about one product, and in it what is about the same other one. Numbers of products are hashes, and what makes one of
-/// relation and product is one too: two that meet there lie among one another, and all else comes once.
+/// Puts together what is about one product, and in it what is about the same other one. Numbers of products are hashes, and what stands here for
+/// relation and product is one as well: two with the same would lie among one another, which takes longer and changes nothing.
 fn together(pairs: &[Pair]) -> Vec<Pair> {
     let whose = |pair: &Pair| pair.product.rotate_left(u32::from(pair.relation));
     let key = |pair: &Pair| u128::from(whose(pair)) << 64 | u128::from(pair.other);

@@ -10,6 +10,7 @@ use crate::event::{Call, Num, Reason};
 use crate::limits::ID_BYTES_MAX;
 use crate::time::{self, TIME_MAX, TIME_MIN};
 use compact_str::CompactString;
+use smallvec::SmallVec;
 use std::borrow::Cow;
 
 /// The envelope's members, as they stand in the JSON.
@@ -150,7 +151,9 @@ impl<'a> Envelope<'a> {
 }
 
 pub(super) fn leaf(sort: &str, id: &str) -> CompactString {
-    [sort, id].concat().into()
+    let mut leaf: SmallVec<[u8; 64]> = SmallVec::from_slice(sort.as_bytes());
+    leaf.extend_from_slice(id.as_bytes());
+    CompactString::from_utf8(leaf).expect("a text and another are a text")
 }
 
 /// Words that a shop's code sends when it does not know who it is.

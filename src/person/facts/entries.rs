@@ -217,3 +217,56 @@ impl<E: Timed> Entries<E> {
         self.drop_first(self.until(now.saturating_sub(reach)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sim::rng::Rng;
+
+    #[test]
+    fn what_is_gone_is_seen_no_more_and_is_not_kept_for_long() {
+        let mut rng = Rng::new(5);
+        for window in [20, 2_000, 20_000] {
+            let (mut found, mut wanted) = (Entries::<Tick>::default(), Vec::new());
+            let mut reset = i64::MIN;
+            for now in 0..15_000 {
+                let time = now - rng.between(0, 9);
+                found.insert(Tick::new(time, false));
+                if time >= reset {
+                    wanted.insert(wanted.partition_point(|known| *known <= time), time);
+                }
+                found.prune(Some(Window::Sliding(window)), now);
+                wanted.retain(|time| *time > now - window);
+                if rng.chance(0.000_2) {
+                    reset = now - 3;
+                    found.reset(reset);
+                    wanted.retain(|time| *time > reset);
+                }
+                wanted.drain(..wanted.len().saturating_sub(ENTRIES_MAX));
+                let (first, last) = (found.list().first(), found.list().last());
+                let ends = [wanted.first(), wanted.last()].map(Option::<&i64>::copied);
+                assert_eq!([first, last].map(|it| it.map(Timed::time)), ends, "at {now}");
+                assert!(found.list.len() <= 2 * wanted.len() + 1, "at {now}");
+            }
+            assert!(found.list().iter().map(Timed::time).eq(wanted));
+            let bytes = postcard::to_stdvec(&found).unwrap();
+            assert_eq!(postcard::from_bytes(&bytes), Ok(found));
+        }
+    }
+
+    #[test]
+    fn of_two_lists_each_loses_what_the_other_has_reset() {
+        let of = |times: &[i64]| {
+            let mut entries = Entries::<Tick>::default();
+            times.iter().for_each(|time| entries.insert(Tick::new(*time, false)));
+            entries
+        };
+        let (mut ours, mut theirs) = (of(&[1, 2, 3, 4, 5, 9]), of(&[2, 4, 6, 7, 8]));
+        ours.reset(1);
+        theirs.reset(3);
+        ours.merge(theirs);
+        let times: Vec<i64> = ours.list().iter().map(Timed::time).collect();
+        assert_eq!(times, [4, 4, 5, 6, 7, 8, 9]);
+        assert_eq!(ours.reset, 3);
+    }
+}
