@@ -227,6 +227,8 @@ fn the_program_is_succeeded_while_it_runs() {
     let mut rng = random();
     let mut ordeal = Ordeal::new("succeeded while it ran", Cluster::start(1));
     ordeal.run(figure("STRIKES", 3), &mut |cluster, instance, _| {
+        // Of two that begin at the same time either may be the one that stays.
+        instance.wait_for("begun: ");
         let mut next = Instance::new(&cluster.servers(), &instance.topic, &instance.name);
         (next.slow, next.starts) = (true, instance.starts);
         next.start();

@@ -120,6 +120,7 @@ pub fn start(job: LiveJob) -> Result<LiveRun, RunError> {
     let ids = [format!("{}-a", job.name), format!("{}-b", job.name)];
     let (claim, producers) = claim::stake(&*job.broker, &job.topics, &ids)?;
     let resume = find_place(&job, claim)?;
+    tracing::info!("begun: nobody else writes under this name any more");
     let (definitions, topics) = (job.definitions.clone(), Arc::new(job.topics.clone()));
     let setup = Setup::new(job, &resume, None)?;
     setup.shared.logged.store(resume.defined, Ordering::Release);
