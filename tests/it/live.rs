@@ -455,8 +455,8 @@ fn whoever_has_claimed_the_log_is_the_successor_before_it_writes_anything() {
     assert_eq!(model.committed(&topics().log).len(), before + 2, "nothing but the claim");
 }
 
-/// A cluster in which somebody claims the log while it is asked for the second time where that ends: after the start it is a
-/// checkpoint that asks.
+/// A cluster in which somebody claims the log while it is asked for the third time where that ends: the start asks twice, after that it
+/// is a checkpoint that asks.
 struct Meddled {
     model: Model,
     asked: AtomicU64,
@@ -477,7 +477,7 @@ impl Broker for Meddled {
 
     fn ends(&self, partitions: &[Partition]) -> Result<Vec<i64>, BrokerError> {
         let of_log = partitions[0].topic == topics().log;
-        if of_log && self.asked.fetch_add(1, Ordering::Relaxed) == 1 {
+        if of_log && self.asked.fetch_add(1, Ordering::Relaxed) == 2 {
             claim(&self.model);
         }
         self.model.ends(partitions)
