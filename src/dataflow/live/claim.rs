@@ -9,7 +9,8 @@
 //! tries itself.
 
 use super::recover::{LogPlace, Until, each_record};
-use crate::broker::{Broker, BrokerError, Partition, Producer};
+use super::resume::log_of;
+use crate::broker::{Broker, BrokerError, Producer};
 use crate::dataflow::RunError;
 use crate::epoch::log::{Claim, Record};
 use crate::sink::topics::{Outlet, Topics};
@@ -42,7 +43,7 @@ pub(super) fn stake(
     // The standard library's hashers differ by chance, as no two runs may be taken for one another.
     let claim = Claim { run: RandomState::new().hash_one(std::process::id()) };
     let record = claim.to_bytes();
-    let partition = Partition { topic: topics.log.as_str().into(), number: 0 };
+    let partition = log_of(topics);
     let offset = broker.ends(std::slice::from_ref(&partition))?.first().copied().unwrap_or(0);
     let begun = LogPlace { partition, offset, after: 0 };
     let mut tries = 0;
@@ -83,7 +84,7 @@ fn is_succeeded(broker: &dyn Broker, begun: &LogPlace, own: Claim) -> Result<boo
 mod tests {
     use super::*;
     use crate::broker::model::Model;
-    use crate::broker::{Feed, Topic};
+    use crate::broker::{Feed, Partition, Topic};
     use std::sync::Mutex;
 
     type Meanwhile = Box<dyn FnOnce() + Send>;

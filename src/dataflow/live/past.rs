@@ -79,7 +79,7 @@ impl Past {
     /// The log cannot be read, says nothing or is another one; nothing of the input is there any more.
     pub fn read(job: LiveJob, at: Option<i64>) -> Result<Past, RunError> {
         let job = on_its_own(job);
-        let partition = log_of(&job);
+        let partition = log_of(&job.topics);
         let start = job.broker.starts(std::slice::from_ref(&partition))?;
         let log = LogPlace { partition, offset: start.first().copied().unwrap_or(0), after: 0 };
         let outline = Outline::read(&job, &log, at)?;

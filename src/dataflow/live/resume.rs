@@ -10,6 +10,7 @@ use crate::dataflow::RunError;
 use crate::define::definitions::Definitions;
 use crate::epoch::Span;
 use crate::epoch::log::{Begins, Claim, Entry, Read, Terms, Transaction};
+use crate::sink::topics::Topics;
 use crate::store::{Checkpoint, Place};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -41,7 +42,7 @@ pub(super) const NOTHING: Entry = Entry {
 /// Reads the store's checkpoint and the log, and holds them to one another and to the input.
 /// The log has to be claimed for the run before: then nobody else writes to it any more.
 pub(super) fn find_place(job: &LiveJob, claim: Claim) -> Result<Resume, RunError> {
-    let partition = log_of(job);
+    let partition = log_of(&job.topics);
     let checkpoint = job.store.as_ref().and_then(|(_, checkpoint)| checkpoint.clone());
     let mut resume = match checkpoint {
         Some(Checkpoint { live: Some(live), counts, .. }) => Resume {
@@ -94,8 +95,8 @@ pub(super) fn find_place(job: &LiveJob, claim: Claim) -> Result<Resume, RunError
 }
 
 /// The only partition of the log.
-pub(super) fn log_of(job: &LiveJob) -> Partition {
-    Partition { topic: job.topics.log.as_str().into(), number: 0 }
+pub(super) fn log_of(topics: &Topics) -> Partition {
+    Partition { topic: topics.log.as_str().into(), number: 0 }
 }
 
 /// What the log was written under has to be what the run is started with.
