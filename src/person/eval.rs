@@ -291,10 +291,8 @@ fn product<'a>(slot: u16, of: Val<'a>, cx: &Cx<'a>) -> Val<'a> {
 /// Whether a comparison holds.
 fn compare<'a>(comparison: Comparison, two: &'a [Expr; 2], cx: &Cx<'a>) -> bool {
     let noted = cx.recheck.get();
-    let order = match (count(&two[0], cx), count(&two[1], cx)) {
-        (Some(a), Some(b)) => Some(a.cmp(&b)),
-        _ => order(&eval(&two[0], cx), &eval(&two[1], cx), cx),
-    };
+    let counted = || Some(count(&two[0], cx)?.cmp(&count(&two[1], cx)?));
+    let order = counted().or_else(|| order(&eval(&two[0], cx), &eval(&two[1], cx), cx));
     // A missing value, or one of a type that cannot be compared, makes every comparison false.
     let holds = order.is_some_and(|order| match comparison {
         Comparison::Equal => order.is_eq(),
