@@ -110,10 +110,12 @@ impl Control {
     /// Counts lines that have been written, by their labels.
     pub(super) fn count(&self, labels: impl Iterator<Item = u32>) {
         let mut counts = self.counts.lock().expect(WHOLE);
+        let mut lines = 0;
         for label in labels {
             counts.1[label as usize] += 1;
-            self.lines_out.fetch_add(1, Ordering::Relaxed);
+            lines += 1;
         }
+        self.lines_out.fetch_add(lines, Ordering::Relaxed);
     }
 
     /// Counts by label of what has been written.

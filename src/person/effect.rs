@@ -42,7 +42,7 @@ pub enum Effect {
         session: Box<Open>,
     },
     /// What a member has done, for its group: goes nowhere else.
-    Forward(Event),
+    Forward(Box<Event>),
     /// Nothing is known of this identifier any more, nor is to be kept by anybody who has kept the latest word.
     Gone {
         time: i64,

@@ -40,7 +40,7 @@ const WRITTEN_PER_TURN: usize = 1024;
 
 /// How much memory of events is kept: of so many epochs, with so many events each.
 const ROOM_MAX: usize = 4;
-const ROOM_EVENTS_MAX: usize = 1 << 14;
+const ROOM_EVENTS_MAX: usize = 1 << 15;
 
 /// One worker's stash and where it stands in time.
 pub struct Stage {

@@ -324,7 +324,7 @@ impl Turn<'_> {
             // Who did it, and as which of all that happened: that is the order of what comes of one input.
             let place = compact_str::format_compact!("{:08}", self.effects.len());
             let also = smallvec![self.person.id.clone(), place];
-            self.effects.push(Effect::Forward(Event {
+            self.effects.push(Effect::Forward(Box::new(Event {
                 kind,
                 also,
                 call: Call::Inside,
@@ -335,7 +335,7 @@ impl Turn<'_> {
                 person: None,
                 worker: None,
                 ..event.clone()
-            }));
+            })));
         }
     }
 
@@ -542,7 +542,7 @@ impl Turn<'_> {
             Outcome::Defer { until, .. } => {
                 self.person.instances[at].phase = match &verdict.ask {
                     Some(ask) => {
-                        self.tell(|| Effect::Forward(ask.clone()));
+                        self.tell(|| Effect::Forward(Box::new(ask.clone())));
                         Phase::Asking { due }
                     }
                     None if verdict.held => Phase::Held { due, until },

@@ -307,10 +307,8 @@ impl Source for LineReader {
         chunk.offset = self.next.offset;
         chunk.first_line = self.next.line;
         chunk.last = matches!(self.end, End::Reached) && self.begun.is_empty();
-        let newlines = memchr::memchr_iter(b'\n', &chunk.bytes).count() as u64;
-        let unended = !chunk.bytes.is_empty() && !chunk.bytes.ends_with(b"\n");
         self.next.offset += chunk.length;
-        self.next.line += newlines + u64::from(unended);
+        self.next.line = chunk.next_line();
         Ok(Some(chunk))
     }
 }

@@ -57,7 +57,9 @@ impl Chunk {
 
     /// The number of the next chunk's first line.
     pub fn next_line(&self) -> u64 {
-        self.first_line + self.lines().count() as u64
+        let newlines = memchr::memchr_iter(b'\n', &self.bytes).count() as u64;
+        let is_cut_off = !self.bytes.is_empty() && !self.bytes.ends_with(b"\n");
+        self.first_line + newlines + u64::from(is_cut_off)
     }
 }
 

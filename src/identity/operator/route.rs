@@ -107,8 +107,15 @@ impl Router {
         }
     }
 
-    /// All of an epoch's events that this worker has the identifiers of, and what the epoch's claims have come to.
-    fn epoch(&mut self, epoch: u64, events: &mut Vec<Event>, answers: Option<Vec<Answer>>) {
+    /// Takes in what an epoch's claims have come to, and finds the persons of all of its events that this worker has the identifiers of.
+    /// Those of persons on other workers go `away`.
+    fn epoch(
+        &mut self,
+        epoch: u64,
+        events: &mut Vec<Event>,
+        answers: Option<Vec<Answer>>,
+        away: &mut Vec<Placed>,
+    ) {
         self.settle(epoch);
         if let Some(answers) = answers {
             self.learn(epoch, answers);
@@ -118,7 +125,14 @@ impl Router {
             events.retain(|event| !self.is_erased(epoch, event));
             self.figures.note_dropped(before - events.len());
         }
-        events.iter_mut().for_each(|event| self.address(epoch, event));
+        let mut at = 0;
+        while let Some(event) = events.get_mut(at) {
+            self.address(epoch, event);
+            match self.stays(event) {
+                true => at += 1,
+                false => away.push((epoch, events.swap_remove(at))),
+            }
+        }
     }
 
     /// Whether an event's person is on this worker.
@@ -262,9 +276,8 @@ pub(super) fn routed<'scope, R: Residents + 'static>(
                     break;
                 }
                 let mut events = waiting.events.remove(&epoch).unwrap_or_default();
-                router.epoch(epoch, &mut events, waiting.answers.remove(&epoch));
-                let others = events.extract_if(.., |event| !router.stays(event));
-                away.extend(others.map(|event| (epoch, event)));
+                let answers = waiting.answers.remove(&epoch);
+                router.epoch(epoch, &mut events, answers, &mut away);
                 if !events.is_empty() {
                     here.arrive(epoch, events);
                 }

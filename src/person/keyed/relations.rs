@@ -147,11 +147,11 @@ impl Relations {
         if plan.groups.is_empty() && plan.policy.throttles.is_empty() {
             return;
         }
-        effects.retain_mut(|effect| {
-            let Effect::Forward(event) = effect else { return true };
-            self.forwards.push(std::mem::replace(event, Event::plain(event.kind, 0, event.origin)));
-            false
-        });
+        let forwards = effects.extract_if(.., |effect| matches!(effect, Effect::Forward(_)));
+        self.forwards.extend(forwards.filter_map(|effect| match effect {
+            Effect::Forward(event) => Some(*event),
+            _ => None,
+        }));
     }
 
     /// Gives messages their places, for their persons to hear.
