@@ -72,6 +72,31 @@ fn play(most_live: usize, most_held: usize) -> (Vec<String>, usize, Vec<Person>)
     (effects, fewest, persons)
 }
 
+/// What comes of many in one epoch is let out some persons at a time, all of it, each under their own name: what happens to them, and what their
+/// timers do.
+#[test]
+fn whatever_comes_of_somebody_goes_out_under_their_name() {
+    let plan = plan(PACK, Keep::All);
+    let decoder = Decoder::new(&plan.inputs);
+    let (at, many) = (1_772_442_000_000, 3 * NEAR / 2);
+    let mut keyed = Keyed::new(plan.clone(), HOUR, None);
+    let mut out = |events: &mut Vec<Event>, begin: i64| {
+        let mut names = Vec::new();
+        let span = Span { begin, end: begin + HOUR, clock: i64::MIN };
+        keyed.epoch(events, span, &mut |id, hash, effects| {
+            assert_eq!((hash, effects.is_empty()), (leaf_hash(id), false));
+            names.push(id.to_owned());
+        });
+        names.sort();
+        names
+    };
+    let users: Vec<String> = (0..many).map(|number| format!("{number:03}")).collect();
+    let mut events = users.iter().map(|user| event(&decoder, "Seen", user, at)).collect();
+    let wanted: Vec<String> = users.iter().map(|user| format!("user:{user}")).collect();
+    assert_eq!(out(&mut events, at), wanted);
+    assert_eq!(out(&mut Vec::new(), at + 48 * HOUR), wanted);
+}
+
 /// A silence of which late events tell was none if another event of the same instant tells so too.
 #[test]
 fn a_silence_is_not_told_before_all_of_an_instant_is_known() {
