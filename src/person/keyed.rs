@@ -95,9 +95,6 @@ pub struct Keyed {
     tracked: bool,
     due: Vec<(i64, u32)>,
     effects: Vec<Effect>,
-    /// What has come of persons in these slots and has not been let out yet; and memory for more.
-    outgoing: Vec<(u32, Vec<Effect>)>,
-    room: Vec<Vec<Effect>>,
     /// Hands persons over to those who only look, in a live run.
     keeper: Option<Keeper>,
     /// Whether every person that changes is handed over; else only who is asked for.
@@ -135,8 +132,6 @@ impl Keyed {
             written: Vec::new(),
             due: Vec::new(),
             effects: Vec::new(),
-            outgoing: Vec::new(),
-            room: Vec::new(),
             keeper: None,
             shown: false,
             compared: Compared::default(),
@@ -302,7 +297,6 @@ impl Keyed {
                 }
             }
         }
-        self.let_out(emit);
         due.clear();
         self.due = due;
         let idle_before = next_watermark.saturating_sub(self.idle);
@@ -374,26 +368,12 @@ impl Keyed {
         let because = (!anything).then_some(events);
         self.relations.say(&mut person, slot, frame.plan, end, because);
         self.relations.keep_forwards(frame.plan, &mut self.effects);
-        self.show_and_put_back(frame, slot, person);
         if !self.effects.is_empty() {
-            let room = self.room.pop().unwrap_or_default();
-            self.outgoing.push((slot, std::mem::replace(&mut self.effects, room)));
-            if self.outgoing.len() >= NEAR {
-                self.let_out(emit);
-            }
+            emit(&person.id, leaf_hash(&person.id), &mut self.effects);
+            self.effects.clear();
         }
+        self.show_and_put_back(frame, slot, person);
         None
-    }
-
-    /// Lets out what has come of persons, before one of them is taken out: making lines of it is other work than what it came of, and
-    /// goes faster in a row.
-    fn let_out(&mut self, emit: &mut Emit) {
-        for (slot, mut effects) in self.outgoing.drain(..) {
-            let id = self.table.id(slot);
-            emit(id, leaf_hash(id), &mut effects);
-            effects.clear();
-            self.room.push(effects);
-        }
     }
 
     /// Puts a person back after a step, for those who only look too.
@@ -428,7 +408,6 @@ impl Keyed {
             }
             return;
         }
-        self.let_out(emit);
         for id in group.ids() {
             if let Some((person, unsaid)) = self.take_out(&id) {
                 self.unsay(unsaid);

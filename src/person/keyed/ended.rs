@@ -104,7 +104,6 @@ impl Keyed {
     ) -> Option<(u32, usize)> {
         let &Forgotten { after, at, ref names } = forgotten;
         let id = person.id.clone();
-        self.let_out(emit);
         self.relations.keep_forwards(frame.plan, &mut self.effects);
         self.effects.push(Effect::Gone { time: at });
         emit(&id, leaf_hash(&id), &mut self.effects);

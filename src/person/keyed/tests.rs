@@ -72,8 +72,7 @@ fn play(most_live: usize, most_held: usize) -> (Vec<String>, usize, Vec<Person>)
     (effects, fewest, persons)
 }
 
-/// What comes of many in one epoch is let out some persons at a time, all of it, each under their own name: what happens to them, and what their
-/// timers do.
+/// Many are worked on some at a time: what comes of each goes out under their own name, of what happens to them and of what their timers do.
 #[test]
 fn whatever_comes_of_somebody_goes_out_under_their_name() {
     let plan = plan(PACK, Keep::All);
