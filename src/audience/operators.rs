@@ -62,7 +62,6 @@ impl Held {
                     self.counts.push((fact, value, more));
                     self.said.push(said);
                 }
-                News::Pairs(pairs) if self.pairs.is_empty() => self.pairs = pairs,
                 News::Pairs(mut pairs) => self.pairs.append(&mut pairs),
                 News::Feedback(feedback) => passing.push((worker, feedback)),
             }
