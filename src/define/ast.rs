@@ -21,6 +21,11 @@ pub struct Span {
     pub len: u32,
 }
 
+impl Span {
+    /// Where a pack begins: the place of what stands nowhere in it.
+    pub const START: Span = Span { file: 0, line: 1, col: 1, len: 1 };
+}
+
 /// A written thing and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spanned<T> {

@@ -103,7 +103,8 @@ pub fn borrow(
     sections.extend(cutter.sections(&needed, there.map(|(pack, _)| pack))?);
     sections.extend([("groups", groups), ("facts", facts)]);
     sections.extend([("segments", segments), ("journeys", journeys)]);
-    let tests = cutter.tests(like, name);
+    let tests_there = there.map_or(&[][..], |(pack, _)| &pack.tests);
+    let tests = cutter.tests(like, name, tests_there);
     let needs_journey = |name: &String| needed.journeys.iter().any(|it| it.name.node == *name);
     let there = known.iter().filter(|(what, name)| *what != "journey" || needs_journey(name));
     let there = there.map(|(_, name)| name.clone()).collect();
@@ -297,7 +298,13 @@ fn known(needed: &Pack, pack: &Pack, plan: &Plan) -> Result<Vec<(&'static str, S
     let mut known = events_known(needed, pack)?;
     let declared = needed.events.iter().filter(|event| declared_in(pack, event).is_none());
     let events = pack.events.iter().chain(declared).cloned().collect();
-    let together = Pack { events, files: needed.files.clone(), ..needed.clone() };
+    let together = Pack {
+        events,
+        currency: needed.currency.clone().or_else(|| pack.currency.clone()),
+        identity: pack.identity.clone(),
+        forget_after: pack.forget_after.clone(),
+        ..needed.clone()
+    };
     let changes = match compile_after(&together, Keep::All, Some(plan)) {
         Ok(after) => after.changes_since(plan),
         Err(mistakes) => {
@@ -309,21 +316,25 @@ fn known(needed: &Pack, pack: &Pack, plan: &Plan) -> Result<Vec<(&'static str, S
         }
     };
     let (facts, segments) = (pack.facts.iter(), pack.segments.iter());
-    let all = (facts.map(|it| ("fact", &it.name.node)))
-        .chain(segments.map(|it| ("segment", &it.name.node)))
-        .chain(pack.groups.iter().map(|it| ("group", &it.name.node)));
-    let wanted = |(what, name): &(&str, &String)| match *what {
-        "fact" => needed.facts.iter().any(|it| it.name.node == **name),
-        "segment" => needed.segments.iter().any(|it| it.name.node == **name),
-        _ => needed.groups.iter().any(|it| it.name.node == **name),
+    let all = (facts.map(|it| ("fact", &it.name)))
+        .chain(segments.map(|it| ("segment", &it.name)))
+        .chain(pack.groups.iter().map(|it| ("group", &it.name)));
+    let wanted = |(what, name): &(&str, &Name)| match *what {
+        "fact" => needed.facts.iter().any(|it| it.name.node == name.node),
+        "segment" => needed.segments.iter().any(|it| it.name.node == name.node),
+        _ => needed.groups.iter().any(|it| it.name.node == name.node),
     };
     for (what, name) in all.filter(wanted) {
+        let Name { node: name, span } = name;
         let differs = changes.iter().any(|change| {
             (change.what, &change.name) == (what, name) && change.difference == Difference::Changed
         });
         if differs {
-            let message =
-                format!("the pack has another {what} called {name} than the journey needs");
+            let file = pack.files.get(usize::from(span.file)).map_or("", |file| &file.path);
+            let (line, col) = (span.line, span.col);
+            let message = format!(
+                "the pack has another {what} called {name} than the journey needs, at {file}:{line}:{col}"
+            );
             return Err(Refused::new(message, "rename it in the pack, or let it mean the same"));
         }
         known.push((what, name.clone()));
@@ -417,8 +428,9 @@ impl Cutter<'_> {
         Ok(out)
     }
 
-    /// Tests of the journey's file, and others that name one of its messages or the journey.
-    fn tests(&self, like: &JourneyDef, name: &str) -> Vec<BorrowedTest> {
+    /// Tests of the journey's file, and others that name one of its messages or the journey. Where the pack has one of the name,
+    /// as after another journey of the same file, the journey's name tells them apart.
+    fn tests(&self, like: &JourneyDef, name: &str, there: &[TestDef]) -> Vec<BorrowedTest> {
         let alone =
             self.catalogue.journeys.iter().filter(|it| it.name.span.file == like.name.span.file);
         let alone = alone.count() == 1;
@@ -432,9 +444,19 @@ impl Cutter<'_> {
                 _ => continue,
             };
             let text = text_of(self.catalogue, test.name.span);
-            if let Some(text) = excerpt::item(text, test.name.span.line) {
-                let text = renamed(&text, &like.name.node, name);
-                found.push(BorrowedTest { name: test.name.node.clone(), text, rank });
+            let Some(text) = excerpt::item(text, test.name.span.line) else { continue };
+            let text = renamed(&text, &like.name.node, name);
+            let own = &test.name.node;
+            let is_there = |title: &str| there.iter().any(|it| it.name.node == *title);
+            let other = is_there(own).then(|| format!("{own} ({name})"));
+            match other {
+                None => found.push(BorrowedTest { name: own.clone(), text, rank }),
+                // Another name has to stand where the name stands; the pack has a test of that name, too, if it does not.
+                Some(title) if text.matches(own.as_str()).count() == 1 && !is_there(&title) => {
+                    let text = text.replace(own.as_str(), &title);
+                    found.push(BorrowedTest { name: title, text, rank });
+                }
+                Some(_) => {}
             }
         }
         found

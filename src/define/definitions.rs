@@ -1,9 +1,9 @@
 //! A pack as it is carried about: the texts of its files, for the log, the store and the wire.
 
-use super::ast::{Pack, SourceFile};
+use super::ast::{Pack, SourceFile, Span};
 use super::compile::{Keep, compile_after};
-use super::diagnostic::render;
-use super::parse::parse;
+use super::diagnostic::{Diagnostic, render};
+use super::parse::{on_large_stack, parse};
 use super::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::fmt::{Display, Formatter};
@@ -19,7 +19,8 @@ pub fn compile_files(
     base: Option<&Plan>,
 ) -> Result<(Pack, Plan), Mistakes> {
     let (pack, mut mistakes) = parse(files);
-    match compile_after(&pack, keep, base) {
+    let compiled = on_large_stack(|| compile_after(&pack, keep, base));
+    match compiled.unwrap_or_else(|why| Err(vec![Diagnostic::new(Span::START, why)])) {
         Ok(plan) if mistakes.is_empty() => return Ok((pack, plan)),
         Ok(_) => {}
         Err(found) => mistakes.extend(found),

@@ -43,7 +43,7 @@ pub fn read_pack(path: &Path) -> Result<Vec<SourceFile>, ReadError> {
     let entries = fs::read_dir(path).map_err(unreadable)?;
     let paths = entries.map(|entry| entry.map(|e| e.path())).collect::<Result<Vec<_>, _>>();
     let mut paths = paths.map_err(unreadable)?;
-    paths.retain(|p| is_yaml(p) && !p.is_dir());
+    paths.retain(|p| is_yaml(p) && p.is_file());
     paths.sort();
     match paths.len() {
         0 => Err(ReadError::NoFiles(path.to_owned())),
@@ -55,7 +55,7 @@ pub fn read_pack(path: &Path) -> Result<Vec<SourceFile>, ReadError> {
 /// Editors leave hidden files such as `.#shop.yaml` beside the real ones; those are nobody's
 /// definitions.
 fn is_yaml(path: &Path) -> bool {
-    let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+    let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
     !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml"))
 }
 

@@ -15,6 +15,9 @@ pub const FACTS_MAX: usize = 5_000;
 /// Segments of one pack.
 pub const SEGMENTS_MAX: usize = 5_000;
 
+/// Segments that ask one another in a row.
+pub const SEGMENTS_IN_A_ROW_MAX: usize = 64;
+
 /// Journeys of one pack.
 pub const JOURNEYS_MAX: usize = 2_000;
 

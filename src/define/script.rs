@@ -156,6 +156,12 @@ pub fn parse_line(line: &str) -> Result<ScriptLine, String> {
     while !words.rest.is_empty() && field_name(words.rest).is_none() {
         name.push(words.next());
     }
+    if let Some(sign) = name.iter().find(|word| ["=", "#"].contains(word)) {
+        return Err(match *sign {
+            "=" => "expected name=value, without spaces around the =".to_owned(),
+            _ => "a comment stands on a line of its own".to_owned(),
+        });
+    }
     let call = call(person, &name)?;
     let fields = fields(&mut words)?;
     Ok(ScriptLine::Event { at, late, person: person.to_owned(), call, fields })

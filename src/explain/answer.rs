@@ -43,7 +43,10 @@ struct Saying {
 
 impl Told<'_> {
     pub(super) fn answer(&self, journey: &str, timeline: &Value) -> Value {
-        let occasions = occasions(journey, timeline);
+        let mut occasions = occasions(journey, timeline);
+        if let Some(by) = self.entered_by_segment(journey) {
+            occasions.iter_mut().for_each(|one| one.by = by.clone());
+        }
         let told: Vec<Value> = occasions.iter().map(|one| self.told(one)).collect();
         let last = told.last().cloned().unwrap_or_else(|| self.no_occasion(journey));
         json!({
@@ -55,6 +58,17 @@ impl Told<'_> {
             "condition": last["condition"],
             "occasions": told,
         })
+    }
+
+    /// What a journey is entered by, if that is a change of a segment. The event before it may be another one than that which made
+    /// the change: all events of an instant are taken in before changes are announced.
+    fn entered_by_segment(&self, journey: &str) -> Option<Value> {
+        let journey = &self.plan.journeys[usize::from(self.plan.journey_named(journey)?.0)];
+        match journey.enter.trigger {
+            EnterTrigger::Entered(id) => Some(json!({"entered": self.segment(id)})),
+            EnterTrigger::Left(id) => Some(json!({"left": self.segment(id)})),
+            _ => None,
+        }
     }
 
     fn told(&self, one: &Occasion) -> Value {

@@ -77,9 +77,12 @@ pub fn gate_name(gate: &Value) -> String {
 
 /// An event, or that time had come.
 pub fn by(by: &Value) -> String {
-    match by["event"].as_str() {
-        Some(event) => format!("{event}{}", place(&by["at"])),
-        None => "time alone".into(),
+    let text = |name: &str| by[name].as_str();
+    match (text("event"), text("entered"), text("left")) {
+        (Some(event), ..) => format!("{event}{}", place(&by["at"])),
+        (_, Some(segment), _) => format!("entering the segment {segment}"),
+        (_, _, Some(segment)) => format!("leaving the segment {segment}"),
+        _ => "time alone".into(),
     }
 }
 

@@ -61,8 +61,12 @@ pub(super) enum Phase {
         #[serde(with = "crate::time::instant")]
         until: i64,
     },
-    /// At a message that has asked for a place among all messages.
-    Asking { due: i64 },
+    /// At a message that has asked for a place among all messages, until it is worth nothing any more.
+    Asking {
+        due: i64,
+        #[serde(with = "crate::time::instant")]
+        until: i64,
+    },
     /// Over; swept at the end of the instant.
     Done,
 }
@@ -109,8 +113,9 @@ impl Instance {
             | Phase::Quiet { until }
             | Phase::Listening { until }
             | Phase::Deferred { until, .. }
-            | Phase::Held { until, .. } => Some(until),
-            Phase::Running | Phase::Pending { .. } | Phase::Asking { .. } | Phase::Done => None,
+            | Phase::Held { until, .. }
+            | Phase::Asking { until, .. } => Some(until),
+            Phase::Running | Phase::Pending { .. } | Phase::Done => None,
         }
     }
 

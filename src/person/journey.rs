@@ -336,7 +336,7 @@ pub(super) fn wake(turn: &mut Turn, number: u32) {
     };
     let instance = &mut turn.person.instances[at];
     match instance.phase {
-        Phase::Deferred { due, .. } | Phase::Held { due, .. } => {
+        Phase::Deferred { due, .. } | Phase::Held { due, .. } | Phase::Asking { due, .. } => {
             instance.phase = Phase::Pending { due, granted: false };
             return;
         }
@@ -347,7 +347,7 @@ pub(super) fn wake(turn: &mut Turn, number: u32) {
             }
         }
         Phase::Waiting { .. } | Phase::Quiet { .. } => instance.place += 1,
-        Phase::Running | Phase::Pending { .. } | Phase::Asking { .. } | Phase::Done => return,
+        Phase::Running | Phase::Pending { .. } | Phase::Done => return,
     }
     advance(turn, at);
 }

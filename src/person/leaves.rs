@@ -230,7 +230,7 @@ impl Person {
     /// What has asked for a place among all messages asks again: the answer may go to who it was before.
     pub(super) fn ask_again(&mut self) {
         for instance in &mut self.instances {
-            if let Phase::Asking { due } = instance.phase {
+            if let Phase::Asking { due, .. } = instance.phase {
                 instance.phase = Phase::Deferred { due, until: self.now };
             }
         }

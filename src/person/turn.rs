@@ -380,6 +380,7 @@ impl Turn<'_> {
                 | Phase::Listening { until }
                 | Phase::Deferred { until, .. }
                 | Phase::Held { until, .. }
+                | Phase::Asking { until, .. }
                     if until <= now =>
                 {
                     due.push((until, DueTimer::Instance(instance.number)));
@@ -492,7 +493,7 @@ impl Turn<'_> {
         let Some(at) = policy::throttle::granted(event).and_then(|it| self.position(it)) else {
             return;
         };
-        if let Phase::Asking { due } = self.person.instances[at].phase {
+        if let Phase::Asking { due, .. } = self.person.instances[at].phase {
             self.person.instances[at].phase = Phase::Pending { due, granted: true };
         }
     }
@@ -543,7 +544,7 @@ impl Turn<'_> {
                 self.person.instances[at].phase = match &verdict.ask {
                     Some(ask) => {
                         self.tell(|| Effect::Forward(Box::new(ask.clone())));
-                        Phase::Asking { due }
+                        Phase::Asking { due, until }
                     }
                     None if verdict.held => Phase::Held { due, until },
                     None => Phase::Deferred { due, until },

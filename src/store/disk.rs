@@ -12,7 +12,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 use std::path::{Path, PathBuf};
 
 /// The format of what is stored; a store of another one is refused.
-const FORMAT: u32 = 13;
+const FORMAT: u32 = 14;
 const _: () = assert!(KEY_GROUPS <= 256, "a key group is one byte of the key");
 
 /// Checksum and deadline before a person's bytes.

@@ -530,3 +530,14 @@ fn whoever_turns_out_to_be_one_has_one_history_and_whoever_is_erased_none() {
         assert!(shop.ask("user:anna", None, parse("2026-03-02T08:40:00Z")).is_ok());
     }
 }
+
+#[test]
+fn who_entered_by_a_segment_is_not_said_to_have_by_what_was_emitted_meanwhile() {
+    let pack = "facts: { orders: { count: Order Completed } }\nsegments: { buyers: orders > 0 }\njourneys:\n  \
+                pinger: { enter: { on: Order Completed }, steps: [ { emit: { event: Pinged } } ] }\n  \
+                thanks: { enter: { entered: buyers }, steps: [ { send: { channel: email, template: t } } ] }\n";
+    let shop = Shop::of(pack, &[line("09:00", "anna", "Order Completed", "")]);
+    let said = shop.ask("user:anna", Some("thanks"), None).expect("it is answered");
+    let entered = "entered at 2026-03-02 08:00 by entering the segment buyers";
+    assert_eq!(said["answer"]["details"][0], entered);
+}

@@ -3,6 +3,7 @@
 
 use kairos::define::ast::SourceFile;
 use kairos::define::compile::{Keep, compile};
+use kairos::define::definitions::compile_files;
 use kairos::define::parse::parse;
 
 const TABLE: &str = include_str!("mistakes.txt");
@@ -45,4 +46,18 @@ fn every_mistake_of_meaning_is_said_with_its_place_and_advice() {
         });
         lines.collect()
     });
+}
+
+#[test]
+fn a_long_row_of_segments_is_a_mistake_and_no_end_of_the_stack() {
+    let mut text = "facts: { n: { count: page } }\nsegments:\n  s0: n > 0\n".to_owned();
+    for at in 1..3_000 {
+        text += &format!("  s{at}: segment(\"s{}\")\n", at - 1);
+    }
+    let text =
+        text.lines().take(2).chain(text.lines().skip(2).collect::<Vec<_>>().into_iter().rev());
+    let text: String = text.map(|line| format!("{line}\n")).collect();
+    let files = [SourceFile { path: "p.yaml".into(), text: text.as_str().into() }];
+    let mistakes = compile_files(&files, Keep::All, None).expect_err("too many");
+    assert!(mistakes.text.contains("more than 64 segments ask one another in a row"), "{mistakes}");
 }

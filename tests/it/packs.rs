@@ -89,6 +89,19 @@ fn what_decides_nothing_costs_nothing() {
     assert_eq!((kept(Keep::Used), kept(Keep::All)), (0, 1));
 }
 
+#[test]
+fn what_a_decision_names_does_not_depend_on_what_else_is_kept() {
+    let text = "facts:\n  unused: { count: page }\n  zeta: { count: A }\n  alpha: { count: A }\njourneys:\n  j:\n    \
+                enter: { on: A }\n    steps: [ { send: { channel: email, template: t, with: { z: zeta, a: alpha } } } ]\n";
+    let (pack, _) = parse(&[SourceFile { path: "p.yaml".into(), text: text.into() }]);
+    for keep in [Keep::Used, Keep::All] {
+        let plan = compile(&pack, keep).expect("a sound pack");
+        let causes =
+            plan.sends[0].causes.iter().map(|it| plan.facts[usize::from(it.0)].name.as_str());
+        assert_eq!(causes.collect::<Vec<_>>(), ["alpha", "zeta"]);
+    }
+}
+
 fn retail() -> Engine {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("dataflows/retail");
     let files = read_pack(&root).expect("a readable pack");

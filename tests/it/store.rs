@@ -138,7 +138,7 @@ fn another_format_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     spoiled(folder.path(), "meta", b"format", |value| value[0] = 99);
     let message = refusal(folder.path());
-    assert!(message.contains("format 99, this version reads 13"), "{message}");
+    assert!(message.contains("format 99, this version reads 14"), "{message}");
 }
 
 #[test]

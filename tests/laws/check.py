@@ -352,9 +352,7 @@ class Check:
         message, gate = line["data"], line["data"]["reason"]
         until = milliseconds(message["until"]) if "until" in message else None
         worthless = milliseconds(message["valid_until"]) + 1 if "valid_until" in message else None
-        if gate.startswith("throttle"):
-            is_right = until is None
-        elif gate.startswith(HELD):
+        if gate.startswith(HELD):
             is_right = until == worthless
         elif until is None or until <= now:
             is_right = False

@@ -55,6 +55,18 @@ fn touched(fact: FactId, rule: &FactRule, kind: Kind) -> Option<Touched> {
 }
 
 impl Compiler<'_> {
+    /// Adds what the segments ask that are needed, and those that they ask. Gives all of these, of which none is left.
+    pub(super) fn needs_of_segments(&self, needs: &mut Needs) -> BTreeSet<u16> {
+        let mut seen = BTreeSet::new();
+        while let Some(segment) = needs.segments.pop_first() {
+            if seen.insert(segment) {
+                let condition = &self.segments[usize::from(segment)].condition;
+                condition.iter().for_each(|condition| needs.add(condition));
+            }
+        }
+        seen
+    }
+
     /// For each kind, the facts that such an event touches. Traits are not among them: any event can carry them.
     pub(super) fn facts_of_kind(&self) -> Vec<Vec<Touched>> {
         let kinds = (0..self.inputs.kinds.len()).map(|kind| Kind(kind as u16));

@@ -81,6 +81,7 @@ impl<'a> Compiler<'a> {
         let name = def.name.node.clone();
         match &def.kind {
             FactKind::Trait { name: trait_name, of_type } => {
+                self.trait_name(trait_name, of_type.as_ref());
                 let slot = self.slot(Consumer::Trait, std::slice::from_ref(&trait_name.node));
                 let of_type = of_type.as_ref().map(|of_type| of_type.node);
                 let of = of_type.map_or(Type::Any, Type::of_property);
@@ -109,8 +110,7 @@ impl<'a> Compiler<'a> {
         let per = per?;
         let names: Vec<ast::Name> = events.into_iter().flatten().cloned().collect();
         let kinds = self.kinds(&names);
-        let path: Vec<String> = per.node.split('.').map(String::from).collect();
-        Some(self.property(&kinds, &path).0)
+        Some(self.key(per, &kinds))
     }
 
     fn fold(&mut self, def: &'a FoldDef) -> Option<(FoldPlan, Type)> {

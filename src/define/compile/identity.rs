@@ -70,8 +70,7 @@ impl Compiler<'_> {
 
     /// Links that were made under other rules cannot be judged by these.
     fn identity_changed(&mut self, written: Option<&ast::Identity>) {
-        let nowhere = ast::Span { file: 0, line: 1, col: 1, len: 1 };
-        let span = written.map_or(nowhere, |written| written.span);
+        let span = written.map_or(ast::Span::START, |written| written.span);
         let message = "who is who cannot be decided by other rules while it runs".to_owned();
         let hint = "keep `identity` and `forget_after` as they were, or start with an empty state"
             .to_owned();

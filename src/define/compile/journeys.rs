@@ -1,5 +1,6 @@
 //! Journeys: entries and exits; their steps are compiled in [`super::steps`].
 
+use super::demand::Needs;
 use super::expression::Scope;
 use super::steps::Program;
 use super::types::Type;
@@ -54,7 +55,7 @@ impl<'a> Compiler<'a> {
             None => Some(None),
         };
         let mut program = Program::new(def, id, inside.clone());
-        program.causes = enter.as_ref().map(causes_of).unwrap_or_default();
+        program.causes = enter.as_ref().map(|enter| self.causes_of(enter)).unwrap_or_default();
         program.suppress = suppress.flatten();
         self.steps(&mut program, &def.steps, "");
         let exits: Vec<Exit> = exits.into_iter().collect::<Option<_>>()?;
@@ -94,13 +95,27 @@ impl<'a> Compiler<'a> {
         }
         let any = waited_for(&def.steps, &mut names);
         let kinds = self.kinds(&names);
-        let path: Vec<String> = per.node.split('.').map(String::from).collect();
-        let slot = self.property(&kinds, &path).0;
+        let slot = self.key(per, &kinds);
         if any {
             // A wait for silence of all events has to see of each whether it has another key.
             self.inputs.everywhere.push(slot);
         }
         slot
+    }
+
+    /// The facts by which an instance enters; of a segment, those that it asks.
+    fn causes_of(&self, enter: &Enter) -> Vec<FactId> {
+        let mut needs = Needs::default();
+        enter.condition.iter().for_each(|expr| needs.add(expr));
+        match enter.trigger {
+            EnterTrigger::Date { fact, .. } => drop(needs.facts.insert(fact)),
+            EnterTrigger::Entered(id) | EnterTrigger::Left(id) => {
+                drop(needs.segments.insert(id.0));
+                self.needs_of_segments(&mut needs);
+            }
+            _ => {}
+        }
+        needs.facts.into_iter().collect()
     }
 
     fn enter(
@@ -207,15 +222,6 @@ impl<'a> Compiler<'a> {
             Err(FactError::Broken) => None,
         }
     }
-}
-
-fn causes_of(enter: &Enter) -> Vec<FactId> {
-    let mut needs = super::demand::Needs::default();
-    enter.condition.iter().for_each(|expr| needs.add(expr));
-    if let EnterTrigger::Date { fact, .. } = enter.trigger {
-        needs.facts.insert(fact);
-    }
-    needs.facts.into_iter().collect()
 }
 
 /// Events that waits look at, wherever they stand; true if one looks at every event.

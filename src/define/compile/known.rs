@@ -1,8 +1,15 @@
 //! Names of events are free, so that a slip in one cannot be an error by itself; a slip of a known name is.
 
-use super::Compiler;
-use crate::define::ast::{self, EnterTrigger, ExitRule, FactKind, Name, Span, Step, Wait};
+use super::types::Type;
+use super::{APART, Compiler, ERASED};
+use crate::define::ast::{
+    self, EnterTrigger, ExitRule, FactKind, Name, PropertyType, Span, Spanned, Step, Wait,
+};
+use crate::define::script::{Call, ScriptLine, parse_line};
 use crate::event::{Kind, names};
+
+/// The call that says traits.
+const IDENTIFY: &str = "identify";
 
 impl Compiler<'_> {
     /// Reports names of events that are one or two letters away from a declared, emitted or well-known one.
@@ -11,6 +18,10 @@ impl Compiler<'_> {
         let pack = self.pack;
         pack.facts.iter().for_each(|fact| names_in_fact(&fact.kind, &mut named));
         named.extend(pack.sessions.iter().flat_map(|sessions| &sessions.of));
+        if let Some(policy) = &pack.policy {
+            named.extend(policy.consent.iter().flat_map(|rule| &rule.revoked_by));
+            named.extend(&policy.not_delivered);
+        }
         for journey in &pack.journeys {
             match &journey.enter.trigger {
                 EnterTrigger::Event(on) | EnterTrigger::Silence { of: on, .. } => named.extend(on),
@@ -28,17 +39,34 @@ impl Compiler<'_> {
         let declared = self.pack.events.iter().map(|event| event.name.node.clone());
         let known: Vec<String> =
             (declared.chain(emitted)).chain(names::WELL_KNOWN.map(String::from)).collect();
-        for name in named {
-            if known.iter().any(|known| known == names::current(&name.node)) {
-                continue;
-            }
-            if let Some(meant) = known.iter().find(|known| is_slip(&name.node, known)) {
-                let message = format!("the event `{}` is not known", name.node);
-                let hint = format!(
-                    "did you mean \"{meant}\"? (if the name is right, declare it under `events:`)"
-                );
+        for name in &named {
+            if name.node == ERASED {
+                let message = format!("nothing can follow on `{ERASED}`");
+                let hint = "by then nothing is known of the person any more".to_owned();
                 self.mistake(name.span, message, Some(hint));
             }
+            self.event_name(name.span, &name.node, &known);
+        }
+        // A test may let happen whatever a definition names.
+        let named = named.iter().map(|name| names::current(&name.node).to_owned());
+        let known: Vec<String> = known.iter().cloned().chain(named).collect();
+        for line in pack.tests.iter().flat_map(|test| &test.lines) {
+            if let Ok(ScriptLine::Event { call: Call::Track(name), .. }) = parse_line(&line.node) {
+                self.event_name(line.span, &name, &known);
+            }
+        }
+    }
+
+    fn event_name(&mut self, span: Span, name: &str, known: &[String]) {
+        if known.iter().any(|known| known == names::current(name)) {
+            return;
+        }
+        if let Some(meant) = known.iter().find(|known| is_slip(name, known)) {
+            let message = format!("the event `{name}` is not known");
+            let hint = format!(
+                "did you mean \"{meant}\"? (if the name is right, declare it under `events:`)"
+            );
+            self.mistake(span, message, Some(hint));
         }
     }
 }
@@ -46,7 +74,12 @@ impl Compiler<'_> {
 impl Compiler<'_> {
     /// Reports a property that a declared event does not have, if it is nearly one that it has.
     pub(super) fn property_name(&mut self, place: Span, kind: Kind, path: &str) {
-        let (name, path) = &self.as_declared(kind, path);
+        let (name, path) = self.as_declared(kind, path);
+        self.declared_name(place, &name, &path);
+    }
+
+    /// The same for a property as it is declared.
+    fn declared_name(&mut self, place: Span, name: &str, path: &str) {
         let declared = |event: &&ast::EventDecl| names::current(&event.name.node) == name;
         let Some(event) = self.pack.events.iter().find(declared) else { return };
         let mut properties = event.properties.iter().map(|(property, _)| &property.node);
@@ -59,6 +92,34 @@ impl Compiler<'_> {
             let hint = format!("did you mean \"{meant}\"? (if the name is right, declare it too)");
             self.mistake(place, message, Some(hint));
         }
+    }
+}
+
+impl Compiler<'_> {
+    /// Reports a trait that is nearly one that `identify` is declared to have, or is declared to be of another type.
+    pub(super) fn trait_name(&mut self, name: &Name, of: Option<&Spanned<PropertyType>>) {
+        self.declared_name(name.span, IDENTIFY, &name.node);
+        let identify = self.pack.events.iter().find(|event| event.name.node == IDENTIFY);
+        let mut declared = identify.iter().flat_map(|event| &event.properties);
+        let declared = declared.find(|(property, _)| property.node == name.node);
+        let types = declared.zip(of).map(|((_, declared), of)| (declared.node, of.node, of.span));
+        if let Some((declared, of, span)) = types.filter(|(declared, of, _)| declared != of) {
+            let (declared, of) = (Type::of_property(declared), Type::of_property(of));
+            let message = format!("`{}` is declared to be {declared}, and this is {of}", name.node);
+            self.mistake(span, message, Some("give both the same type".into()));
+        }
+    }
+
+    /// Reports what has no effect when a journey says it.
+    pub(super) fn check_emitted(&mut self, event: &Name) -> Option<()> {
+        let hint = match event.node.as_str() {
+            IDENTIFY => "write `set: { name: value }`",
+            "alias" | APART | ERASED => "it is told from outside: send it to Kairos as an event",
+            _ => return Some(()),
+        };
+        let message = format!("a journey cannot emit `{}`", event.node);
+        self.mistake(event.span, message, Some(hint.to_owned()));
+        None
     }
 }
 

@@ -20,6 +20,7 @@ mod types;
 
 use super::ast::{self, Pack, Span};
 use super::diagnostic::{self, Diagnostic};
+use super::limits::SEGMENTS_IN_A_ROW_MAX;
 use super::plan::{
     Consumer, FactId, FactPlan, FactRule, Inputs, JourneyId, JourneyPlan, Kinds, Plan, PolicyPlan,
     PropertyPath, PropertyType, RankId, RankPlan, RankedFact, Rates, SegmentId, SegmentPlan,
@@ -77,6 +78,7 @@ pub fn compile_after(
     let groups = compiler.groups();
     let catalogue = compiler.catalogue();
     let policy = compiler.policy();
+    compiler.check_currency();
     compiler.check_identity();
     compiler.event_names();
     if compiler.mistakes.is_empty() {
@@ -123,6 +125,8 @@ struct Compiler<'a> {
     fact_ids: BTreeMap<String, FactId>,
     segments: Vec<SegmentPlan>,
     segment_states: Vec<SegmentState>,
+    /// How many segments are under way, each asked by the one before.
+    segments_in_a_row: usize,
     /// Whom the segments with a condition are about, by name.
     segment_owners: BTreeMap<&'a str, Owner>,
     /// The group that the definition at hand is about; none if it is about persons.
@@ -152,6 +156,7 @@ impl<'a> Compiler<'a> {
             fact_ids: BTreeMap::new(),
             segments: succession::segments(base),
             segment_states: vec![SegmentState::Fresh; pack.segments.len()],
+            segments_in_a_row: 0,
             segment_owners: BTreeMap::new(),
             group: None,
             owner: None,
@@ -248,6 +253,13 @@ impl<'a> Compiler<'a> {
         (slot, of.unwrap_or(Type::Any))
     }
 
+    /// The slot of a property that keys.
+    fn key(&mut self, per: &ast::Name, kinds: &[Kind]) -> u16 {
+        kinds.iter().for_each(|&kind| self.property_name(per.span, kind, &per.node));
+        let path: Vec<String> = per.node.split('.').map(String::from).collect();
+        self.property(kinds, &path).0
+    }
+
     fn declared(&self, kind: Kind, path: &str) -> Option<PropertyType> {
         let (name, path) = self.as_declared(kind, path);
         let events = &self.pack.events;
@@ -295,8 +307,15 @@ impl<'a> Compiler<'a> {
                 self.mistake(span, format!("the segment `{name}` asks itself"), Some(hint));
                 return Ok(SegmentId(0));
             }
+            SegmentState::Fresh if self.segments_in_a_row == SEGMENTS_IN_A_ROW_MAX => {
+                let message =
+                    format!("more than {SEGMENTS_IN_A_ROW_MAX} segments ask one another in a row");
+                self.mistake(pack.segments[at].name.span, message, None);
+                return Ok(SegmentId(0));
+            }
             SegmentState::Fresh => self.segment_states[at] = SegmentState::InProgress,
         }
+        self.segments_in_a_row += 1;
         let condition = match &pack.segments[at].kind {
             ast::SegmentKind::List => None,
             ast::SegmentKind::When(written) => {
@@ -309,6 +328,7 @@ impl<'a> Compiler<'a> {
                 condition
             }
         };
+        self.segments_in_a_row -= 1;
         let id = self.add_segment(name, condition);
         self.segment_states[at] = SegmentState::Done(id);
         Ok(id)
@@ -429,6 +449,16 @@ impl<'a> Compiler<'a> {
             }
         }
         (all, asked, needs.slots.into_iter().collect())
+    }
+
+    /// Reports amounts of which nobody says in which currency they are.
+    fn check_currency(&mut self) {
+        let mut properties = self.pack.events.iter().flat_map(|event| &event.properties);
+        let money = properties.find(|(_, of)| of.node == PropertyType::Money);
+        if let Some((_, of)) = money.filter(|_| self.pack.currency.is_none()) {
+            let hint = "add currency: { base: EUR, default: EUR }, or declare a number".to_owned();
+            self.mistake(of.span, "there is no `currency` for this money".into(), Some(hint));
+        }
     }
 
     fn sessions(&mut self) -> Option<SessionPlan> {

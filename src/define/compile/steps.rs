@@ -56,6 +56,7 @@ impl<'a> Compiler<'a> {
             Step::Split(arms) => self.split(program, arms, path),
             Step::Send(send) => self.send(program, send, path)?,
             Step::Emit { event, with } => {
+                self.check_emitted(event)?;
                 let kind = self.kind(&event.node);
                 let with = self.named(with, &scope)?;
                 program.push(path, Op::Emit { event: event.node.clone(), kind, with });
@@ -219,7 +220,10 @@ impl<'a> Compiler<'a> {
         let with = self.named(&send.with, &program.inside.clone())?;
         let mut causes = program.causes.clone();
         causes.extend(with.iter().flat_map(|(_, expr)| facts_in(expr)));
-        causes.sort();
+        // By name, so that decisions do not depend on which other facts are kept.
+        causes.sort_by(|a, b| {
+            self.facts[usize::from(a.0)].name.cmp(&self.facts[usize::from(b.0)].name)
+        });
         causes.dedup();
         let valid_for = send.valid_for.as_ref().or(program.def.valid_for.as_ref());
         let id = SendId(self.sends.len() as u16);

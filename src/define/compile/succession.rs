@@ -174,13 +174,7 @@ impl Compiler<'_> {
         let mut needs = Needs::default();
         let kept = self.journeys.iter().filter(|journey| journey.standing == Standing::Kept);
         kept.for_each(|journey| self.needs_of_instances(journey, &mut needs));
-        let mut seen = BTreeSet::new();
-        while let Some(segment) = needs.segments.pop_first() {
-            if seen.insert(segment) {
-                let condition = &self.segments[usize::from(segment)].condition;
-                condition.iter().for_each(|condition| needs.add(condition));
-            }
-        }
+        let seen = self.needs_of_segments(&mut needs);
         self.sessions_used |= needs.sessions;
         for (at, rank) in self.ranks.iter_mut().enumerate() {
             if rank.standing == Standing::Kept && !needs.ranks.contains(&RankId(at as u16)) {

@@ -13,6 +13,7 @@ use crate::define::ast::{
 use crate::define::diagnostic::nearest;
 use crate::define::limits::{FACTS_MAX, KEEP_MAX, SEGMENTS_MAX};
 use crate::define::yaml::{Kind, Node};
+use crate::event::names;
 
 const SESSION_GAP_MS: i64 = 30 * 60_000;
 
@@ -100,7 +101,7 @@ pub(super) const BASKET: Shape = Shape {
 pub(super) fn events(r: &mut Reader, node: &Node) -> Vec<EventDecl> {
     let mut events = Vec::new();
     for (name, node) in r.pairs(node, "a mapping of events") {
-        r.define("event", &name.node, name.span);
+        r.define("event", names::current(&name.node), name.span);
         let mut properties = Vec::new();
         for (property, node) in r.pairs(node, "a mapping of properties to types") {
             if let Kind::Mapping(nested) = &node.kind {

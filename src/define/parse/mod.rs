@@ -34,7 +34,7 @@ pub use tokens::FUNCTIONS;
 
 use reader::Reader;
 
-/// The stack on which packs are parsed. The CEL parser recurses through its grammar and takes 130
+/// The stack on which packs are parsed and compiled. The CEL parser recurses through its grammar and takes 130
 /// KiB for a bracket in a debug build: 64 levels do not fit on a test's thread of 2 MiB.
 pub(crate) const STACK_BYTES: usize = 64 << 20;
 
@@ -113,24 +113,28 @@ pub const STEPS: [&str; 9] = steps::STEPS;
 
 /// Reads a pack. The diagnostics are sorted by place; those of its test scripts are among them.
 pub fn parse(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {
+    // The parser has no panic of its own; should one of its libraries have one, the pack is not to be used.
+    on_large_stack(|| parse_here(files)).unwrap_or_else(|why| failed(files, &why))
+}
+
+/// Does something that goes as deep as what was written is nested.
+///
+/// # Errors
+/// It panicked, or there is no thread for it.
+pub(crate) fn on_large_stack<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
     thread::scope(|scope| {
-        let builder = thread::Builder::new().name("parse".to_owned()).stack_size(STACK_BYTES);
-        let parsed = builder
-            .spawn_scoped(scope, || parse_here(files))
-            .map(std::thread::ScopedJoinHandle::join);
-        match parsed {
-            Ok(Ok(result)) => result,
-            // The parser has no panic of its own; should one of its libraries have one, the pack is
-            // not to be used.
-            Ok(Err(_)) => failed(files, "the pack cannot be read: the parser failed"),
-            Err(e) => failed(files, &format!("the pack cannot be read: {e}")),
+        let builder = thread::Builder::new().name("define".to_owned()).stack_size(STACK_BYTES);
+        match builder.spawn_scoped(scope, work).map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(_)) => Err("the pack cannot be read: the parser failed".to_owned()),
+            Err(error) => Err(format!("the pack cannot be read: {error}")),
         }
     })
 }
 
 fn failed(files: &[SourceFile], message: &str) -> (Pack, Vec<Diagnostic>) {
     let pack = Pack { files: files.to_vec(), ..Pack::default() };
-    (pack, vec![Diagnostic::new(Span { file: 0, line: 1, col: 1, len: 1 }, message)])
+    (pack, vec![Diagnostic::new(Span::START, message)])
 }
 
 fn parse_here(files: &[SourceFile]) -> (Pack, Vec<Diagnostic>) {

@@ -305,7 +305,7 @@ fn quiet_hours(r: &mut Reader, node: &Node) -> Option<QuietHours> {
     let defer = fields.get("then").and_then(|n| r.choice(n, &words)).unwrap_or(true);
     let scope = scope(r, &fields);
     let holidays = fields.get("holidays").and_then(|n| r.boolean(n)).unwrap_or(false);
-    let days = fields.get("days").map(|n| r.list(n, "a list of weekdays")).unwrap_or_default();
+    let days = fields.get("days").map(|n| weekdays(r, n)).unwrap_or_default();
     let days = days.iter().filter_map(|day| r.choice(day, &WEEKDAYS));
     let days = days.fold(0, |all, day| all | 1 << day);
     let (from, to) = (fields.get("from"), fields.get("to"));
@@ -320,7 +320,8 @@ fn quiet_hours(r: &mut Reader, node: &Node) -> Option<QuietHours> {
             let (from, to) = (from?, to?);
             if from.node == to.node {
                 let message = "quiet hours from and to the same time";
-                r.error_hint(to.span, message, "\"to\" is when sending begins again");
+                let hint = "\"to\" is when sending begins again; for whole days leave out both and write \"days\"";
+                r.error_hint(to.span, message, hint);
             }
             Some((from, to))
         }
@@ -333,6 +334,13 @@ fn quiet_hours(r: &mut Reader, node: &Node) -> Option<QuietHours> {
         r.error(node.span, "quiet hours that never end: nothing would be sent");
     }
     Some(QuietHours { span: node.span, hours, days, holidays, defer, scope })
+}
+
+fn weekdays<'n>(r: &mut Reader, node: &'n Node) -> &'n [Node] {
+    if matches!(&node.kind, Kind::Sequence(days) if days.is_empty()) {
+        r.error(node.span, "expected a weekday, found an empty list");
+    }
+    r.list(node, "a list of weekdays")
 }
 
 /// All weekdays.

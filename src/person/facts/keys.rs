@@ -108,11 +108,10 @@ impl Keyed {
             found.touched = found.touched.max(time);
             return &mut found.state;
         }
-        if self.states.len() >= KEYS_MAX {
+        while self.states.len() >= KEYS_MAX {
             let idle = (0..self.states.len()).filter(|&at| !in_use(&self.states[at].key));
-            if let Some(oldest) = idle.min_by_key(|&at| self.states[at].touched) {
-                self.states.remove(oldest);
-            }
+            let Some(oldest) = idle.min_by_key(|&at| self.states[at].touched) else { break };
+            self.states.remove(oldest);
         }
         let mut state = empty(rule);
         if let Some(reset) = self.reset {
@@ -124,5 +123,33 @@ impl Keyed {
 
     pub(super) fn prune(&mut self, plan: &FoldPlan, now: i64) {
         self.states.iter_mut().for_each(|of_key| fold::prune(plan, &mut of_key.state, now));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::define::ast::SourceFile;
+    use crate::define::compile::{Keep, compile};
+    use crate::define::parse::parse;
+
+    #[test]
+    fn keys_beyond_the_limit_go_as_soon_as_they_are_not_in_use() {
+        let text = "facts: { n: { count: A, per: cart_id } }";
+        let (pack, _) = parse(&[SourceFile { path: "p.yaml".into(), text: text.into() }]);
+        let plan = compile(&pack, Keep::All).expect("a sound pack");
+        let mut keyed = Keyed::default();
+        let mut touch = |at: i64, in_use: bool| {
+            let key = Value::Str(format!("c{at}").into());
+            keyed.apply(&plan.facts[0].rule, &key, &Change::reset_at(at), at, |_| in_use);
+            keyed.states.len()
+        };
+        for at in 0..60 {
+            touch(at, true);
+        }
+        assert_eq!(touch(60, true), 61);
+        assert_eq!(touch(61, false), KEYS_MAX);
+        assert_eq!(keyed.keys().len(), KEYS_MAX);
+        assert!(keyed.get("c61").is_some() && keyed.get("c29").is_none());
     }
 }

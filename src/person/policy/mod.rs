@@ -65,9 +65,7 @@ pub(super) fn decide(message: &Message, clock: i64) -> Verdict {
         .or_else(|| throttled(message));
     let mut verdict = held.unwrap_or_else(|| Verdict::of(Outcome::Send));
     // Whatever it waits for: once it is worth nothing any more, it is dropped, and its instance goes on.
-    if let Outcome::Defer { until, .. } = &mut verdict.outcome
-        && verdict.ask.is_none()
-    {
+    if let Outcome::Defer { until, .. } = &mut verdict.outcome {
         *until = (*until).min(message.worthless_at());
     }
     verdict
@@ -146,7 +144,8 @@ fn throttled(message: &Message) -> Option<Verdict> {
     let at = message.rules().gates.throttle.filter(|_| !granted)?;
     let name = &plan.policy.throttles[at].name;
     let priority = plan.journeys[usize::from(instance.journey.0)].priority;
-    let ask = throttle::ask(name, &person.id, priority, due, instance.number);
+    let until = message.worthless_at();
+    let ask = throttle::ask(name, &person.id, priority, due, until, instance.number);
     Some(Verdict { ask: Some(ask), ..defer(NEVER, Reason::Throttle(at as u16)) })
 }
 

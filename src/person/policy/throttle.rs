@@ -6,6 +6,7 @@
 
 use crate::define::plan::ThrottlePlan;
 use crate::event::{Call, Event, Kind, Origin, leaf_hash};
+use crate::time::NEVER;
 use compact_str::{CompactString, format_compact};
 use serde::{Deserialize, Serialize};
 use smallvec::smallvec;
@@ -15,8 +16,8 @@ use std::collections::BTreeSet;
 /// Under which identifier a throttle is asked.
 const PREFIX: &str = "throttle:";
 
-/// One that waits: priority, since when it is due, the person, and the number of the instance.
-type Waiting = (Reverse<u32>, i64, CompactString, u32);
+/// One that waits: priority, since when it is due, the person, the number of the instance, and when its message is worth nothing any more.
+type Waiting = (Reverse<u32>, i64, CompactString, u32, i64);
 
 /// One throttle.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,13 +32,14 @@ impl Throttle {
     /// Takes in what asks for a place.
     pub(in crate::person) fn ask(&mut self, ask: &Event) {
         let number = |text: &CompactString| text.parse().unwrap_or(0);
-        if let [person, priority, instance] = &ask.also[..] {
-            let priority = Reverse(number(priority));
-            self.waiting.insert((priority, ask.time, person.clone(), number(instance)));
+        if let [person, priority, instance, until] = &ask.also[..] {
+            let (priority, until) = (Reverse(number(priority)), until.parse().unwrap_or(NEVER));
+            self.waiting.insert((priority, ask.time, person.clone(), number(instance), until));
         }
     }
 
-    /// Gives away the places that are left at an instant; without a plan, as many as are asked for.
+    /// Gives away the places that are left at an instant; without a plan, as many as are asked for. Whose message is worth nothing
+    /// any more goes away without one.
     pub(in crate::person) fn give(&mut self, plan: Option<&ThrottlePlan>, now: i64) -> Vec<Event> {
         let mut left = u32::MAX;
         if let Some(plan) = plan {
@@ -49,8 +51,11 @@ impl Throttle {
         }
         let mut grants = Vec::new();
         while left > 0
-            && let Some((.., person, number)) = self.waiting.pop_first()
+            && let Some((.., person, number, until)) = self.waiting.pop_first()
         {
+            if until <= now {
+                continue;
+            }
             left -= 1;
             self.given = self.given.saturating_add(1);
             grants.push(grant(person, number));
@@ -71,16 +76,23 @@ pub(in crate::person) fn name_of(leaf: &str) -> Option<&str> {
     leaf.strip_prefix(PREFIX)
 }
 
-/// What a person's instance says to a throttle, whose message became due at an instant.
-pub(super) fn ask(name: &str, person: &str, priority: u32, due: i64, number: u32) -> Event {
+/// What a person's instance says to a throttle, whose message became due at an instant, and is worth something until another.
+pub(super) fn ask(
+    name: &str,
+    person: &str,
+    priority: u32,
+    due: i64,
+    until: i64,
+    instance: u32,
+) -> Event {
     let leaf = format_compact!("{PREFIX}{name}");
-    let text = |number: u32| format_compact!("{number}");
+    let text = |number: i64| format_compact!("{number}");
     Event {
         hash: leaf_hash(&leaf),
         leaf,
         call: Call::Asks,
         taken: i64::MIN,
-        also: smallvec![person.into(), text(priority), text(number)],
+        also: smallvec![person.into(), text(priority.into()), text(instance.into()), text(until)],
         ..Event::plain(Kind::OTHER, due, Origin::default())
     }
 }
@@ -111,7 +123,7 @@ mod tests {
         for (person, priority, due) in
             [("a", 10, 1), ("b", 50, 3), ("c", 10, 0), ("d", 50, 2), ("d", 50, 2)]
         {
-            throttle.ask(&ask("sms", person, priority, due, 7));
+            throttle.ask(&ask("sms", person, priority, due, NEVER, 7));
         }
         let persons = |events: Vec<Event>| -> Vec<String> {
             events.iter().map(|event| event.leaf.to_string()).collect()
@@ -123,5 +135,17 @@ mod tests {
         assert_eq!(next.iter().map(granted).collect::<Vec<_>>(), [Some(7), Some(7)]);
         assert_eq!(persons(next), ["c", "a"]);
         assert_eq!(throttle.next(&plan), None);
+    }
+
+    #[test]
+    fn what_is_worth_nothing_any_more_takes_no_place() {
+        let plan = ThrottlePlan { name: "sms".into(), max: 1, per: 1_000 };
+        let mut throttle = Throttle::default();
+        for (person, due, until) in [("a", 0, 5_000), ("b", 1, 5_001), ("c", 2, NEVER)] {
+            throttle.ask(&ask("sms", person, 10, due, until, 7));
+        }
+        let given = throttle.give(Some(&plan), 5_000);
+        assert_eq!(given.len(), 1);
+        assert_eq!(given[0].leaf, "b");
     }
 }
