@@ -124,6 +124,7 @@ fn run_over_files(args: &FilesArgs) -> Result<u8, Failure> {
     if let Some(checkpoint) = &checkpoint {
         tell(format_args!("going on after {}", args.place_of(checkpoint)));
     }
+    let resumed = checkpoint.is_some();
     let job = args.job(plan.clone(), store, checkpoint)?;
     // After the job, which makes the output folder: the facts often go there too.
     let mut facts = args.facts.as_deref().map(create).transpose()?;
@@ -140,7 +141,8 @@ fn run_over_files(args: &FilesArgs) -> Result<u8, Failure> {
         written.map_err(|error| Failure::writing(path.display(), &error))?;
     }
     let facts = args.facts.as_deref();
-    let about = summary::About { intake: &intake, took: clock.now(), out: &args.out, facts };
+    let about =
+        summary::About { intake: &intake, took: clock.now(), out: &args.out, facts, resumed };
     print(summary::summary(&finished, &about))?;
     Ok(0)
 }
