@@ -68,9 +68,9 @@ pub(super) struct ExplainArgs {
 
 /// An identifier as it is known inside.
 fn identifier(text: &str) -> Result<String, String> {
-    match text.split_once(':') {
-        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(text.to_owned()),
-        _ => Err(format!("it does not say which kind of identifier it is; write user:{text}")),
+    match values::identifier(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err((wrong, advice)) => Err(format!("{wrong}; {advice}")),
     }
 }
 

@@ -37,6 +37,19 @@ pub(super) fn instant(text: &str) -> Result<i64, String> {
 
 const INSTANT: &str = "write 2026-03-02T09:00:00Z or 2026-03-02, between 1990 and 2100";
 
+/// Whether an identifier is written with its kind; if not, what is wrong with it, and what to write.
+pub(super) fn identifier(text: &str) -> Result<(), (&'static str, String)> {
+    let (kind, id) = text.split_once(':').unwrap_or(("", text));
+    match (kind, id) {
+        (_, "") => Err(("nothing is behind its kind", "write it whole, such as user:42".into())),
+        ("", id) => Err((
+            "it does not say which kind of identifier it is",
+            format!("write user:{id} or anonymous:{id}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// An instant to the second, in UTC.
 pub(super) fn to_the_second(time: i64) -> String {
     let text = time::format(time);
@@ -52,6 +65,16 @@ mod tests {
         let written = [0, 999, 1_000, 12_345, 1_234_567].map(grouped);
         assert_eq!(written, ["0", "999", "1,000", "12,345", "1,234,567"]);
         assert_eq!(to_the_second(1_772_442_000_123), "2026-03-02T09:00:00Z");
+    }
+
+    #[test]
+    fn identifiers_are_written_with_their_kind() {
+        assert_eq!(identifier("user:42"), Ok(()));
+        assert_eq!(identifier("ext:a:1"), Ok(()));
+        for (wrong, advice) in [("42", "user:42 or"), (":42", "user:42 or"), ("user:", "such as")] {
+            let (_, said) = identifier(wrong).unwrap_err();
+            assert!(said.contains(advice) && !said.contains("user:user"), "{wrong}: {said}");
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn somebody_is_erased() {
         "{help}"
     );
     let said = fails(folder.path(), 2, "erase anna");
-    assert!(said.contains("anna does not say which kind of identifier it is"), "{said}");
+    assert!(said.contains("anna: it does not say which kind of identifier it is"), "{said}");
     assert!(said.contains("write user:anna"), "{said}");
     fails(folder.path(), 2, "erase email:");
     let event: serde_json::Value =
