@@ -12,6 +12,7 @@ use crate::epoch::Timeline;
 use crate::limits::KEY_GROUPS;
 use crate::sink::facts::write_person;
 use crate::sink::files::Files;
+use crate::source::Source;
 use crate::store::disk::{Disk, fits};
 use crate::store::{Checkpoint, RunKey, Store};
 use crate::time::clock::{Clock, System};
@@ -125,10 +126,15 @@ fn run_over_files(args: &FilesArgs) -> Result<u8, Failure> {
         tell(format_args!("going on after {}", args.place_of(checkpoint)));
     }
     let resumed = checkpoint.is_some();
-    let job = args.job(plan.clone(), store, checkpoint)?;
-    // After the job, which makes the output folder: the facts often go there too.
-    let mut facts = args.facts.as_deref().map(create).transpose()?;
-    let mut report = args.report.as_deref().map(create).transpose()?;
+    let sources = args.sources(checkpoint.as_ref())?;
+    // The facts often go into the output folder too, which so has to be there; its files stay as they are until all is well.
+    let out = args.out.display();
+    std::fs::create_dir_all(&args.out).map_err(|error| Failure::writing(out, &error))?;
+    let facts = args.facts.as_deref().map(open).transpose()?;
+    let report = args.report.as_deref().map(open).transpose()?;
+    let job = args.job(plan.clone(), sources, store, checkpoint)?;
+    let mut facts = facts.map(emptied).transpose()?;
+    let mut report = report.map(emptied).transpose()?;
     let clock = System::new();
     let run = dataflow::run(job);
     let intake = run.intake.clone();
@@ -205,18 +211,23 @@ impl FilesArgs {
         Ok((Some(Arc::new(disk)), checkpoint))
     }
 
-    fn job(
-        &self,
-        plan: Arc<Plan>,
-        store: Option<Arc<dyn Store>>,
-        checkpoint: Option<Checkpoint>,
-    ) -> Result<Job, Failure> {
-        let from = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.sources);
+    fn sources(&self, checkpoint: Option<&Checkpoint>) -> Result<Inputs, Failure> {
+        let from = checkpoint.map_or(&[][..], |checkpoint| &checkpoint.sources);
         let mut sources = Vec::new();
         for (at, path) in self.inputs.iter().enumerate() {
             sources
                 .push((path.display().to_string(), input::source(path, at as u16, from.get(at))?));
         }
+        Ok(sources)
+    }
+
+    fn job(
+        &self,
+        plan: Arc<Plan>,
+        sources: Inputs,
+        store: Option<Arc<dyn Store>>,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Job, Failure> {
         let lengths = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.outputs);
         Ok(Job {
             plan,
@@ -298,8 +309,20 @@ pub(super) fn default_workers() -> usize {
 
 type Opened = (Option<Arc<dyn Store>>, Option<Checkpoint>);
 
-fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
-    let file = File::create(path).map_err(|error| Failure::writing(path.display(), &error))?;
+/// Sources with their names.
+type Inputs = Vec<(String, Box<dyn Source>)>;
+
+/// Opens a file to write to, or makes it; what is in it stays.
+fn open(path: &Path) -> Result<(&Path, File), Failure> {
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    Ok((path, file.map_err(|error| Failure::writing(path.display(), &error))?))
+}
+
+/// What has been opened, empty. What is no file, such as a pipe, cannot be emptied and need not be.
+fn emptied((path, file): (&Path, File)) -> Result<BufWriter<File>, Failure> {
+    let is_file = file.metadata().is_ok_and(|it| it.is_file());
+    let emptied = if is_file { file.set_len(0) } else { Ok(()) };
+    emptied.map_err(|error| Failure::writing(path.display(), &error))?;
     Ok(BufWriter::new(file))
 }
 

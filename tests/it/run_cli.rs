@@ -1,6 +1,6 @@
 //! `kairos run` over files as people have it: what is said after a stop, and what is left as it is when something is wrong.
 
-use crate::cli::well;
+use crate::cli::{fails, well};
 use kairos::dataflow::{Job, RunError, run};
 use kairos::define::compile::Keep;
 use kairos::define::definitions::compile_files;
@@ -111,4 +111,28 @@ fn the_summary_after_a_stop_is_that_of_the_whole_run_or_says_what_it_is_of() {
         assert!(line.ends_with(", since the checkpoint"), "{said}");
     }
     assert!(said.contains("since the checkpoint") && !said.contains("4,000 lines"), "{said}");
+}
+
+#[test]
+fn outputs_stay_as_they_are_if_what_goes_beside_them_cannot_be_written() {
+    let dir = folder(10);
+    let folder = dir.path();
+    let line = "run --pack pack.yaml --in events.jsonl --out out --facts facts --report report";
+    well(folder, line);
+    let all = || {
+        let files = ["out/decisions.jsonl", "out/journeys.jsonl", "facts", "report"];
+        files.map(|name| fs::read_to_string(folder.join(name)).unwrap())
+    };
+    let before = all();
+    assert!(before.iter().all(|text| !text.is_empty()));
+    for wrong in ["--facts nowhere/f --report report", "--facts facts --report nowhere/r"] {
+        let line = line.replace("--facts facts --report report", wrong);
+        let said = fails(folder, 3, &line);
+        assert!(said.contains("cannot write nowhere/") && said.contains("\nhint: make"), "{said}");
+        assert_eq!(all(), before);
+    }
+    // What was longer is not left behind what is shorter.
+    fs::write(folder.join("facts"), "x".repeat(10_000)).unwrap();
+    well(folder, line);
+    assert_eq!(all(), before);
 }
