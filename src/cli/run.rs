@@ -117,10 +117,8 @@ fn run_over_files(args: &FilesArgs) -> Result<u8, Failure> {
         Some(path) => args.open_state(path, &pack, &plan)?,
         None => (None, None),
     };
-    if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.ended) {
-        let out = args.out.display();
-        print(format_args!("this run has ended already; its outputs are in {out}\n"))?;
-        return Ok(0);
+    if let Some(checkpoint) = checkpoint.as_ref().filter(|checkpoint| checkpoint.ended) {
+        return args.has_ended(&checkpoint.outputs);
     }
     if let Some(checkpoint) = &checkpoint {
         tell(format_args!("going on after {}", args.place_of(checkpoint)));
@@ -209,6 +207,25 @@ impl FilesArgs {
             fits(path, &checkpoint.run, &wanted)?;
         }
         Ok((Some(Arc::new(disk)), checkpoint))
+    }
+
+    /// There is nothing left to do, if all that is asked for is there.
+    fn has_ended(&self, lengths: &[u64]) -> Result<u8, Failure> {
+        let asked = [("--facts", &self.facts), ("--report", &self.report)];
+        let asked = asked.into_iter().filter_map(|(flag, path)| Some((flag, path.as_ref()?)));
+        let out = self.out.display();
+        let wrong = Files::differ(&self.out, lengths).or_else(|| {
+            let (flag, path) = asked.into_iter().find(|(_, path)| !path.exists())?;
+            Some(format!("there is no {}, and {flag} is written as a run ends", path.display()))
+        });
+        match wrong {
+            None => {
+                print(format_args!("this run has ended already; its outputs are in {out}\n"))?;
+                Ok(0)
+            }
+            Some(wrong) => Err(Failure::failed(format!("this run has ended already, but {wrong}"))
+                .hint("run it again with an empty --state folder")),
+        }
     }
 
     fn sources(&self, checkpoint: Option<&Checkpoint>) -> Result<Inputs, Failure> {

@@ -136,3 +136,23 @@ fn outputs_stay_as_they_are_if_what_goes_beside_them_cannot_be_written() {
     well(folder, line);
     assert_eq!(all(), before);
 }
+
+#[test]
+fn a_run_that_has_ended_says_so_only_if_all_that_is_asked_for_is_there() {
+    let dir = folder(10);
+    let folder = dir.path();
+    let line = format!("{LINE} --facts facts");
+    well(folder, &line);
+    let ended = "this run has ended already";
+    assert!(well(folder, &line).contains(ended));
+    let hint = "hint: run it again with an empty --state folder";
+    let wrong = |line: &str, why: &str| {
+        let said = fails(folder, 3, line);
+        assert!(said.contains(ended) && said.contains(why) && said.contains(hint), "{said}");
+    };
+    wrong(&format!("{LINE} --facts other"), "there is no other, and --facts is written as");
+    wrong(&format!("{line} --report report"), "there is no report, and --report is");
+    wrong(&line.replace("--out out", "--out elsewhere"), "no elsewhere/triggers.jsonl any more");
+    fs::write(folder.join("out/decisions.jsonl"), "").unwrap();
+    wrong(&line, "out/decisions.jsonl has 0 bytes now");
+}
