@@ -124,9 +124,9 @@ fn what_cannot_be_explained_is_said_clearly() {
     assert!(told.contains("email cart-reminder: send"), "{told}");
 }
 
-/// An identifier is spelled by whoever asks.
+/// An identifier is spelled by whoever asks, and what happened before a merge bears the identifier of then.
 #[test]
-fn identifiers_are_understood_however_they_are_spelled() {
+fn identifiers_are_understood_and_told_where_they_are_others_than_now() {
     let dir = tempfile::tempdir().unwrap();
     let line = |hour: u32, who: &str| {
         format!(
@@ -150,4 +150,10 @@ journeys:
     };
     let told = of("user:u");
     assert_eq!(of("email:ANNA@example.com"), told);
+    let events: Vec<&str> = told.lines().filter(|line| line.contains("events.jsonl:")).collect();
+    assert!(events[0].contains("10:00 ") && events[0].ends_with(" as anonymous:a"), "{told}");
+    assert!(!events[2].contains(" as "), "{told}");
+    // Who has come to the end is at no step, and what a gap remembers need be in no cap.
+    assert!(told.contains("j: exited at the end, finished"), "{told}");
+    assert!(told.contains("email t (j)\n") && !told.contains("in cap"), "{told}");
 }
