@@ -96,6 +96,12 @@ fn every_command_teaches_by_example() {
     for command in commands {
         assert!(help.contains(&format!("\n  {command} ")), "{command} is missing in:\n{help}");
     }
+    // `--in` takes all that comes after it.
+    for (command, first) in [("diff", "<PACK_A> <PACK_B> --in"), ("explain", "<PERSON>... --pack")]
+    {
+        let help = well(dir.path(), &format!("{command} --help"));
+        assert!(help.contains(&format!("Usage: kairos {command} {first}")), "{help}");
+    }
     let help = well(dir.path(), "import online-retail --help");
     assert!(help.contains("kairos import online-retail"), "{help}");
     assert!(well(dir.path(), "--version").starts_with("kairos "));
@@ -234,7 +240,12 @@ fn ctrl_c_stops_a_run() {
     assert!(since.elapsed() < Duration::from_secs(20), "though its input is silent");
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(130), "{said}");
-    assert!(said.contains("error: stopped by Ctrl-C\nhint: the outputs are incomplete"), "{said}");
+    assert!(
+        said.contains(
+            "error: stopped by Ctrl-C or another signal\nhint: the outputs are incomplete"
+        ),
+        "{said}"
+    );
 }
 
 #[test]
