@@ -164,6 +164,13 @@ impl FilesArgs {
             let message = format!("the input {} is in the --out folder", inside.display());
             return Err(Failure::usage(message).hint("name another folder, such as --out out"));
         }
+        for (flag, path) in self.beside() {
+            // It would be emptied before it is read.
+            if path.canonicalize().is_ok_and(|path| seen.contains(&path)) {
+                let message = format!("{flag} would overwrite the input {}", path.display());
+                return Err(Failure::usage(message).hint("name another file"));
+            }
+        }
         if out.exists() && !out.is_dir() {
             let message = format!("cannot write to {}: it is not a folder", self.out.display());
             return Err(
@@ -209,13 +216,17 @@ impl FilesArgs {
         Ok((Some(Arc::new(disk)), checkpoint))
     }
 
+    /// What is asked for beside the outputs, each by its flag.
+    fn beside(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+        let all = [("--facts", &self.facts), ("--report", &self.report)];
+        all.into_iter().filter_map(|(flag, path)| Some((flag, path.as_ref()?)))
+    }
+
     /// There is nothing left to do, if all that is asked for is there.
     fn has_ended(&self, lengths: &[u64]) -> Result<u8, Failure> {
-        let asked = [("--facts", &self.facts), ("--report", &self.report)];
-        let asked = asked.into_iter().filter_map(|(flag, path)| Some((flag, path.as_ref()?)));
         let out = self.out.display();
         let wrong = Files::differ(&self.out, lengths).or_else(|| {
-            let (flag, path) = asked.into_iter().find(|(_, path)| !path.exists())?;
+            let (flag, path) = self.beside().find(|(_, path)| !path.exists())?;
             Some(format!("there is no {}, and {flag} is written as a run ends", path.display()))
         });
         match wrong {

@@ -131,6 +131,13 @@ fn outputs_stay_as_they_are_if_what_goes_beside_them_cannot_be_written() {
         assert!(said.contains("cannot write nowhere/") && said.contains("\nhint: make"), "{said}");
         assert_eq!(all(), before);
     }
+    let events = fs::read_to_string(folder.join("events.jsonl")).unwrap();
+    for flag in ["--facts", "--report"] {
+        let line = "run --pack pack.yaml --in events.jsonl --out out";
+        let said = fails(folder, 2, &format!("{line} {flag} ./events.jsonl"));
+        assert!(said.contains("would overwrite the input ./events.jsonl"), "{said}");
+        assert_eq!(fs::read_to_string(folder.join("events.jsonl")).unwrap(), events);
+    }
     // What was longer is not left behind what is shorter.
     fs::write(folder.join("facts"), "x".repeat(10_000)).unwrap();
     well(folder, line);
