@@ -19,6 +19,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// `--in` takes all that comes after it, so that the packs have to come first.
+const USAGE: &str = "kairos diff <PACK_A> <PACK_B> --in <FILE>... [OPTIONS]";
+
 const EXAMPLES: &str = "\
 Examples:
   kairos diff shop shop-next --in events.jsonl
@@ -28,7 +31,7 @@ Examples:
 Nothing is written. Messages are held together by journey, person, key, channel and template.";
 
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(super) struct DiffArgs {
     /// The pack as it is: a folder of YAML files, or one file
     #[arg(value_name = "PACK_A")]

@@ -16,6 +16,11 @@ use compact_str::CompactString;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
+/// `--in` takes all that comes after it, so that the persons have to come first.
+const USAGE: &str = "\
+kairos explain <PERSON>... --pack <DIR> --in <FILE>... [OPTIONS]
+       kairos explain <PERSON>... --config <FILE> [OPTIONS]";
+
 const EXAMPLES: &str = "\
 Examples:
   kairos explain user:42 --pack dataflows/retail --in events.jsonl
@@ -29,7 +34,7 @@ log says what was decided when and by which definitions; it may run meanwhile, a
 is still there.";
 
 #[derive(Args, Debug)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(super) struct ExplainArgs {
     /// An identifier with its kind, such as user:42; of several, one after another is told
     #[arg(value_name = "PERSON", required = true, value_parser = identifier)]
@@ -68,9 +73,9 @@ pub(super) struct ExplainArgs {
 
 /// An identifier as it is known inside.
 fn identifier(text: &str) -> Result<String, String> {
-    match text.split_once(':') {
-        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(text.to_owned()),
-        _ => Err(format!("it does not say which kind of identifier it is; write user:{text}")),
+    match values::identifier(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err((wrong, advice)) => Err(format!("{wrong}; {advice}")),
     }
 }
 

@@ -83,6 +83,9 @@ impl Failure {
     pub(super) fn writing(path: impl std::fmt::Display, error: &io::Error) -> Failure {
         let failure = Failure::failed(format!("cannot write {path}: {}", plain(error)));
         match error.kind() {
+            io::ErrorKind::NotFound => {
+                failure.hint("make its folder first, or look for a typing mistake in the path")
+            }
             io::ErrorKind::PermissionDenied => {
                 failure.hint("choose a place this user may write to")
             }

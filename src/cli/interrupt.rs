@@ -1,4 +1,4 @@
-//! Ctrl-C: the first one asks the command to stop, the second one ends the process.
+//! Ctrl-C, or the signal of a supervisor: the first one asks the command to stop, the second one ends the process.
 
 use super::failure::{Failure, STOPPED};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub(super) fn watch() -> Interrupt {
     Interrupt(asked)
 }
 
-/// The end of a command that Ctrl-C has stopped.
+/// The end of a command that Ctrl-C has stopped, or a signal such as SIGTERM: which of them, nobody is told.
 pub(super) fn stopped(hint: &str) -> Failure {
-    Failure { code: STOPPED, ..Failure::failed("stopped by Ctrl-C") }.hint(hint)
+    Failure { code: STOPPED, ..Failure::failed("stopped by Ctrl-C or another signal") }.hint(hint)
 }

@@ -3,6 +3,7 @@
 
 use super::failure::Failure;
 use super::output::{good, print};
+use super::values;
 use crate::broker::kafka_plain::PlainProducer;
 use crate::config::Config;
 use crate::decode::adapter::Format;
@@ -127,13 +128,8 @@ pub(super) fn erase(args: &EraseArgs) -> Result<u8, Failure> {
 }
 
 fn whole(identifier: &str) -> Result<(), Failure> {
-    match identifier.split_once(':') {
-        Some((kind, id)) if !kind.is_empty() && !id.is_empty() => Ok(()),
-        _ => {
-            Err(Failure::usage(format!("{identifier} does not say which kind of identifier it is"))
-                .hint(format!("write user:{identifier} or anonymous:{identifier}")))
-        }
-    }
+    values::identifier(identifier)
+        .map_err(|(wrong, advice)| Failure::usage(format!("{identifier}: {wrong}")).hint(advice))
 }
 
 /// Puts the event into the input of an instance, or prints it.

@@ -12,6 +12,7 @@ use crate::epoch::Timeline;
 use crate::limits::KEY_GROUPS;
 use crate::sink::facts::write_person;
 use crate::sink::files::Files;
+use crate::source::Source;
 use crate::store::disk::{Disk, fits};
 use crate::store::{Checkpoint, RunKey, Store};
 use crate::time::clock::{Clock, System};
@@ -116,18 +117,22 @@ fn run_over_files(args: &FilesArgs) -> Result<u8, Failure> {
         Some(path) => args.open_state(path, &pack, &plan)?,
         None => (None, None),
     };
-    if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.ended) {
-        let out = args.out.display();
-        print(format_args!("this run has ended already; its outputs are in {out}\n"))?;
-        return Ok(0);
+    if let Some(checkpoint) = checkpoint.as_ref().filter(|checkpoint| checkpoint.ended) {
+        return args.has_ended(&checkpoint.outputs);
     }
     if let Some(checkpoint) = &checkpoint {
         tell(format_args!("going on after {}", args.place_of(checkpoint)));
     }
-    let job = args.job(plan.clone(), store, checkpoint)?;
-    // After the job, which makes the output folder: the facts often go there too.
-    let mut facts = args.facts.as_deref().map(create).transpose()?;
-    let mut report = args.report.as_deref().map(create).transpose()?;
+    let resumed = checkpoint.is_some();
+    let sources = args.sources(checkpoint.as_ref())?;
+    // The facts often go into the output folder too, which so has to be there; its files stay as they are until all is well.
+    let out = args.out.display();
+    std::fs::create_dir_all(&args.out).map_err(|error| Failure::writing(out, &error))?;
+    let facts = args.facts.as_deref().map(open).transpose()?;
+    let report = args.report.as_deref().map(open).transpose()?;
+    let job = args.job(plan.clone(), sources, store, checkpoint)?;
+    let mut facts = facts.map(emptied).transpose()?;
+    let mut report = report.map(emptied).transpose()?;
     let clock = System::new();
     let run = dataflow::run(job);
     let intake = run.intake.clone();
@@ -140,7 +145,8 @@ fn run_over_files(args: &FilesArgs) -> Result<u8, Failure> {
         written.map_err(|error| Failure::writing(path.display(), &error))?;
     }
     let facts = args.facts.as_deref();
-    let about = summary::About { intake: &intake, took: clock.now(), out: &args.out, facts };
+    let about =
+        summary::About { intake: &intake, took: clock.now(), out: &args.out, facts, resumed };
     print(summary::summary(&finished, &about))?;
     Ok(0)
 }
@@ -157,6 +163,13 @@ impl FilesArgs {
         if let Some(inside) = seen.iter().find(|path| path.parent() == Some(&out)) {
             let message = format!("the input {} is in the --out folder", inside.display());
             return Err(Failure::usage(message).hint("name another folder, such as --out out"));
+        }
+        for (flag, path) in self.beside() {
+            // It would be emptied before it is read.
+            if path.canonicalize().is_ok_and(|path| seen.contains(&path)) {
+                let message = format!("{flag} would overwrite the input {}", path.display());
+                return Err(Failure::usage(message).hint("name another file"));
+            }
         }
         if out.exists() && !out.is_dir() {
             let message = format!("cannot write to {}: it is not a folder", self.out.display());
@@ -203,18 +216,46 @@ impl FilesArgs {
         Ok((Some(Arc::new(disk)), checkpoint))
     }
 
-    fn job(
-        &self,
-        plan: Arc<Plan>,
-        store: Option<Arc<dyn Store>>,
-        checkpoint: Option<Checkpoint>,
-    ) -> Result<Job, Failure> {
-        let from = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.sources);
+    /// What is asked for beside the outputs, each by its flag.
+    fn beside(&self) -> impl Iterator<Item = (&'static str, &PathBuf)> {
+        let all = [("--facts", &self.facts), ("--report", &self.report)];
+        all.into_iter().filter_map(|(flag, path)| Some((flag, path.as_ref()?)))
+    }
+
+    /// There is nothing left to do, if all that is asked for is there.
+    fn has_ended(&self, lengths: &[u64]) -> Result<u8, Failure> {
+        let out = self.out.display();
+        let wrong = Files::differ(&self.out, lengths).or_else(|| {
+            let (flag, path) = self.beside().find(|(_, path)| !path.exists())?;
+            Some(format!("there is no {}, and {flag} is written as a run ends", path.display()))
+        });
+        match wrong {
+            None => {
+                print(format_args!("this run has ended already; its outputs are in {out}\n"))?;
+                Ok(0)
+            }
+            Some(wrong) => Err(Failure::failed(format!("this run has ended already, but {wrong}"))
+                .hint("run it again with an empty --state folder")),
+        }
+    }
+
+    fn sources(&self, checkpoint: Option<&Checkpoint>) -> Result<Inputs, Failure> {
+        let from = checkpoint.map_or(&[][..], |checkpoint| &checkpoint.sources);
         let mut sources = Vec::new();
         for (at, path) in self.inputs.iter().enumerate() {
             sources
                 .push((path.display().to_string(), input::source(path, at as u16, from.get(at))?));
         }
+        Ok(sources)
+    }
+
+    fn job(
+        &self,
+        plan: Arc<Plan>,
+        sources: Inputs,
+        store: Option<Arc<dyn Store>>,
+        checkpoint: Option<Checkpoint>,
+    ) -> Result<Job, Failure> {
         let lengths = checkpoint.as_ref().map_or(&[][..], |checkpoint| &checkpoint.outputs);
         Ok(Job {
             plan,
@@ -296,8 +337,20 @@ pub(super) fn default_workers() -> usize {
 
 type Opened = (Option<Arc<dyn Store>>, Option<Checkpoint>);
 
-fn create(path: &Path) -> Result<BufWriter<File>, Failure> {
-    let file = File::create(path).map_err(|error| Failure::writing(path.display(), &error))?;
+/// Sources with their names.
+type Inputs = Vec<(String, Box<dyn Source>)>;
+
+/// Opens a file to write to, or makes it; what is in it stays.
+fn open(path: &Path) -> Result<(&Path, File), Failure> {
+    let file = File::options().create(true).truncate(false).write(true).open(path);
+    Ok((path, file.map_err(|error| Failure::writing(path.display(), &error))?))
+}
+
+/// What has been opened, empty. What is no file, such as a pipe, cannot be emptied and need not be.
+fn emptied((path, file): (&Path, File)) -> Result<BufWriter<File>, Failure> {
+    let is_file = file.metadata().is_ok_and(|it| it.is_file());
+    let emptied = if is_file { file.set_len(0) } else { Ok(()) };
+    emptied.map_err(|error| Failure::writing(path.display(), &error))?;
     Ok(BufWriter::new(file))
 }
 

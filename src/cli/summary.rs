@@ -19,6 +19,8 @@ pub(super) struct About<'a> {
     pub(super) took: Duration,
     pub(super) out: &'a Path,
     pub(super) facts: Option<&'a Path>,
+    /// Whether the run went on from a checkpoint, before which nobody has kept what came in.
+    pub(super) resumed: bool,
 }
 
 /// The text of the summary.
@@ -46,7 +48,18 @@ struct Named<'a>(Vec<(&'a [String; 4], u64)>);
 impl<'a> Named<'a> {
     fn of(finished: &'a Finished) -> Named<'a> {
         let counted = finished.written.iter().enumerate().skip(1).filter(|(_, count)| **count > 0);
-        Named(counted.map(|(at, n)| (finished.labels.name(at as u32), *n)).collect())
+        let mut named: Vec<(&[String; 4], u64)> = Vec::new();
+        let mut places = BTreeMap::new();
+        for (label, count) in counted {
+            // Two rules may hold a message for reasons of the same words, which are one to whoever reads.
+            let name = finished.labels.name(label as u32);
+            let place = *places.entry(name).or_insert(named.len());
+            match named.get_mut(place) {
+                Some((_, sum)) => *sum += count,
+                None => named.push((name, *count)),
+            }
+        }
+        Named(named)
     }
 
     fn section(&self, section: &str) -> impl Iterator<Item = ([&'a str; 3], u64)> {
@@ -61,16 +74,20 @@ impl<'a> Named<'a> {
 
 fn input(out: &mut String, finished: &Finished, about: &About, named: &Named) {
     let counts = &finished.counts;
+    let since = if about.resumed { ", since the checkpoint" } else { "" };
     let lines = about.intake.lines.load(Ordering::Relaxed);
     let mut line = |name: &str, text: String| {
         let _ = writeln!(out, "{}  {text}", bold(format_args!("{name:<8}")));
     };
     let [lines, events, duplicates, late, persons] =
         [lines, counts.events, counts.duplicates, counts.late, counts.persons].map(grouped);
-    line("input", format!("{lines} lines, {events} events ({duplicates} duplicates, {late} late)"));
+    line(
+        "input",
+        format!("{lines} lines, {events} events ({duplicates} duplicates, {late} late){since}"),
+    );
     match about.intake.ignored.load(Ordering::Relaxed) {
         0 => {}
-        ignored => line("ignored", format!("{} events of machines", grouped(ignored))),
+        ignored => line("ignored", format!("{} events of machines{since}", grouped(ignored))),
     }
     let start = about.intake.start.load(Ordering::Relaxed);
     if start <= finished.end {
@@ -80,7 +97,7 @@ fn input(out: &mut String, finished: &Finished, about: &About, named: &Named) {
             span => written(span / 60_000 * 60_000),
         };
         let (from, to) = (to_the_second(start), to_the_second(finished.end));
-        line("time", format!("{from} to {to} ({span})"));
+        line("time", format!("{from} to {to} ({span}){since}"));
     }
     line("persons", persons);
     line("sessions", format!("{} closed", grouped(named.total("sessions"))));

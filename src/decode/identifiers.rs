@@ -86,6 +86,12 @@ pub(super) fn erased(
     Ok(Identifiers { leaf, also: Names::new(), says: Says::Erased })
 }
 
+/// An identifier as somebody asks about it, in the spelling under which events of it are known; as it is written if the pack
+/// knows none, as with the names of groups.
+pub fn spelled(rules: Option<&IdentityPlan>, written: &str) -> CompactString {
+    whole(rules, written).unwrap_or_else(|| written.into())
+}
+
 /// An identifier that is written with its kind, in its one spelling.
 fn whole(rules: Option<&IdentityPlan>, written: &str) -> Option<CompactString> {
     let (kind, id) = written.split_once(':')?;

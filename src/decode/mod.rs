@@ -34,6 +34,7 @@ use crate::time::{TIME_MAX, TIME_MIN};
 use compact_str::CompactString;
 use cursor::Fault;
 use identifiers::Identifiers;
+pub use identifiers::spelled;
 use money::Money;
 use reading::Reading;
 use wanted::{CONTEXT_ZONE, OWN_ZONE, TRAITS_ZONE, Wanted};

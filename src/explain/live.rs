@@ -1,7 +1,7 @@
 //! Questions about persons of a live instance: its log is repeated, by way of what there is of its input.
 
 use super::kin::Sets;
-use super::{Again, NoAnswer, Question, Reach, check_journey, watcher};
+use super::{Again, NoAnswer, Question, Reach, check_journey, spelled, watcher};
 use crate::dataflow::RunError;
 use crate::dataflow::live::{LiveJob, Past};
 use crate::event::Event;
@@ -52,7 +52,9 @@ pub fn explain_live(
     }
     let past = Past::read(job, question.at)?;
     let plans = past.plans();
-    check_journey(plans.last().expect("a log has definitions"), question)?;
+    let plan = plans.last().expect("a log has definitions");
+    check_journey(plan, question)?;
+    let persons = &spelled(plan, persons);
     if let (Some(at), Some(begin)) = (question.at, past.lacks_before())
         && at < begin
     {

@@ -117,6 +117,7 @@ pub fn explain_all(
     question: &Question,
 ) -> Result<Vec<Result<Value, NoAnswer>>, NoAnswer> {
     check_journey(plan, question)?;
+    let persons = &spelled(plan, persons);
     let kin = kin::of(plan, (input.open)()?, persons)?;
     let watch = watcher(kin, plan.feeds_back(), question);
     let sources = input.names.iter().cloned().zip((input.open)()?).collect();
@@ -146,6 +147,12 @@ pub fn explain_all(
         end: finished.end,
     };
     Ok(again.tell_all(persons, question))
+}
+
+/// Identifiers as events bear them, however somebody spells them who asks.
+fn spelled(plan: &Plan, persons: &[CompactString]) -> Vec<CompactString> {
+    let rules = plan.inputs.identity.as_ref();
+    persons.iter().map(|person| crate::decode::spelled(rules, person)).collect()
 }
 
 /// What there is of an input.

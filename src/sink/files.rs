@@ -29,6 +29,22 @@ impl Files {
         });
         Ok(Files { outputs: outputs.collect::<Result<_, _>>()? })
     }
+
+    /// How the output files of `folder` differ from what a run has left that ended with these lengths, in words; nothing if
+    /// they do not.
+    pub fn differ(folder: &Path, lengths: &[u64]) -> Option<String> {
+        Stream::ALL.iter().zip(lengths).find_map(|(stream, length)| {
+            let path = folder.join(format!("{}.jsonl", stream.name()));
+            match path.metadata() {
+                Ok(found) if found.len() == *length => None,
+                Ok(found) => {
+                    let (path, found) = (path.display(), found.len());
+                    Some(format!("{path} has {found} bytes now, and had {length} at its end"))
+                }
+                Err(_) => Some(format!("there is no {} any more", path.display())),
+            }
+        })
+    }
 }
 
 impl Output {

@@ -165,12 +165,14 @@ impl Labels {
         named
     }
 
-    /// The inverse of [`Labels::named`].
+    /// The inverse of [`Labels::named`]. Of labels with the same words, as where a segment suppresses a message by two rules, the
+    /// first gets all: it is the one that goes on being counted.
     pub fn numbered(&self, named: &BTreeMap<String, u64>) -> Vec<u64> {
         let by_name: BTreeMap<String, usize> = self
             .names
             .iter()
             .enumerate()
+            .rev()
             .map(|(label, name)| (name.join("\u{1f}"), label))
             .collect();
         let mut counts = vec![0; self.names.len()];

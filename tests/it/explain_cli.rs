@@ -106,6 +106,7 @@ fn what_cannot_be_explained_is_said_clearly() {
             "",
         ),
         (2, of("anna --in events.jsonl"), "write user:anna", ""),
+        (2, of("user: --in events.jsonl"), "nothing is behind its kind; write it whole", ""),
         (2, of("user:anna"), "--in <FILE>...", ""),
         (2, of("user:anna --config kafka.toml"), "cannot be used with", ""),
         (2, "explain user:anna --config kafka.toml --slack 1s".into(), "cannot be used with", ""),
@@ -121,4 +122,38 @@ fn what_cannot_be_explained_is_said_clearly() {
         ends(dir.path(), 0, &of("user:anna --at 2026-03-03T09:00:00Z --in events.jsonl"));
     assert!(told.contains("if nothing more happens"), "{told}");
     assert!(told.contains("email cart-reminder: send"), "{told}");
+}
+
+/// An identifier is spelled by whoever asks, and what happened before a merge bears the identifier of then.
+#[test]
+fn identifiers_are_understood_and_told_where_they_are_others_than_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let line = |hour: u32, who: &str| {
+        format!(
+            r#"{{"type":"track","event":"A",{who},"messageId":"{hour}","timestamp":"2026-03-02T{hour}:00:00Z"}}"#
+        ) + "\n"
+    };
+    let (anonymous, email) =
+        (r#""anonymousId":"a""#, r#""properties":{"email":" Anna@Example.com"}"#);
+    let both = format!(r#""userId":"u",{anonymous},{email}"#);
+    let events = line(10, anonymous) + &line(11, &both) + &line(12, r#""userId":"u""#);
+    std::fs::write(dir.path().join("events.jsonl"), events).unwrap();
+    let pack = "identity: { identifiers: [user, email, anonymous] }
+policy: { gap: { min: 1h } }
+journeys:
+  j: { enter: { on: A, again: always }, steps: [ { send: { channel: email, template: t } } ] }
+";
+    std::fs::write(dir.path().join("pack.yaml"), pack).unwrap();
+    let of = |person: &str| {
+        let line = format!("explain {person} --pack pack.yaml --in events.jsonl");
+        ends(dir.path(), 0, &line).0
+    };
+    let told = of("user:u");
+    assert_eq!(of("email:ANNA@example.com"), told);
+    let events: Vec<&str> = told.lines().filter(|line| line.contains("events.jsonl:")).collect();
+    assert!(events[0].contains("10:00 ") && events[0].ends_with(" as anonymous:a"), "{told}");
+    assert!(!events[2].contains(" as "), "{told}");
+    // Who has come to the end is at no step, and what a gap remembers need be in no cap.
+    assert!(told.contains("j: exited at the end, finished"), "{told}");
+    assert!(told.contains("email t (j)\n") && !told.contains("in cap"), "{told}");
 }

@@ -45,6 +45,7 @@ mod recovery;
 mod relations;
 mod relations_live;
 mod reports;
+mod run_cli;
 mod serve;
 mod simulator;
 mod sources;

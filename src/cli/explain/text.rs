@@ -14,12 +14,14 @@ const INDENT: usize = 11;
 /// All of it.
 pub(super) fn told(said: &Value) -> String {
     let zone = said["time_zone"].as_str().and_then(Zone::named).unwrap_or(Zone::UTC);
-    let page = Page { zone, out: String::new() };
+    let page = Page { zone, person: word(said, "person").to_owned(), out: String::new() };
     page.whole(said)
 }
 
 struct Page {
     zone: Zone,
+    /// By which identifier the person is known at the end.
+    person: String,
     out: String,
 }
 
@@ -122,14 +124,14 @@ impl Page {
             }
             let width = INDENT - 2;
             self.out += &format!("  {clock:<width$}");
-            self.by(&entry["by"]);
+            self.by(&entry["by"], word(entry, "person"));
             let changes = list(&entry["changes"]);
             changes.iter().for_each(|change| self.change(change, &day));
         }
     }
 
     /// An event, where it stands and what is odd about it, behind its clock time; what does not fit goes below.
-    fn by(&mut self, by: &Value) {
+    fn by(&mut self, by: &Value, person: &str) {
         let event = word(by, "event");
         let (place, id) = (words::place(&by["at"]), word(by, "message_id"));
         let mut pieces = vec![match event {
@@ -139,6 +141,10 @@ impl Page {
         let dimmed = [place.trim(), id].into_iter().filter(|text| !text.is_empty());
         pieces.extend(dimmed.map(|text| (text.chars().count(), dim(text).to_string())));
         let mut odd = Vec::new();
+        // Before somebody turned out to be this person, what goes out bore the identifier of then.
+        if person != self.person {
+            odd.push(format!("as {person}"));
+        }
         if by["repeats"] == true {
             odd.push("repeats an event, and does not count".to_owned());
         }
@@ -202,7 +208,9 @@ impl Page {
             "journey.reached" => return,
             "journey.assigned" => format!("{journey}: step {step}, arm {}", word(change, "arm")),
             "journey.exited" | "journey.goal" => {
-                format!("{journey}: exited at step {step}, {}", word(change, "reason"))
+                // Who has come to the end is at no step any more.
+                let step = if step.is_empty() { "the end".into() } else { format!("step {step}") };
+                format!("{journey}: exited at {step}, {}", word(change, "reason"))
             }
             "decision" => return self.decision(&journey, change),
             other => {
@@ -301,9 +309,12 @@ impl Page {
             let caps: Vec<&str> = list(&send["caps"]).iter().filter_map(Value::as_str).collect();
             let [channel, template, journey] =
                 ["channel", "template", "journey"].map(|name| word(send, name));
-            let caps = caps.join(", ");
-            let text = format!("sent      {at} {channel} {template} ({journey}), in cap {caps}");
-            self.say(2, &text);
+            // It may be remembered for a gap alone.
+            let caps = match caps.is_empty() {
+                true => String::new(),
+                false => format!(", in cap {}", caps.join(", ")),
+            };
+            self.say(2, &format!("sent      {at} {channel} {template} ({journey}){caps}"));
         }
         for (name, value) in state["facts"].as_object().into_iter().flatten() {
             let name = name.replacen(':', " ", 1);
