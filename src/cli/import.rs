@@ -23,7 +23,7 @@ pub(super) struct ImportArgs {
 
 #[derive(Subcommand, Debug)]
 enum Set {
-    /// UCI's Online Retail: two years of a British gift shop, one event an invoice
+    /// UCI's Online Retail: a year of a British gift shop, one event an invoice
     #[command(after_help = EXAMPLES)]
     OnlineRetail {
         /// The data as CSV, also .gz or .zst; `-` is standard input

@@ -1,6 +1,6 @@
 //! `kairos new`: a journey begun from one that is in the catalogue.
 
-use super::failure::{Failure, NOT_SO, plain};
+use super::failure::{Failure, NOT_SO};
 use super::graph::journey;
 use super::output::{bold, dim, print, tell, warn};
 use super::pack;
@@ -275,9 +275,13 @@ fn several(count: usize, what: &str) -> String {
 /// Writes a file that is not there yet.
 fn write(folder: &Path, path: &Path, text: &str) -> Result<(), Failure> {
     fs::create_dir_all(folder).map_err(|error| Failure::writing(folder.display(), &error))?;
-    let made = fs::File::create_new(path).and_then(|mut file| file.write_all(text.as_bytes()));
-    made.map_err(|error| match error.kind() {
+    let mut file = fs::File::create_new(path).map_err(|error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => is_there(path),
-        _ => Failure::failed(format!("cannot write {}: {}", path.display(), plain(&error))),
+        _ => Failure::writing(path.display(), &error),
+    })?;
+    file.write_all(text.as_bytes()).map_err(|error| {
+        // Half a file would be in the way of the next try.
+        let _ = fs::remove_file(path);
+        Failure::writing(path.display(), &error)
     })
 }

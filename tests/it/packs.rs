@@ -102,6 +102,16 @@ fn what_a_decision_names_does_not_depend_on_what_else_is_kept() {
     }
 }
 
+#[test]
+fn who_enters_by_a_segment_does_so_because_of_the_facts_that_it_asks() {
+    let text = "facts: { n: { count: A }, m: { count: B } }\nsegments:\n  inner: n > 1\n  outer: segment(\"inner\") && m < 3\n\
+                journeys:\n  j: { enter: { entered: outer }, steps: [ { send: { channel: email, template: t } } ] }\n";
+    let (pack, _) = parse(&[SourceFile { path: "p.yaml".into(), text: text.into() }]);
+    let plan = compile(&pack, Keep::Used).expect("a sound pack");
+    let causes = plan.sends[0].causes.iter().map(|it| plan.facts[usize::from(it.0)].name.as_str());
+    assert_eq!(causes.collect::<Vec<_>>(), ["m", "n"]);
+}
+
 fn retail() -> Engine {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("dataflows/retail");
     let files = read_pack(&root).expect("a readable pack");

@@ -108,9 +108,9 @@ impl<'a> Compiler<'a> {
         let mut needs = Needs::default();
         enter.condition.iter().for_each(|expr| needs.add(expr));
         match enter.trigger {
-            EnterTrigger::Date { fact, .. } => drop(needs.facts.insert(fact)),
+            EnterTrigger::Date { fact, .. } => needs.facts.extend([fact]),
             EnterTrigger::Entered(id) | EnterTrigger::Left(id) => {
-                drop(needs.segments.insert(id.0));
+                needs.segments.extend([id.0]);
                 self.needs_of_segments(&mut needs);
             }
             _ => {}

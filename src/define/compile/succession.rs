@@ -12,7 +12,6 @@ use super::{
 use crate::define::plan::{
     EnterTrigger, ExitRule, Expr, Gates, Op, OpAt, RankId, RankPlan, RankTest, RankedFact, SendId,
 };
-use std::collections::BTreeSet;
 
 /// What the decoder looks for: everything that it did before, so that slots keep their meaning.
 pub(super) fn inputs(base: Option<&Plan>) -> Inputs {
