@@ -12,7 +12,7 @@ pub(super) struct Money {
     slots: Vec<Vec<u16>>,
     /// The slot of the event's own `currency`.
     currency: Option<u16>,
-    /// Without rates amounts stay as they are: the pack knows one currency only.
+    /// None only where there are no amounts.
     rates: Option<Rates>,
 }
 

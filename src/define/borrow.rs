@@ -8,7 +8,7 @@ use super::ast::{
     TestDef, Wait,
 };
 use super::compile::{Keep, compile, compile_after};
-use super::diagnostic::render;
+use super::diagnostic::{place, render};
 use super::excerpt;
 use super::plan::{Difference, Plan};
 use crate::event::names;
@@ -300,7 +300,7 @@ fn known(needed: &Pack, pack: &Pack, plan: &Plan) -> Result<Vec<(&'static str, S
     let events = pack.events.iter().chain(declared).cloned().collect();
     let together = Pack {
         events,
-        currency: needed.currency.clone().or_else(|| pack.currency.clone()),
+        currency: pack.currency.clone().or_else(|| needed.currency.clone()),
         identity: pack.identity.clone(),
         forget_after: pack.forget_after.clone(),
         ..needed.clone()
@@ -330,10 +330,9 @@ fn known(needed: &Pack, pack: &Pack, plan: &Plan) -> Result<Vec<(&'static str, S
             (change.what, &change.name) == (what, name) && change.difference == Difference::Changed
         });
         if differs {
-            let file = pack.files.get(usize::from(span.file)).map_or("", |file| &file.path);
-            let (line, col) = (span.line, span.col);
             let message = format!(
-                "the pack has another {what} called {name} than the journey needs, at {file}:{line}:{col}"
+                "the pack has another {what} called {name} than the journey needs, at {}",
+                place(&pack.files, span)
             );
             return Err(Refused::new(message, "rename it in the pack, or let it mean the same"));
         }
@@ -445,19 +444,19 @@ impl Cutter<'_> {
             };
             let text = text_of(self.catalogue, test.name.span);
             let Some(text) = excerpt::item(text, test.name.span.line) else { continue };
-            let text = renamed(&text, &like.name.node, name);
-            let own = &test.name.node;
+            let mut text = renamed(&text, &like.name.node, name);
+            let mut title = test.name.node.clone();
             let is_there = |title: &str| there.iter().any(|it| it.name.node == *title);
-            let other = is_there(own).then(|| format!("{own} ({name})"));
-            match other {
-                None => found.push(BorrowedTest { name: own.clone(), text, rank }),
-                // Another name has to stand where the name stands; the pack has a test of that name, too, if it does not.
-                Some(title) if text.matches(own.as_str()).count() == 1 && !is_there(&title) => {
-                    let text = text.replace(own.as_str(), &title);
-                    found.push(BorrowedTest { name: title, text, rank });
+            if is_there(&title) {
+                let other = format!("{title} ({name})");
+                // It can be put only where the name stands once, as it is.
+                if text.matches(title.as_str()).count() != 1 || is_there(&other) {
+                    continue;
                 }
-                Some(_) => {}
+                text = text.replace(title.as_str(), &other);
+                title = other;
             }
+            found.push(BorrowedTest { name: title, text, rank });
         }
         found
     }

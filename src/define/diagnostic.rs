@@ -106,11 +106,15 @@ pub fn render(files: &[SourceFile], diagnostics: &[Diagnostic]) -> String {
     shown.chain(more).collect::<Vec<_>>().join("\n")
 }
 
+/// `file:line:col` of a place.
+pub fn place(files: &[SourceFile], span: &Span) -> String {
+    let path = files.get(usize::from(span.file)).map_or("", |file| &file.path);
+    format!("{path}:{}:{}", span.line, span.col)
+}
+
 fn render_one(files: &[SourceFile], lines: &[Vec<&str>], diagnostic: &Diagnostic) -> String {
     let Diagnostic { span, message, hint } = diagnostic;
-    let file = files.get(usize::from(span.file));
-    let path = file.map_or("", |f| f.path.as_str());
-    let mut out = format!("{path}:{}:{}: {message}\n", span.line, span.col);
+    let mut out = format!("{}: {message}\n", place(files, span));
     let number = (span.line as usize).checked_sub(1);
     let line = lines.get(usize::from(span.file)).zip(number).and_then(|(l, n)| l.get(n));
     if let Some(line) = line.filter(|l| !l.trim().is_empty()) {

@@ -24,7 +24,7 @@ impl Files {
     pub fn open(folder: &Path, lengths: &[u64]) -> Result<Files, SinkError> {
         std::fs::create_dir_all(folder).map_err(|source| error(folder, source))?;
         let outputs = Stream::ALL.iter().enumerate().map(|(at, stream)| {
-            let path = folder.join(format!("{}.jsonl", stream.name()));
+            let path = place(folder, *stream);
             Output::open(path, lengths.get(at).copied().unwrap_or(0))
         });
         Ok(Files { outputs: outputs.collect::<Result<_, _>>()? })
@@ -34,7 +34,7 @@ impl Files {
     /// they do not.
     pub fn differ(folder: &Path, lengths: &[u64]) -> Option<String> {
         Stream::ALL.iter().zip(lengths).find_map(|(stream, length)| {
-            let path = folder.join(format!("{}.jsonl", stream.name()));
+            let path = place(folder, *stream);
             match path.metadata() {
                 Ok(found) if found.len() == *length => None,
                 Ok(found) => {
@@ -45,6 +45,11 @@ impl Files {
             }
         })
     }
+}
+
+/// Where the lines of a stream stand.
+fn place(folder: &Path, stream: Stream) -> PathBuf {
+    folder.join(format!("{}.jsonl", stream.name()))
 }
 
 impl Output {

@@ -1,6 +1,6 @@
 //! `identity`: kinds of identifiers → where the decoder finds them.
 
-use super::Compiler;
+use super::{Compiler, path_of};
 use crate::define::ast::{self, IdentifierDef};
 use crate::define::plan::{
     Consumer, IdentifierForm, IdentifierKind, IdentifierSource, IdentityPlan,
@@ -145,8 +145,7 @@ impl Compiler<'_> {
 
     /// A slot that is wanted of every event.
     fn everywhere(&mut self, from: Consumer, path: &str) -> u16 {
-        let path: Vec<String> = path.split('.').map(String::from).collect();
-        let slot = self.slot(from, &path);
+        let slot = self.slot(from, &path_of(path));
         if !self.inputs.everywhere.contains(&slot) {
             self.inputs.everywhere.push(slot);
         }

@@ -37,7 +37,7 @@ impl Compiler<'_> {
         let notices = pack.catalogue.iter().flat_map(|catalogue| &catalogue.tell);
         emitted.extend(notices.map(|notice| notice.event.node.clone()));
         let declared = self.pack.events.iter().map(|event| event.name.node.clone());
-        let known: Vec<String> =
+        let mut known: Vec<String> =
             (declared.chain(emitted)).chain(names::WELL_KNOWN.map(String::from)).collect();
         for name in &named {
             if name.node == ERASED {
@@ -48,8 +48,7 @@ impl Compiler<'_> {
             self.event_name(name.span, &name.node, &known);
         }
         // A test may let happen whatever a definition names.
-        let named = named.iter().map(|name| names::current(&name.node).to_owned());
-        let known: Vec<String> = known.iter().cloned().chain(named).collect();
+        known.extend(named.iter().map(|name| names::current(&name.node).to_owned()));
         for line in pack.tests.iter().flat_map(|test| &test.lines) {
             if let Ok(ScriptLine::Event { call: Call::Track(name), .. }) = parse_line(&line.node) {
                 self.event_name(line.span, &name, &known);

@@ -94,6 +94,11 @@ fn did_you_mean(name: &str, known: impl IntoIterator<Item = String>) -> Option<S
     diagnostic::did_you_mean(name, known.iter().map(String::as_str))
 }
 
+/// The names inside one another that a dotted name stands for.
+fn path_of(name: &str) -> Vec<String> {
+    name.split('.').map(String::from).collect()
+}
+
 /// Why a fact cannot be read where it is named.
 enum FactError {
     Unknown,
@@ -256,8 +261,7 @@ impl<'a> Compiler<'a> {
     /// The slot of a property that keys.
     fn key(&mut self, per: &ast::Name, kinds: &[Kind]) -> u16 {
         kinds.iter().for_each(|&kind| self.property_name(per.span, kind, &per.node));
-        let path: Vec<String> = per.node.split('.').map(String::from).collect();
-        self.property(kinds, &path).0
+        self.property(kinds, &path_of(&per.node)).0
     }
 
     fn declared(&self, kind: Kind, path: &str) -> Option<PropertyType> {
@@ -485,8 +489,7 @@ impl<'a> Compiler<'a> {
             let kind = self.kind(&event.name.node);
             for (property, of) in &event.properties {
                 self.inputs.declared.push((kind, property.node.clone(), of.node));
-                let path: Vec<String> = property.node.split('.').map(String::from).collect();
-                let slot = self.slot(Consumer::Event, &path);
+                let slot = self.slot(Consumer::Event, &path_of(&property.node));
                 self.want(kind, slot);
                 if of.node == PropertyType::Money {
                     let currency = self.slot(Consumer::Event, &["currency".into()]);

@@ -4,8 +4,9 @@
 //! mixed up. An expression is about persons or about one kind of group, as the facts are that it names.
 
 use super::expression::Scope;
+use super::journeys::waited_for;
 use super::types::Type;
-use super::{Compiler, FactId, FactPlan, FactRule, Kind, Kinds, Standing, journeys::waited_for};
+use super::{Compiler, FactId, FactPlan, FactRule, Kind, Kinds, Standing, path_of};
 use crate::define::ast::{self, Aggregate, FactKind, Name};
 use crate::define::plan::{
     CataloguePlan, Consumer, Expr, FoldPlan, GroupPlan, Listed, NoticePlan, Op, Relation, Window,
@@ -192,8 +193,7 @@ impl<'a> Compiler<'a> {
     /// The event and the property as they are declared.
     pub(super) fn as_declared(&self, kind: Kind, path: &str) -> (String, String) {
         let name = spoken(&self.inputs.kinds[usize::from(kind.0)]);
-        let parts: Vec<String> = path.split('.').map(String::from).collect();
-        match self.as_record(name, &parts) {
+        match self.as_record(name, &path_of(path)) {
             Some((record, path, _)) => (record, path.join(".")),
             None => (name.to_owned(), path.to_owned()),
         }
@@ -313,8 +313,7 @@ impl<'a> Compiler<'a> {
     }
 
     fn record_property(&mut self, kind: Kind, name: &str) -> u16 {
-        let path: Vec<String> = name.split('.').map(String::from).collect();
-        self.property(&[kind], &path).0
+        self.property(&[kind], &path_of(name)).0
     }
 
     fn notice(&mut self, def: &'a ast::NoticeDef, record: Kind) -> Option<NoticePlan> {

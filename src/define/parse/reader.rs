@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::literals::{self, Wrong};
 use crate::define::ast::{ClockTime, Millis, Name, SourceFile, Span, Spanned};
-use crate::define::diagnostic::{Diagnostic, Diagnostics, nearest};
+use crate::define::diagnostic::{Diagnostic, Diagnostics, nearest, place};
 use crate::define::limits::{NAME_CHARS_MAX, NAMES_MAX};
 use crate::define::yaml::{Kind, Node, Style};
 
@@ -124,8 +124,7 @@ impl<'a> Reader<'a> {
 
     /// `file:line:col` of a place, for hints about another place.
     pub fn place(&self, span: Span) -> String {
-        let path = self.files.get(usize::from(span.file)).map_or("", |f| f.path.as_str());
-        format!("{path}:{}:{}", span.line, span.col)
+        place(self.files, &span)
     }
 
     /// Notes a name that may be defined once in a pack.

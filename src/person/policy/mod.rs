@@ -146,7 +146,7 @@ fn throttled(message: &Message) -> Option<Verdict> {
     let priority = plan.journeys[usize::from(instance.journey.0)].priority;
     let until = message.worthless_at();
     let ask = throttle::ask(name, &person.id, priority, due, until, instance.number);
-    Some(Verdict { ask: Some(ask), ..defer(NEVER, Reason::Throttle(at as u16)) })
+    Some(Verdict { ask: Some(ask), ..defer(until, Reason::Throttle(at as u16)) })
 }
 
 fn consent(message: &Message) -> Option<Verdict> {
